@@ -24,8 +24,6 @@ class Server:
     """A server that listens at a port, and whose clients are those of `clients.py`."""
 
     clients = 300
-    # What is known to go wrong on fibers.
-    known = None
     ends_by = signal.SIGTERM
     # Status of a server that is ended so.
     ended = (0, -signal.SIGTERM)
@@ -264,13 +262,13 @@ class Atftpd(Files):
 
 
 class Apache(Files):
+    """Three processes, forked by one that has no threads, each with threads for all clients."""
+
     program = "apache2"
-    # It serves twenty clients, and with a hundred threads it stops listening soon after it has begun.
-    known = "a client: ConnectionRefusedError"
 
     def command(self):
         modules = "/usr/lib/apache2/modules"
-        return ["apache2", "-X", "-d", self.folder, "-f", self.path("configuration", f"""
+        return ["apache2", "-D", "FOREGROUND", "-d", self.folder, "-f", self.path("configuration", f"""
             Listen 127.0.0.1:{self.port}
             ServerName localhost
             PidFile pid
@@ -279,22 +277,62 @@ class Apache(Files):
             LoadModule mpm_worker_module {modules}/mod_mpm_worker.so
             LoadModule authz_core_module {modules}/mod_authz_core.so
             DocumentRoot {self.path('files')}
-            ServerLimit 1
-            StartServers 1
+            ServerLimit 3
+            StartServers 3
             ThreadLimit {self.number}
             ThreadsPerChild {self.number}
-            MaxRequestWorkers {self.number}
+            MaxRequestWorkers {3 * self.number}
             MinSpareThreads 1
-            MaxSpareThreads {self.number}
+            MaxSpareThreads {3 * self.number}
             KeepAlive On
             KeepAliveTimeout 100
             MaxKeepAliveRequests 0
             """)]
 
 
+class Nginx(Files):
+    """Two processes that wait for clients by epoll, and read files in threads of their own: a pool of sixteen each."""
+
+    program = "nginx"
+    ends_by = signal.SIGQUIT
+
+    def command(self):
+        folders = " ".join(f"{kind}_temp_path {self.folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        return ["nginx", "-p", self.folder, "-e", self.path("errors"), "-c", self.path("configuration", f"""
+            daemon off;
+            user root;
+            pid pid;
+            worker_processes 2;
+            thread_pool default threads=16;
+            events {{ worker_connections 2000; }}
+            http {{
+                access_log off;
+                keepalive_timeout 100s;
+                {folders}
+                server {{
+                    listen 127.0.0.1:{self.port};
+                    root {self.path('files')};
+                    aio threads;
+                    sendfile off;
+                    output_buffers 1 8k;
+                }}
+            }}
+            """)]
+
+
+def threads_of(pid):
+    """How many threads a process and its children have."""
+    count = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        count += 1
+        with open(f"/proc/{pid}/task/{thread}/children") as children:
+            count += sum(threads_of(child) for child in children.read().split())
+    return count
+
+
 SERVERS = {
     "mariadbd": Mariadb, "stunnel4": Stunnel, "microsocks": Microsocks, "tinyproxy": Tinyproxy, "civetweb": Civetweb,
-    "atftpd": Atftpd, "apache2": Apache, "python3": Python, "ruby": Ruby, "java": Java,
+    "atftpd": Atftpd, "apache2": Apache, "nginx": Nginx, "python3": Python, "ruby": Ruby, "java": Java,
 }
 
 
@@ -311,7 +349,7 @@ def run(kind, number, folder, variables, is_verbose):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise Failure(f"it does not start: status {process.poll()}")
             time.sleep(0.05)
-        answers, threads = server.run(lambda: len(os.listdir(f"/proc/{process.pid}/task")))
+        answers, threads = server.run(lambda: threads_of(process.pid))
         server.stop(process)
         try:
             status = process.wait(PATIENCE)

@@ -3,24 +3,25 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use crate::form::std_page;
+use crate::html;
+use crate::pages::{self, Page};
 use crate::signature::Signature;
 use crate::stage::Stage;
-use crate::table::{self, Page};
-use crate::{html, std_page};
 
 #[test]
 fn every_stable_item_of_the_originals_is_here() {
     let documentation = Stage::new("mirror-documents").document();
     let read = |page: &str| fs::read_to_string(documentation.join(page));
     let mut complaints = Vec::new();
-    for page in table::std_pages().filter(|page| !page.ours.is_empty()) {
+    for page in pages::std_pages().filter(|page| !page.ours.is_empty()) {
         complaints.extend(compare(
             page,
             &std_page(page.original),
             read(&format!("abaca/{}", page.ours)).ok(),
         ));
     }
-    for page in table::crossbeam_pages() {
+    for page in pages::crossbeam_pages() {
         let theirs = read(&format!("crossbeam_channel/{}", page.original)).expect("rustdoc wrote the page");
         complaints.extend(compare(page, &theirs, read(&format!("abaca/{}", page.ours)).ok()));
     }
@@ -42,9 +43,9 @@ const IRRELEVANT: [&str; 7] = [
 fn signatures(page: &str, path: &str) -> Vec<Signature> {
     let is_function = path.split('/').any(|part| part.starts_with("fn."));
     let own = if is_function { "" } else { path.rsplit('.').nth(1).unwrap_or_default() };
-    let own = table::rename(own);
+    let own = pages::rename(own);
     let headers = html::functions(page).into_iter().chain(html::implementations(page));
-    let signatures = headers.map(|header| Signature::new(&table::rename(&header), &own));
+    let signatures = headers.map(|header| Signature::new(&pages::rename(&header), &own));
     signatures.filter(|signature| !IRRELEVANT.contains(&signature.name().as_str())).collect()
 }
 

@@ -3,7 +3,7 @@
 //! A page is read as text, by the few marks that rustdoc puts around examples and items; the same marks are in the
 //! pages of std and in abaca's own, since one rustdoc wrote both. Nothing here knows what is mirrored.
 
-use crate::Example;
+use crate::form::Example;
 
 /// What the box around an example says will happen to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 
+use crate::form::Form;
 use crate::stage::Stage;
 
 /// Where an example's `main` is called.
@@ -76,9 +77,8 @@ fn furnish(folder: &Path) -> io::Result<()> {
 fn play_one(program: &Path, folder: &Path, number: usize, place: Place) -> Ending {
     furnish(folder).expect("the target directory is writable");
     let mut command = Command::new(program);
-    // `libabaca_preload.so`, whose fibers the threads of the example are then.
-    if let Some(library) = std::env::var_os("MIRROR_PRELOAD") {
-        command.env("LD_PRELOAD", library);
+    if let Form::Unchanged(library) = crate::form() {
+        command.env("LD_PRELOAD", library).env("ABACA_WORKERS", "2");
     }
     let mut child = command
         .arg(number.to_string())

@@ -25,12 +25,6 @@ fn main() -> ExitCode {
     });
     let (_, play) = *examples::ALL.iter().find(|(known, _)| *known == number).expect("an example of that number");
     match place.as_str() {
-        // Preloaded, the library makes a fiber of a thread; the main thread stays one. (The library has a runtime of its own, which
-        // would make fibers of this program's workers.)
-        "fiber" | "thread" if std::env::var_os("LD_PRELOAD").is_some() => match thread::spawn(play).join() {
-            Ok(code) => code,
-            Err(payload) => std::panic::resume_unwind(payload),
-        },
         "fiber" => abaca::run(play),
         "thread" => play(),
         place => panic!("{place}: play in a fiber or in a thread"),

@@ -2,7 +2,7 @@
 //!
 //! Knows only what rustdoc does with a code block: hidden lines count, and a block without `main` becomes one.
 
-use crate::Example;
+use crate::form::Example;
 use crate::html::Fate;
 
 /// The examples of a source file, in order. The section is the item that the comment describes, with the type whose

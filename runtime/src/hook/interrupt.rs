@@ -4,6 +4,8 @@
 //! sigaction(2)) says for whom, and that fiber's wait is interrupted here. Nothing of this costs anything before [`arm`] is
 //! called: before the process has a handler. `park/interrupts.rs` has the protocol.
 
+#![expect(unsafe_code, reason = "forgets the waits of other threads")]
+
 use std::cell::Cell;
 use std::sync::OnceLock;
 
@@ -44,6 +46,16 @@ struct Calls {
 pub fn arm(attend: fn() -> Interrupted, blocked: fn() -> u64) {
     CALLS.get_or_init(|| Calls { attend, blocked });
     IS_ARMED.store(true, Ordering::SeqCst);
+}
+
+/// Forgets all waits.
+///
+/// # Safety
+///
+/// The caller is the only thread: its process is a copy by fork(2), in which the waits are not.
+pub(super) unsafe fn begin_anew() {
+    // SAFETY: the caller's promise.
+    unsafe { WAITS.begin_anew() };
 }
 
 fn attend() -> Interrupted {

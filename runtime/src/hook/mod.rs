@@ -7,11 +7,13 @@
 //! * [`sleep_at`] and [`wake_at`]: a table of sleepers by address, for futexes and locks.
 //! * [`sleep_until`], [`yield_now`], [`offload`] and its kin.
 //! * [`spawn`] and [`await_end`]: threads that are fibers.
+//! * [`watch_forks`]: copies of the process begin anew.
 //!
 //! A C function must not be unwound. So nothing here unwinds: a wait that a cancellation or a deadline ends returns
 //! [`Slept::Cancelled`], and so does each later one, until the fiber unwinds from a blocking call of abaca's own, or the cancel scope
 //! ends.
 
+mod copy;
 pub mod descriptors;
 mod interrupt;
 mod sleepers;
@@ -27,6 +29,7 @@ use crate::os::barrier;
 use crate::scheduler::Worker;
 use crate::{blocking, park, scheduler};
 
+pub use copy::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{
     Interrupted, Interruption, Notes, arm, fiber_key, handles_for_fibers, interrupt_fiber, interrupt_one,

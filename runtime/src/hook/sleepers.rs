@@ -1,5 +1,7 @@
 //! The process's table of sleepers by address. `park/by_address.rs` tells how it works.
 
+#![expect(unsafe_code, reason = "a copy of the process forgets the sleepers")]
+
 use std::time::Instant;
 
 use super::{Slept, wait_without_unwinding};
@@ -9,6 +11,16 @@ use crate::park::by_address::{Key, Table};
 use crate::park::turn::Turn;
 
 static TABLE: Table = Table::new();
+
+/// Forgets all sleepers.
+///
+/// # Safety
+///
+/// As of `Table::begin_anew`.
+pub(super) unsafe fn begin_anew() {
+    // SAFETY: the caller's promise.
+    unsafe { TABLE.begin_anew() };
+}
 
 /// [`Turn::pass`], of a turn whose sleepers are in this table. `None` if the caller was cancelled before.
 pub(super) fn in_turn_of<R>(turn: &Turn, f: impl FnOnce() -> R) -> Option<R> {

@@ -45,6 +45,13 @@ pub(crate) fn before_each(note: extern "C" fn()) {
     unsafe { libc::pthread_atfork(Some(note), None, None) };
 }
 
+/// Calls `begin`, which may not wait, in each copy of the process from now on.
+#[cfg(feature = "own-tls")]
+pub(crate) fn in_each_copy(begin: extern "C" fn()) {
+    // SAFETY: the handler is static, and may run in a child of a fork.
+    unsafe { libc::pthread_atfork(None, None, Some(begin)) };
+}
+
 extern "C" fn count() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }

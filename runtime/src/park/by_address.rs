@@ -8,6 +8,8 @@
 //! The count changes under the lock only, so no change of it is more than a store. Who wakes a sleeper takes it off the count; a
 //! sleeper whose wait has ended otherwise takes itself off.
 
+#![cfg_attr(feature = "own-tls", expect(unsafe_code, reason = "a copy of the process forgets the sleepers"))]
+
 use std::time::Instant;
 
 use super::primitive::{self as park, SpinGuard, SpinLock, Waiter, Wakeup};
@@ -61,6 +63,21 @@ impl Table {
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
         Self(std::array::from_fn(|_| Bucket::new()))
+    }
+
+    /// Forgets all sleepers.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the only thread: its process is a copy by fork(2), in which the sleepers are not.
+    #[cfg(feature = "own-tls")]
+    pub(crate) unsafe fn begin_anew(&self) {
+        for bucket in &self.0 {
+            // SAFETY: the caller's promise.
+            unsafe { bucket.sleepers.begin_anew(WaitList::new()) };
+            // Relaxed: there is no other thread.
+            bucket.count.store(0, Ordering::Relaxed);
+        }
     }
 
     /// The bucket of an address. Words that lie side by side are in different ones.

@@ -111,6 +111,17 @@ impl Waits {
         }
     }
 
+    /// Forgets all waits.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the only thread: its process is a copy by fork(2), in which the waits are not.
+    #[cfg(all(feature = "own-tls", not(loom)))]
+    pub(crate) unsafe fn begin_anew(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.list.begin_anew(BTreeMap::new()) };
+    }
+
     /// Calls `wait` while it is in the list. `attend` says what was noted for the caller before.
     pub(crate) fn listed<R>(
         &self,

@@ -91,6 +91,19 @@ impl<T, B: Biasing> SpinLock<T, B> {
         SpinGuard { lock: self, held: B::BY_WORD, on_one_thread: PhantomData }
     }
 
+    /// Makes the lock one that is free, around `value`, whatever it is now. The old value is not dropped.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the only thread: its process is a copy by fork(2), and what others held or were changing is nobody's.
+    #[cfg(feature = "own-tls")]
+    pub(crate) unsafe fn begin_anew(&self, value: T) {
+        // SAFETY: the caller's promise: nobody else has a reference.
+        self.value.with_mut(|place| unsafe { place.write(value) });
+        // Relaxed: there is no other thread.
+        self.locked.store(false, Ordering::Relaxed);
+    }
+
     #[cold]
     fn lock_contended(&self) -> SpinGuard<'_, T, B> {
         let mut backoff = Backoff::new(CLOSE_BY);

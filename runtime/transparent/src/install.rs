@@ -38,9 +38,9 @@ pub fn install() -> io::Result<()> {
     abaca::hook::own_tls_by_default()?;
     report::begin();
     crate::calls::kick::reserve_signal();
-    abaca::hook::descriptors::watch_forks();
+    abaca::hook::watch_forks();
     set_installed();
-    crate::threads::handlers::start_relay_if_needed();
+    crate::threads::relay::start_relay_if_needed();
     Ok(())
 }
 

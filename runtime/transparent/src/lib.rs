@@ -37,7 +37,7 @@
 //! | `flock`; `msgrcv` `msgsnd` `semop` `semtimedop`; `sendto` of Unix datagrams and `connect` of Unix sockets to a full queue; `wait` of any child | are tried again after pauses of up to 16 ms: no event tells |
 //! | `waitpid` and `waitid` of one child | a pidfd tells |
 //! | `system` | a thread of the pool starts the command, and a pidfd tells its end |
-//! | `getaddrinfo` `getnameinfo` `gethostby*` `getpw*` `getgr*` `res_*`, `popen` `pclose`, `fsync` `fdatasync` `syncfs` `copy_file_range`, `lockf`, `fcntl(F_SETLKW)`, reads of files that are not in memory, `close` of a socket that lingers | run on a thread of the runtime's pool |
+//! | `getaddrinfo` and `getnameinfo` but for addresses in figures, `gethostby*` `getpw*` `getgr*` `res_*`, `popen` `pclose`, `fsync` `fdatasync` `syncfs` `copy_file_range`, `lockf`, `fcntl(F_SETLKW)`, reads of files that are not in memory, `close` of a socket that lingers | run on a thread of the runtime's pool |
 //! | `open` of a FIFO | the fiber waits until there is another end; to read, on a thread of the pool |
 //! | `fgets` `fread` `fgetc` `getc` `getchar` `getline` `getdelim`, and those without a lock | the fiber waits until there is something to read, before each part of a line or of what is to be read |
 //! | `dlopen` `dlclose` | do not park: what they run is called with a lock of libc's |

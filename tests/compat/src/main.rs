@@ -10,7 +10,11 @@
 //!
 //! What a busy machine is late by is only told: whether the ten take at most 400 ms, beside a ticker that is at most 10 ms late.
 //!
+//! Without the feature `whole` it has the programs alone that are soon built, each needs a call that was right once, and not in time.
+//!
 //! `--page FILE` writes the guide's page. `--threads-are-fibers` makes the threads that the programs start fibers as well.
+
+#![cfg_attr(not(feature = "whole"), allow(dead_code, reason = "a part of it is for the whole matrix"))]
 
 mod call;
 mod page;

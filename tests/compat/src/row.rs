@@ -11,7 +11,7 @@ use abaca_transparent::as_kernel_threads;
 use crate::call::{Answer, Call, Start};
 use crate::programs::{Gone, Program, Version};
 use crate::seen;
-use crate::servers::{Servers, Which};
+use crate::servers::Servers;
 
 /// How many calls are made at once.
 const AT_ONCE: usize = 10;
@@ -161,18 +161,8 @@ fn abandoned(
                 killer.join().unwrap();
                 answer
             });
-            restart(servers, which);
+            servers.restart(which);
             Some(answer)
-        }
-    }
-}
-
-fn restart(servers: &Servers, which: Which) {
-    servers.restart(which);
-    if which == Which::Ssh {
-        // Nobody is left who would take its mark away.
-        for mark in std::fs::read_dir(&servers.marks).unwrap().map_while(Result::ok) {
-            std::fs::remove_file(mark.path()).unwrap();
         }
     }
 }
@@ -218,9 +208,8 @@ pub(crate) fn run(program: &'static Program, servers: &Servers) -> Row {
         if found != expected {
             row.failures.push(format!("answered {found:?}, not {expected:?}"));
         }
-        if row.at_once == AT_ONCE && row.fibers <= MOST_TIME && row.late <= MOST_LATE
-            || !row.failures.is_empty()
-        {
+        let is_in_time = row.fibers <= MOST_TIME && row.late <= MOST_LATE || cfg!(not(feature = "whole"));
+        if row.at_once == AT_ONCE && is_in_time || !row.failures.is_empty() {
             break;
         }
     }
@@ -242,15 +231,23 @@ pub(crate) fn run(program: &'static Program, servers: &Servers) -> Row {
     row
 }
 
-/// What is wrong with a call that a deadline is to end.
+/// What is wrong with a call that a deadline is to end: the call would take `LONG`, or ten times that, on a machine that is too busy to end
+/// it within `LONG`.
 fn past_its_deadline(program: &Program, servers: &Servers) -> Option<String> {
-    let (taken, ended) = runtime().run(|| {
-        let began = Instant::now();
-        let call = || Call::make(program.slow, servers, LONG, &Start::of(1));
-        let ended = abaca::time::timeout(Duration::from_millis(50), call);
-        (began.elapsed(), ended.is_err())
-    });
-    (!ended || taken >= LONG).then(|| format!("a deadline of 50 ms: {ended}, after {taken:?}"))
+    let mut wrong = None;
+    for time in [LONG, 10 * LONG] {
+        let (taken, ended) = runtime().run(|| {
+            let began = Instant::now();
+            let call = || Call::make(program.slow, servers, time, &Start::of(1));
+            let ended = abaca::time::timeout(Duration::from_millis(50), call);
+            (began.elapsed(), ended.is_err())
+        });
+        wrong = (!ended || taken >= time).then(|| format!("a deadline of 50 ms: {ended}, after {taken:?}"));
+        if wrong.is_none() {
+            break;
+        }
+    }
+    wrong
 }
 
 fn version(version: Version) -> String {

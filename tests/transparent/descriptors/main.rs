@@ -1,6 +1,7 @@
 //! Each hook of a descriptor's: when it need not wait, when it waits, for a user that wants errors, with a limit, when the other end is
 //! closed, when its own descriptor is closed under it, and when its fiber is cancelled.
 
+mod addresses;
 mod cancel;
 mod connections;
 mod ends;

@@ -62,6 +62,19 @@ fn pthreads_and_c11s_functions_answer_as_libcs() {
     }
 }
 
+#[test]
+fn a_daemon_closes_descriptors_and_its_children_have_threads() {
+    let Some(program) = build("forks.c") else { return };
+    let on_threads = run(&program, None);
+    assert!(on_threads.status.success(), "{on_threads:?}");
+    for workers in ["1", "3"] {
+        let on_fibers = run(&program, Some(workers));
+        let errors = String::from_utf8_lossy(&on_fibers.stderr);
+        assert_eq!(lines(&on_fibers), lines(&on_threads), "on {workers} workers: {errors}");
+        assert_eq!((on_fibers.status, &*errors), (on_threads.status, ""));
+    }
+}
+
 /// How many connections are open at once: more than a small number of threads.
 const CONNECTIONS: usize = 300;
 

@@ -438,6 +438,10 @@ static void threads(void) {
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 1 << 20);
     if (!pthread_create(&thread, &attr, names, (void *)(1 << 20))) join(thread);
+    // Attributes that do not say how large the stack is.
+    pthread_attr_t silent;
+    pthread_attr_init(&silent);
+    if (!pthread_create(&thread, &silent, names, (void *)(1 << 20))) join(thread);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     SAY(pthread_create(&thread, &attr, waits_detached, NULL));
     SAY(pthread_join(thread, NULL));

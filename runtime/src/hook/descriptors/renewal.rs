@@ -74,6 +74,11 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// The thread is not in a copy of the process.
+pub(super) fn begin_anew() {
+    THREAD.is_not_started();
+}
+
 #[cold]
 fn start() {
     // Without a thread, numbers that are closed behind the runtime's back are noticed when somebody else's wait finds one, and no answer

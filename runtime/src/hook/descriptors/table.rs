@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "descriptors are known by their numbers")]
 
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::ptr;
+use std::sync::atomic::AtomicPtr;
 use std::sync::{Arc, OnceLock};
 
 use super::limit::Timeouts;
@@ -109,23 +111,60 @@ impl Entry {
     }
 }
 
-/// The process whose numbers are in the table.
-static OWNER: OnceLock<(Generation, i32)> = OnceLock::new();
+/// The entries, and the process whose numbers they are of.
+struct Table {
+    generation: Generation,
+    process_id: i32,
+    rows: [OnceLock<Box<[Entry]>>; ROWS],
+}
 
-static TABLE: [OnceLock<Box<[Entry]>>; ROWS] = [const { OnceLock::new() }; ROWS];
+/// Null before the first use: in a copy of the process as well, in which a plain thread has forked (`hook/copy.rs`). A table is never freed.
+static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
+
+/// The table, if it is in use.
+#[inline]
+fn table() -> Option<&'static Table> {
+    // Acquire: pairs with the Release of who made it.
+    // SAFETY: null, or a table that is never freed.
+    unsafe { TABLE.load(Ordering::Acquire).as_ref() }
+}
+
+/// The table, which is made if there is none.
+#[cold]
+fn make_table() -> &'static Table {
+    let rows = [const { OnceLock::new() }; ROWS];
+    let made = Box::new(Table { generation: Generation::current(), process_id: fork::process_id(), rows });
+    let made = Box::into_raw(made);
+    // Release: pairs with the Acquire of those who find it.
+    match TABLE.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
+        // SAFETY: it is never freed from now on.
+        Ok(_) => unsafe { &*made },
+        Err(other) => {
+            // SAFETY: nobody has seen it.
+            drop(unsafe { Box::from_raw(made) });
+            // SAFETY: as of `table`.
+            unsafe { &*other }
+        }
+    }
+}
+
+/// Leaves the table to the threads of the process that was copied, none of which is in the copy.
+pub(super) fn begin_anew() {
+    TABLE.store(ptr::null_mut(), Ordering::Relaxed);
+}
 
 /// The entry of a number, if its row exists. Numbers beyond the table are unknown.
 #[inline]
 fn peek(fd: RawFd) -> Option<&'static Entry> {
     let fd = usize::try_from(fd).ok()?;
-    Some(&TABLE.get(fd / ROW)?.get()?[fd % ROW])
+    Some(&table()?.rows.get(fd / ROW)?.get()?[fd % ROW])
 }
 
 /// The entry of a number, whose row is made if it does not exist; `None` beyond the table.
 fn entry(fd: RawFd) -> Option<&'static Entry> {
-    OWNER.get_or_init(|| (Generation::current(), fork::process_id()));
+    let table = table().unwrap_or_else(make_table);
     let fd = usize::try_from(fd).ok()?;
-    let row = TABLE.get(fd / ROW)?.get_or_init(|| (0..ROW).map(|_| Entry::new()).collect());
+    let row = table.rows.get(fd / ROW)?.get_or_init(|| (0..ROW).map(|_| Entry::new()).collect());
     Some(&row[fd % ROW])
 }
 
@@ -151,7 +190,7 @@ pub(super) fn watched(fd: RawFd) -> Arc<Watched> {
 
 /// Calls `visit` for all that is known.
 pub(super) fn for_each_watched(mut visit: impl FnMut(&Watched)) {
-    for entry in TABLE.iter().filter_map(OnceLock::get).flatten() {
+    for entry in table().into_iter().flat_map(|table| &table.rows).filter_map(OnceLock::get).flatten() {
         let watched = entry.lock().clone();
         if let Some(watched) = watched {
             visit(&watched);
@@ -162,8 +201,8 @@ pub(super) fn for_each_watched(mut visit: impl FnMut(&Watched)) {
 /// Takes what is known of a number out of the table.
 fn take(fd: RawFd) -> Option<Arc<Watched>> {
     let entry = peek(fd)?;
-    let (generation, process_id) = OWNER.get()?;
-    // A copy of the process leaves the entries, and the locks, as they were copied.
+    let Table { generation, process_id, .. } = table()?;
+    // A copy of the process, in which a fiber has forked, leaves the entries, and the locks, as they were copied.
     if !generation.is_current() {
         return None;
     }
@@ -215,7 +254,7 @@ pub fn born_of_listener(listener: RawFd, fd: RawFd, moment: Moment, is_tcp: bool
 fn entry_of_new(fd: RawFd) -> Option<&'static Entry> {
     forget(fd);
     // In a copy of the process, rows may be as they were copied, half made.
-    let is_copy = OWNER.get().is_some_and(|(generation, _)| !generation.is_current());
+    let is_copy = table().is_some_and(|table| !table.generation.is_current());
     if is_copy { None } else { entry(fd) }
 }
 
@@ -223,7 +262,7 @@ fn entry_of_new(fd: RawFd) -> Option<&'static Entry> {
 pub fn duplicated(original: RawFd, fd: RawFd) {
     let birth = peek(original).map_or(0, |entry| entry.born.load(Ordering::Relaxed));
     // A child of vfork(2) has descriptors of its own, and the memory of its parent.
-    let is_parents = || OWNER.get().is_some_and(|(_, process_id)| *process_id != fork::process_id());
+    let is_parents = || table().is_some_and(|table| table.process_id != fork::process_id());
     if let Some(entry) = peek(fd)
         && !is_parents()
     {
@@ -245,7 +284,8 @@ pub fn close_under(fd: RawFd) {
 
 /// [`close_under`] for all numbers from `first` to `last`.
 pub fn close_range_under(first: u32, last: u32) {
-    for row in TABLE.iter().enumerate().filter_map(|(row, made)| made.get().map(|_| row)) {
+    let rows = table().into_iter().flat_map(|table| &table.rows);
+    for row in rows.enumerate().filter_map(|(row, made)| made.get().map(|_| row)) {
         let numbers = row * ROW..(row + 1) * ROW;
         for fd in numbers.filter(|fd| (first as usize..=last as usize).contains(fd)) {
             close_under(fd as RawFd);

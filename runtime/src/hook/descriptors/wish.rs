@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use super::table::find;
 use crate::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::hook::{Slept, sleep_until, yield_now};
-use crate::os::{fork, socket};
+use crate::os::socket;
 
 /// How often an answer may have become old. Starts at 1: 0 is of no answer.
 static CHANGES: AtomicU64 = AtomicU64::new(1);
@@ -79,15 +79,6 @@ pub fn mode_changes(fd: RawFd) {
 pub fn files_shared() {
     SHARINGS.fetch_add(1, Ordering::SeqCst);
     modes_changed();
-}
-
-/// Calls [`files_shared`] before each fork(2) from now on.
-pub fn watch_forks() {
-    extern "C" fn note() {
-        files_shared();
-    }
-    static WATCH: std::sync::Once = std::sync::Once::new();
-    WATCH.call_once(|| fork::before_each(note));
 }
 
 /// The birth of a file that is made now.

@@ -29,22 +29,20 @@
 //! | Python 3.11's `ThreadingHTTPServer` | 300 | 301 | 16 |
 //! | Ruby 3.1's WEBrick | 300 | 302 | 28 |
 //! | `atftpd` 0.8, a thread for each file | 100 | 101 | 6 |
-//! | `tinyproxy` 1.11 | 300 | 301 | 11 to 276 |
-//!
-//! tinyproxy looks a name up for each connection, which a thread of the pool does. Such threads end after a while.
+//! | `tinyproxy` 1.11 | 300 | 301 | 11 |
+//! | `apache2` 2.4 with `mpm_worker`, in three processes that it forks | 300 | 907 | 29 |
+//! | `nginx` 1.22, which reads files in pools of threads, in two processes | 300 | 35 | 11 |
 //!
 //! # What does not work
 //!
-//! * `apache2` with `mpm_worker`: twenty threads serve twenty clients, and end as they are told to. With a hundred it stops listening soon
-//!   after it has begun; why is not known yet.
 //! * Programs that are linked statically, and those with more rights than their user: the dynamic linker preloads nothing there.
 //! * Threads that are made by other means than `pthread_create` and `thrd_create`: by bare `clone`, as Go does, or by a library that
 //!   looks libc's function up, as jemalloc does for its own. They stay the kernel's, and wait in the kernel.
 //! * Threads that spin for each other without a call, as Redis' `io-threads` do: they are right and slow, since they take turns.
 //! * Masks of signals: they are the kernel threads'. A signal that `pthread_kill` sends to a thread that computes, or waits for a lock, has its
 //!   handler run in that thread's next call that waits.
-//! * `fork` in a fiber, but for an `exec` soon after. A program that forks before its first thread, as a daemon does, may make threads in
-//!   the child.
+//! * `fork` in a thread that is a fiber, but for an `exec` soon after. A program that forks in its main thread, before its first thread or
+//!   later, may make threads in the child.
 
 #![expect(unsafe_code, reason = "runs before main")]
 

@@ -1,4 +1,4 @@
-//! getaddrinfo(3), on another thread: a fiber that is cancelled leaves the call behind.
+//! getaddrinfo(3), on another thread: a fiber that is cancelled leaves the call behind. What is asked in figures is answered on the spot.
 
 #![expect(unsafe_code, reason = "takes the place of a function of libc, and reads C strings")]
 
@@ -6,7 +6,10 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
 
 use abaca::hook::offload_or_leave;
-use libc::{AI_NUMERICHOST, EAI_SYSTEM, addrinfo};
+use libc::{
+    AF_UNSPEC, AI_ADDRCONFIG, AI_ALL, AI_CANONNAME, AI_NUMERICHOST, AI_NUMERICSERV, AI_PASSIVE, AI_V4MAPPED,
+    EAI_SYSTEM, addrinfo,
+};
 
 use crate::answer::{errno, set_errno};
 use crate::hooks::hooks;
@@ -18,21 +21,39 @@ hooks! {
         let own = own!(fn getaddrinfo(*const c_char, *const c_char, *const addrinfo, *mut *mut addrinfo) -> c_int);
         // SAFETY: null, or the user's, here and below.
         let hints_ref = unsafe { hints.as_ref() };
-        if node.is_null() || hints_ref.is_some_and(|hints| hints.ai_flags & AI_NUMERICHOST != 0) {
-            // Nobody is asked.
-            // SAFETY: the caller's promise.
-            let found = unsafe { own(node, service, hints, result) };
-            within.fails_with(errno());
-            return found;
+        // SAFETY: the caller's promise, with hints of his or ours.
+        let here = |hints: *const addrinfo| unsafe { own(node, service, hints, result) };
+        // SAFETY: C strings of the user's, or null.
+        match unsafe { asks(node, service, hints_ref) } {
+            Asks::Nobody => {
+                let found = here(hints);
+                within.fails_with(errno());
+                return found;
+            }
+            Asks::NobodyIfANumber => {
+                // The flag has one meaning: a host that is no number is an error. So a success is what the call would have been without it,
+                // but for the flags that each entry repeats.
+                let before = errno();
+                let mut numeric = Hints::of(hints_ref);
+                numeric.flags |= AI_NUMERICHOST;
+                if here(&numeric.into_c()) == 0 {
+                    // SAFETY: libc has made a list, which ends in null, and it is nobody else's yet.
+                    let mut next = unsafe { *result };
+                    // SAFETY: the same.
+                    while let Some(entry) = unsafe { next.as_mut() } {
+                        entry.ai_flags &= !AI_NUMERICHOST;
+                        next = entry.ai_next;
+                    }
+                    within.fails_with(errno());
+                    return 0;
+                }
+                set_errno(before);
+            }
+            Asks::Somebody => {}
         }
         // SAFETY: C strings of the user's, or null.
         let (node, service) = unsafe { (copy(node), copy(service)) };
-        let hints = hints_ref.map(|hints| Hints {
-            flags: hints.ai_flags,
-            family: hints.ai_family,
-            kind: hints.ai_socktype,
-            protocol: hints.ai_protocol,
-        });
+        let hints = hints_ref.map(|hints| Hints::of(Some(hints)));
         let before = within.errno();
         let found = offload_or_leave(move || {
             set_errno(before);
@@ -70,6 +91,42 @@ unsafe fn copy(string: *const c_char) -> Option<CString> {
     (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) }.to_owned())
 }
 
+/// Whom libc asks for an answer, which takes time.
+enum Asks {
+    Nobody,
+    /// Nobody if the host is an address in figures: it begins like one.
+    NobodyIfANumber,
+    Somebody,
+}
+
+/// # Safety
+///
+/// The strings are null, or end in a zero byte.
+unsafe fn asks(node: *const c_char, service: *const c_char, hints: Option<&addrinfo>) -> Asks {
+    // SAFETY: the caller's promise.
+    let bytes =
+        |string: *const c_char| (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) }.to_bytes());
+    let flags = Hints::of(hints).flags;
+    // Names of services stand in a file, or somewhere else.
+    if bytes(service).is_some_and(|service| !service.iter().all(u8::is_ascii_digit)) {
+        return Asks::Somebody;
+    }
+    match bytes(node) {
+        None => Asks::Nobody,
+        Some(_) if flags & AI_NUMERICHOST != 0 => Asks::Nobody,
+        // Other flags ask a library for names in other alphabets.
+        Some(_) if flags & !PLAIN != 0 => Asks::Somebody,
+        // "0x7f.1" is an address as well, and "::" and "fe80::1%eth0".
+        Some(node) if node.first().is_some_and(u8::is_ascii_digit) || node.contains(&b':') => {
+            Asks::NobodyIfANumber
+        }
+        Some(_) => Asks::Somebody,
+    }
+}
+
+const PLAIN: c_int =
+    AI_PASSIVE | AI_CANONNAME | AI_NUMERICHOST | AI_V4MAPPED | AI_ALL | AI_ADDRCONFIG | AI_NUMERICSERV;
+
 /// The hints that count.
 struct Hints {
     flags: c_int,
@@ -79,6 +136,15 @@ struct Hints {
 }
 
 impl Hints {
+    /// Those of libc if there are none.
+    fn of(hints: Option<&addrinfo>) -> Self {
+        let Some(hints) = hints else {
+            return Self { flags: AI_V4MAPPED | AI_ADDRCONFIG, family: AF_UNSPEC, kind: 0, protocol: 0 };
+        };
+        let (kind, protocol) = (hints.ai_socktype, hints.ai_protocol);
+        Self { flags: hints.ai_flags, family: hints.ai_family, kind, protocol }
+    }
+
     fn into_c(self) -> addrinfo {
         // SAFETY: all zeros are hints for anything.
         let mut hints: addrinfo = unsafe { std::mem::zeroed() };

@@ -6,7 +6,10 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_uchar, c_void};
 
 use abaca::hook::offload_or_leave;
-use libc::{EAI_SYSTEM, gid_t, group, hostent, passwd, size_t, sockaddr, socklen_t, uid_t};
+use libc::{
+    EAI_SYSTEM, NI_NUMERICHOST, NI_NUMERICSERV, gid_t, group, hostent, passwd, size_t, sockaddr, socklen_t,
+    uid_t,
+};
 
 use super::entries::{Kept, Places, cancelled, fill_in, host_error, set_host_error};
 use crate::answer::{errno, set_errno};
@@ -192,12 +195,20 @@ hooks! {
         unsafe { fill_in(within, places, look_up) }
     }
 
-    /// getnameinfo(3).
+    /// getnameinfo(3): in figures on the spot.
     fn getnameinfo(
         address: *const sockaddr, address_bytes: socklen_t, host: *mut c_char, host_bytes: socklen_t, service: *mut c_char,
         service_bytes: socklen_t, flags: c_int,
     ) -> c_int, |within| -> c {
         let own = own!(fn getnameinfo(*const sockaddr, socklen_t, *mut c_char, socklen_t, *mut c_char, socklen_t, c_int) -> c_int);
+        let is_asked = |name: *mut c_char, bytes: socklen_t, in_figures| !name.is_null() && bytes > 0 && flags & in_figures == 0;
+        if !is_asked(host, host_bytes, NI_NUMERICHOST) && !is_asked(service, service_bytes, NI_NUMERICSERV) {
+            // Nobody is asked.
+            // SAFETY: the caller's promise.
+            let result = unsafe { own(address, address_bytes, host, host_bytes, service, service_bytes, flags) };
+            within.fails_with(errno());
+            return result;
+        }
         // SAFETY: the caller's promise.
         let address = unsafe { copy_bytes(address.cast(), address_bytes) };
         let has = [!host.is_null(), !service.is_null()];

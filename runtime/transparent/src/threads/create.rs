@@ -5,8 +5,9 @@
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
 use abaca::Runtime;
 use abaca::hook;
@@ -20,13 +21,18 @@ use super::begin::{Ended, Routine, begin};
 use super::c11;
 use super::masks;
 use super::record::{Finished, Record};
+use super::relay::start_relay_if_needed;
 use crate::hooks::hooks;
 use crate::own::own;
 
 static THREADS_ARE_FIBERS: AtomicBool = AtomicBool::new(false);
 
-/// The runtime of the threads that plain threads make. It lives as long as the process.
-static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
+/// The runtime of the threads that plain threads make; null before the first. It lives as long as the process. In a copy of the process by
+/// fork(2) none of its threads is left, so the copy makes another, for what the thread that has forked starts.
+static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(ptr::null_mut());
+
+/// Held by who makes the runtime.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// How many threads that are fibers have not ended.
 pub(crate) static ALIVE: AtomicUsize = AtomicUsize::new(0);
@@ -101,18 +107,36 @@ pub fn as_kernel_threads<R>(f: impl FnOnce() -> R) -> R {
 
 /// Whether the process's own runtime has been started.
 pub(crate) fn has_runtime() -> bool {
-    RUNTIME.get().is_some()
+    !RUNTIME.load(Ordering::Acquire).is_null()
 }
 
 fn runtime() -> Option<&'static Runtime> {
-    let start = || {
-        let builder = Runtime::builder().own_tls(true).stack_size(STACK_BYTES + EXTRA_BYTES);
-        builder
-            .build()
-            .inspect_err(|error| eprintln!("abaca-transparent: no runtime for threads: {error}"))
-            .ok()
-    };
-    RUNTIME.get_or_init(start).as_ref()
+    // Acquire: pairs with the Release below.
+    // SAFETY: null, or a runtime that is never freed.
+    if let Some(runtime) = unsafe { RUNTIME.load(Ordering::Acquire).as_ref() } {
+        return Some(runtime);
+    }
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: as above.
+    if let Some(runtime) = unsafe { RUNTIME.load(Ordering::Acquire).as_ref() } {
+        return Some(runtime);
+    }
+    static WATCH: Once = Once::new();
+    // SAFETY: the handler is static, and writes atomics.
+    WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(lose_runtime)) });
+    let builder = Runtime::builder().own_tls(true).stack_size(STACK_BYTES + EXTRA_BYTES);
+    let built = builder.build();
+    let runtime =
+        built.inspect_err(|error| eprintln!("abaca-transparent: no runtime for threads: {error}")).ok()?;
+    let runtime = Box::leak(Box::new(runtime));
+    RUNTIME.store(runtime, Ordering::Release);
+    Some(runtime)
+}
+
+/// In a child of fork(2) there is one thread, which is none of the runtime's, unless a fiber has forked.
+extern "C" fn lose_runtime() {
+    RUNTIME.store(ptr::null_mut(), Ordering::Release);
+    ALIVE.store(Record::current().is_some().into(), Ordering::Relaxed);
 }
 
 /// A C11 thread's routine.
@@ -181,7 +205,7 @@ impl Settings {
         if attributes.is_null() {
             return Some(Self { stack_bytes: default_stack_bytes(), is_detached: false });
         }
-        let (mut stack, mut stack_bytes, mut detached) = (std::ptr::null_mut(), 0, 0);
+        let (mut stack, mut stack_bytes, mut detached) = (ptr::null_mut(), 0, 0);
         let (mut inherits, mut policy) = (0, 0);
         let mut processors = MaybeUninit::<cpu_set_t>::uninit();
         // SAFETY: the caller's promise; libc writes locals.
@@ -197,6 +221,11 @@ impl Settings {
         let has_stack = stack.addr().wrapping_add(stack_bytes) != 0;
         let has_policy = inherits == PTHREAD_EXPLICIT_SCHED && policy != SCHED_OTHER;
         let has_processors = processors.iter().any(|byte| *byte != 0xff);
+        if stack_bytes == 0 {
+            // None was asked for, so it is libc's default, which only this function tells.
+            // SAFETY: the caller's promise; libc writes a local.
+            unsafe { libc::pthread_attr_getstacksize(attributes, &mut stack_bytes) };
+        }
         (!has_stack && !has_policy && !has_processors)
             .then_some(Self { stack_bytes, is_detached: detached == PTHREAD_CREATE_DETACHED })
     }
@@ -233,7 +262,9 @@ unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_i
     // Before the thread can look.
     // SAFETY: the caller's promise.
     unsafe { thread.write(record.thread()) };
-    ALIVE.fetch_add(1, Ordering::Relaxed);
+    if ALIVE.fetch_add(1, Ordering::Relaxed) == 0 {
+        start_relay_if_needed();
+    }
     let start = Start { record: Some(record.clone()), call };
     match hook::spawn(settings.stack_bytes + EXTRA_BYTES, runtime, move || start.run()) {
         Ok(handle) => {

@@ -6,7 +6,7 @@
 //! handler run on that fiber, from the call in which it waits or the next one that would.
 //!
 //! In place of a handler a function of this file is set up, which calls it. It runs wherever the signal has interrupted the process, also in
-//! the middle of the runtime's code, so it only notes what has happened, for a thread that then acts.
+//! the middle of the runtime's code, so it only notes what has happened, for a thread that then acts (`relay.rs`).
 //!
 //! Handlers for faults are left alone: they run for what their own thread did.
 
@@ -15,14 +15,15 @@
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
-use abaca::hook::{self, Interrupted, Notes};
+use abaca::hook::{self, Interrupted};
 use libc::{SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
 
 use super::masks;
+use super::relay::{await_fibers, has_started, note_handled, start_relay};
 use crate::calls::kick::set_mask;
-use crate::enter::{is_installed, within_handler};
+use crate::enter::within_handler;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
@@ -35,15 +36,6 @@ static HANDLERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNAL
 
 /// The flags of each.
 static FLAGS: [AtomicI32; SIGNALS] = [const { AtomicI32::new(0) }; SIGNALS];
-
-/// The signals whose handlers have run since the relay looked.
-static HANDLED: Notes = Notes::new();
-
-/// Whether the relay was started.
-static HAS_RELAY: AtomicBool = AtomicBool::new(false);
-
-/// The relay's eventfd; below 0 if it does not run.
-static BELL: AtomicI32 = AtomicI32::new(-1);
 
 thread_local! {
     /// Whether the calling fiber sends itself a signal that another has sent to it.
@@ -65,6 +57,11 @@ pub(super) fn index(signal: c_int) -> Option<usize> {
 /// Whether the signal has a handler of the user's.
 pub(super) fn has_handler(signal: usize) -> bool {
     HANDLERS[signal].load(Ordering::SeqCst) != 0
+}
+
+/// Whether the caller is in a handler.
+pub(super) fn is_in_handler() -> bool {
+    DEPTH.get() != 0
 }
 
 /// Stands for each of the user's handlers. One that takes only the number ignores the rest.
@@ -89,7 +86,7 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     });
     DEPTH.set(DEPTH.get() - 1);
     if !is_attending && hook::handles_for_fibers() {
-        HANDLED.note(masks::bit(index), ring);
+        note_handled(index);
     }
 }
 
@@ -152,99 +149,8 @@ fn stand_for_default(action: &mut libc::sigaction) {
     action.sa_flags = SA_SIGINFO | SA_RESTART;
 }
 
-/// Wakes the relay. May be called in a handler.
-pub(super) fn ring() {
-    let bell = BELL.load(Ordering::SeqCst);
-    let one = 1_u64;
-    // SAFETY: the kernel reads a number. If there is no relay, nothing waits.
-    unsafe { kernel!(libc::SYS_write, bell, &raw const one, 8) };
-}
-
-/// Addresses of semaphores that handlers have posted while somebody slept there.
-static POSTED: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
-
-/// Whether the caller is in a handler: then it may have interrupted the code that would wake somebody. The relay wakes who sleeps at
-/// `address`.
-pub(crate) fn wakes_later(address: usize) -> bool {
-    if DEPTH.get() == 0 || BELL.load(Ordering::SeqCst) < 0 {
-        return false;
-    }
-    // As many as are there at once are few; the same address need be there once.
-    let is_noted = POSTED.iter().any(|slot| {
-        slot.compare_exchange(0, address, Ordering::SeqCst, Ordering::SeqCst)
-            .map_or_else(|there| there == address, |_| true)
-    });
-    ring();
-    is_noted
-}
-
-/// Starts the thread that acts on what handlers have noted, unless it runs.
-pub(crate) fn start_relay() {
-    static WATCH: std::sync::Once = std::sync::Once::new();
-    if HAS_RELAY.swap(true, Ordering::SeqCst) {
-        return;
-    }
-    // SAFETY: the handler is static, and writes atomics.
-    WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(lose_relay)) });
-    // SAFETY: no memory is involved.
-    let bell = unsafe { kernel!(libc::SYS_eventfd2, 0, libc::EFD_CLOEXEC) } as c_int;
-    hook::arm(attend, masks::not_interrupting);
-    let relay = move || {
-        // SAFETY: a set of this function's.
-        unsafe {
-            let mut all = std::mem::zeroed();
-            libc::sigfillset(&mut all);
-            set_mask(libc::SIG_SETMASK, &all, ptr::null_mut());
-        }
-        loop {
-            let handled = HANDLED.next(|| {
-                let mut count = 0_u64;
-                // SAFETY: a number.
-                unsafe { kernel!(libc::SYS_read, bell, &raw mut count, 8) };
-            });
-            act(handled);
-        }
-    };
-    let started =
-        hook::as_kernel_threads(|| std::thread::Builder::new().name("abaca-handlers".into()).spawn(relay));
-    if started.is_ok() {
-        BELL.store(bell, Ordering::SeqCst);
-    }
-}
-
-/// A child of fork(2) has no relay, and its parent's bell. It starts one when one of its fibers first waits.
-extern "C" fn lose_relay() {
-    BELL.store(-1, Ordering::SeqCst);
-    HANDLED.take();
-    masks::lose_waiting();
-    HAS_RELAY.store(false, Ordering::SeqCst);
-}
-
-/// Whether [`start_relay`] is due: a handler is set up, and fibers may wait.
-pub(crate) fn start_relay_if_needed() {
-    if HANDLERS.iter().any(|handler| handler.load(Ordering::SeqCst) != 0) {
-        start_relay();
-    }
-}
-
-fn act(handled: u64) {
-    for slot in &POSTED {
-        match slot.swap(0, Ordering::SeqCst) {
-            0 => {}
-            // Each that finds nothing sleeps again.
-            address => _ = hook::wake_at(address, u32::MAX, usize::MAX),
-        }
-    }
-    for signal in masks::signals(handled) {
-        hook::interrupt_one(masks::bit(signal), effect(signal));
-    }
-    // Who is interrupted takes it, and runs the handler.
-    for signal in masks::signals(masks::of_process()) {
-        hook::interrupt_one(masks::bit(signal), Interrupted::Restarts);
-    }
-}
-
-fn effect(signal: usize) -> Interrupted {
+/// What the signal's handler does to the call of the fiber that it ran for.
+pub(super) fn effect(signal: usize) -> Interrupted {
     if FLAGS[signal].load(Ordering::SeqCst) & SA_RESTART != 0 {
         Interrupted::Restarts
     } else {
@@ -255,7 +161,7 @@ fn effect(signal: usize) -> Interrupted {
 /// Runs the handlers of the signals that were sent to the calling thread, or to any, and that it does not block. If there is one that it
 /// waits for, its wait ends.
 pub(super) fn attend() -> Interrupted {
-    if !HAS_RELAY.load(Ordering::Relaxed) {
+    if !has_started() {
         start_relay();
     }
     let mut effect_of_all = if masks::has_awaited() { Interrupted::Restarts } else { Interrupted::Not };
@@ -301,9 +207,7 @@ hooks! {
             if ![SIG_DFL, SIG_IGN, ours].contains(&action.sa_sigaction) {
                 HANDLERS[index].store(action.sa_sigaction, Ordering::SeqCst);
                 action.sa_sigaction = ours;
-                if is_installed() {
-                    start_relay();
-                }
+                await_fibers();
             } else if action.sa_sigaction != ours {
                 HANDLERS[index].store(0, Ordering::SeqCst);
                 if action.sa_sigaction == SIG_DFL && masks::main_blocks(index) {
@@ -340,9 +244,7 @@ hooks! {
         }
         if is_handler {
             HANDLERS[index].store(handler, Ordering::SeqCst);
-            if is_installed() {
-                start_relay();
-            }
+            await_fibers();
         }
         // SAFETY: the caller's promise.
         let old = unsafe { own(number, if is_handler || is_default { ours } else { handler }) };

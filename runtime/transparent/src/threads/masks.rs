@@ -22,8 +22,9 @@ use abaca::hook::{self, Interrupted};
 use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, siginfo_t, sigset_t};
 
 use super::details;
-use super::handlers::{SIGNALS, attend, has_handler, ring, stand_for_defaults, stands_for};
+use super::handlers::{SIGNALS, attend, has_handler, stand_for_defaults, stands_for};
 use super::record::Record;
+use super::relay::ring;
 use crate::answer::{answer, failed};
 use crate::calls::kick::set_mask;
 use crate::enter::{enter, is_installed};

@@ -20,6 +20,7 @@ mod observed;
 mod once;
 mod pending;
 mod record;
+pub(crate) mod relay;
 mod rwlock;
 mod semaphore;
 mod signals;

@@ -9,8 +9,8 @@ use libc::{CLOCK_REALTIME, EAGAIN, EBUSY, EINTR, EINVAL, clockid_t, sem_t, times
 
 use super::acquire::{ONE_KIND, acquire, beside, has_sleepers};
 use super::cancel::Point;
-use super::handlers;
 use super::observed::Observed;
+use super::relay;
 use super::until::Until;
 use crate::answer::{errno, failed};
 use crate::enter::Within;
@@ -51,7 +51,7 @@ hooks! {
     fn sem_post(semaphore: Semaphore) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         let result = unsafe { own!(fn sem_post(Semaphore) -> c_int)(semaphore) };
-        if has_sleepers(beside(semaphore)) && !handlers::wakes_later(beside(semaphore)) {
+        if has_sleepers(beside(semaphore)) && !relay::wakes_later(beside(semaphore)) {
             wake_one(semaphore);
         }
         result

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use libc::{SIG_BLOCK, SIG_SETMASK, siginfo_t, sigset_t, timespec};
 
-use super::handlers::start_relay;
 use super::masks;
+use super::relay::start_relay;
 use crate::answer::failed;
 use crate::calls::kick::{Handlers, set_mask, wait_elsewhere_or, without_signal};
 use crate::descriptors::poll::duration;

@@ -1,11 +1,17 @@
 //! The programs: a call that takes as long as it says at its server, and one whose server goes away in the middle.
 
 mod beside;
+#[cfg(feature = "whole")]
 mod c;
-mod databases;
 mod http;
 mod native;
+mod redis;
+#[cfg(feature = "whole")]
 mod secure;
+#[cfg(feature = "whole")]
+mod sql;
+#[cfg(feature = "whole")]
+mod web;
 
 use crate::call::{Answer, Call};
 use crate::servers::{Servers, Which};
@@ -51,9 +57,12 @@ const WAITS_FOR_A_THREAD: Option<&str> = Some("goes on: waits for another thread
 
 /// All rooms' programs, in the order of the page.
 pub(crate) fn programs() -> impl Iterator<Item = &'static Program> {
-    [http::PROGRAMS, secure::PROGRAMS, databases::PROGRAMS, c::PROGRAMS, native::PROGRAMS, beside::PROGRAMS]
-        .into_iter()
-        .flatten()
+    #[cfg(feature = "whole")]
+    let of_libraries = [web::PROGRAMS, secure::PROGRAMS, sql::PROGRAMS, c::PROGRAMS];
+    #[cfg(not(feature = "whole"))]
+    let of_libraries: [&[Program]; 0] = [];
+    let rooms = [http::PROGRAMS, redis::PROGRAMS].into_iter().chain(of_libraries);
+    rooms.chain([native::PROGRAMS, beside::PROGRAMS]).flatten()
 }
 
 fn always(_: &Servers) -> bool {

@@ -27,6 +27,7 @@ pub(crate) enum Which {
 
 pub(crate) struct Servers {
     pub(crate) http: SocketAddr,
+    #[cfg(feature = "whole")]
     pub(crate) websocket: SocketAddr,
     /// The path of its socket.
     pub(crate) redis: Option<PathBuf>,
@@ -52,13 +53,25 @@ impl Servers {
         let http = serve(http::answer);
         let mut processes = Vec::new();
         let redis = keep(&mut processes, Which::Redis, redis(&folder));
-        let postgres = keep(&mut processes, Which::Postgres, sql::postgres(&folder));
-        let mariadb = keep(&mut processes, Which::Mariadb, sql::mariadb(&folder));
-        let ssh = keep(&mut processes, Which::Ssh, ssh::start(&folder));
-        let tls = keep(&mut processes, Which::Tls, tls::start(&folder, http));
-        let websocket = serve(http::answer_websocket);
-        let processes = Mutex::new(processes);
-        Self { http, websocket, redis, postgres, mariadb, ssh, tls, processes, marks, folder }
+        let is_whole = cfg!(feature = "whole");
+        let postgres =
+            keep(&mut processes, Which::Postgres, is_whole.then(|| sql::postgres(&folder)).flatten());
+        let mariadb = keep(&mut processes, Which::Mariadb, is_whole.then(|| sql::mariadb(&folder)).flatten());
+        let ssh = keep(&mut processes, Which::Ssh, is_whole.then(|| ssh::start(&folder)).flatten());
+        let tls = keep(&mut processes, Which::Tls, is_whole.then(|| tls::start(&folder, http)).flatten());
+        Self {
+            http,
+            #[cfg(feature = "whole")]
+            websocket: serve(http::answer_websocket),
+            redis,
+            postgres,
+            mariadb,
+            ssh,
+            tls,
+            processes: Mutex::new(processes),
+            marks,
+            folder,
+        }
     }
 
     /// Kills a server in the middle of whatever it does.
@@ -69,6 +82,10 @@ impl Servers {
     /// Starts a server that was killed anew, where it was.
     pub(crate) fn restart(&self, which: Which) {
         assert!(self.with(which, Server::start), "{which:?} does not start again");
+        // Nobody may be left who would take its marks away.
+        for mark in std::fs::read_dir(&self.marks).unwrap().map_while(Result::ok) {
+            std::fs::remove_file(mark.path()).unwrap();
+        }
     }
 
     fn with<R>(&self, which: Which, f: fn(&mut Server) -> R) -> R {

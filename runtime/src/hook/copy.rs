@@ -1,0 +1,35 @@
+//! A copy of the process by fork(2), in which one thread is left. If it is none of a runtime's, no fiber is there either: the copy forgets
+//! whom the hooks knew of, and what they knew of descriptors, so that fibers of its own can begin. What another thread of the original had
+//! locked just then would stay locked for ever. If a fiber has forked, all is left as it was copied: it goes on to an exec.
+
+#![expect(unsafe_code, reason = "forgets what nobody uses")]
+
+use std::sync::Once;
+
+use super::{descriptors, interrupt, sleepers};
+use crate::os::fork;
+use crate::scheduler;
+
+/// From now on copies of the process forget. What a fork changes for the original is noted as well.
+pub fn watch_forks() {
+    static WATCH: Once = Once::new();
+    WATCH.call_once(|| {
+        fork::before_each(note);
+        fork::in_each_copy(begin_anew);
+    });
+}
+
+extern "C" fn note() {
+    descriptors::files_shared();
+}
+
+extern "C" fn begin_anew() {
+    if scheduler::current_worker().is_some() {
+        return;
+    }
+    descriptors::begin_anew();
+    // SAFETY: a child of fork(2) has one thread, which is this one; it does not wait, and is in no hook that holds a lock.
+    unsafe { sleepers::begin_anew() };
+    // SAFETY: the same.
+    unsafe { interrupt::begin_anew() };
+}

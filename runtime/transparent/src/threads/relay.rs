@@ -1,0 +1,146 @@
+//! The relay: a thread that acts on what handlers of signals have noted. A handler runs in the middle of any code, so it only notes, and rings.
+
+#![expect(unsafe_code, reason = "system calls of a thread that no fiber waits for")]
+
+use std::ffi::c_int;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+
+use abaca::hook::{self, Interrupted, Notes};
+
+use super::create::ALIVE;
+use super::handlers::{SIGNALS, attend, effect, has_handler, is_in_handler};
+use super::masks;
+use crate::calls::kick::set_mask;
+use crate::enter::is_installed;
+use crate::kernel::kernel;
+
+/// The signals whose handlers have run since the relay looked.
+static HANDLED: Notes = Notes::new();
+
+/// Whether the relay was started.
+static HAS_RELAY: AtomicBool = AtomicBool::new(false);
+
+/// The relay's eventfd; below 0 if it does not run.
+static BELL: AtomicI32 = AtomicI32::new(-1);
+
+/// Whether the relay was started.
+pub(super) fn has_started() -> bool {
+    HAS_RELAY.load(Ordering::Relaxed)
+}
+
+/// Notes that the handler of this signal has run, in it.
+pub(super) fn note_handled(signal: usize) {
+    HANDLED.note(masks::bit(signal), ring);
+}
+
+/// Wakes the relay. May be called in a handler.
+pub(super) fn ring() {
+    let bell = BELL.load(Ordering::SeqCst);
+    let one = 1_u64;
+    // SAFETY: the kernel reads a number. If there is no relay, nothing waits.
+    unsafe { kernel!(libc::SYS_write, bell, &raw const one, 8) };
+}
+
+/// Addresses of semaphores that handlers have posted while somebody slept there.
+static POSTED: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
+
+/// Whether the caller is in a handler: then it may have interrupted the code that would wake somebody. The relay wakes who sleeps at
+/// `address`.
+pub(crate) fn wakes_later(address: usize) -> bool {
+    if !is_in_handler() || BELL.load(Ordering::SeqCst) < 0 {
+        return false;
+    }
+    // As many as are there at once are few; the same address need be there once.
+    let is_noted = POSTED.iter().any(|slot| {
+        slot.compare_exchange(0, address, Ordering::SeqCst, Ordering::SeqCst)
+            .map_or_else(|there| there == address, |_| true)
+    });
+    ring();
+    is_noted
+}
+
+/// Starts the thread that acts on what handlers have noted, unless it runs.
+pub(crate) fn start_relay() {
+    static WATCH: std::sync::Once = std::sync::Once::new();
+    if HAS_RELAY.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    // SAFETY: the handler is static, and writes atomics.
+    WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(lose_relay)) });
+    // SAFETY: no memory is involved.
+    let bell = unsafe { kernel!(libc::SYS_eventfd2, 0, libc::EFD_CLOEXEC) } as c_int;
+    hook::arm(attend, masks::not_interrupting);
+    let relay = move || {
+        // SAFETY: a set of this function's.
+        unsafe {
+            let mut all = std::mem::zeroed();
+            libc::sigfillset(&mut all);
+            set_mask(libc::SIG_SETMASK, &all, ptr::null_mut());
+        }
+        loop {
+            let handled = HANDLED.next(|| {
+                let mut count = 0_u64;
+                // SAFETY: a number.
+                unsafe { kernel!(libc::SYS_read, bell, &raw mut count, 8) };
+            });
+            act(handled);
+        }
+    };
+    let started =
+        hook::as_kernel_threads(|| std::thread::Builder::new().name("abaca-handlers".into()).spawn(relay));
+    if started.is_ok() {
+        // What came before was for nobody who waits now.
+        HANDLED.take();
+        BELL.store(bell, Ordering::SeqCst);
+    }
+}
+
+/// A child of fork(2) has no relay, and its parent's bell. It starts one when one of its fibers first waits.
+extern "C" fn lose_relay() {
+    BELL.store(-1, Ordering::SeqCst);
+    HANDLED.take();
+    masks::lose_waiting();
+    HAS_RELAY.store(false, Ordering::SeqCst);
+}
+
+/// A handler is set up: fibers that wait from now on can be interrupted. The first that waits, or is made a thread, starts the relay: a program
+/// without has one thread, and may close all descriptors, as daemons do.
+pub(super) fn await_fibers() {
+    if !is_installed() {
+    } else if has_fibers() {
+        start_relay();
+    } else {
+        hook::arm(attend, masks::not_interrupting);
+    }
+}
+
+/// Fibers may wait now: whether a handler is set up counts.
+pub(crate) fn start_relay_if_needed() {
+    if (1..SIGNALS).any(has_handler) {
+        await_fibers();
+    }
+}
+
+/// Whether some thread is a fiber, or the caller is.
+fn has_fibers() -> bool {
+    // Relaxed: who makes the first one looks here for handlers.
+    ALIVE.load(Ordering::Relaxed) != 0 || hook::on_fiber()
+}
+
+fn act(handled: u64) {
+    for slot in &POSTED {
+        match slot.swap(0, Ordering::SeqCst) {
+            0 => {}
+            // Each that finds nothing sleeps again.
+            address => _ = hook::wake_at(address, u32::MAX, usize::MAX),
+        }
+    }
+    for signal in masks::signals(handled) {
+        hook::interrupt_one(masks::bit(signal), effect(signal));
+    }
+    // Who is interrupted takes it, and runs the handler.
+    for signal in masks::signals(masks::of_process()) {
+        hook::interrupt_one(masks::bit(signal), Interrupted::Restarts);
+    }
+}
