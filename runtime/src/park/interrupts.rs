@@ -183,6 +183,12 @@ impl Waits {
 #[derive(Debug)]
 pub struct Notes(AtomicU64);
 
+impl Default for Notes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Notes {
     const_fn! {
         /// No notes.

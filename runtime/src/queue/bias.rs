@@ -50,8 +50,10 @@ pub(crate) trait Biasing {
     /// By its word.
     const BY_WORD: Self::Held;
 
-    /// Called when the word has been taken, before anything is done with what it guards.
-    fn settle(&self);
+    /// Called when the word has been taken, before anything is done with what it guards. Returns false if the calling thread holds the
+    /// lock already, by its bias: then it must give the word back.
+    #[must_use]
+    fn settle(&self) -> bool;
 
     /// Releases the lock, which the caller holds in this way.
     fn release(&self, word: &AtomicBool, held: Self::Held);
@@ -65,7 +67,9 @@ impl Biasing for Unbiased {
     const BY_WORD: () = ();
 
     #[inline(always)]
-    fn settle(&self) {}
+    fn settle(&self) -> bool {
+        true
+    }
 
     #[inline(always)]
     fn release(&self, word: &AtomicBool, (): ()) {
@@ -113,6 +117,9 @@ impl Bias {
         }
         // Relaxed, here and below: ordered by the barrier, whose partner is in `revoke`. What the lock guards was last used by this
         // thread, since it took the lock in this way or made it its own.
+        if self.busy.load(Ordering::Relaxed) {
+            return false;
+        }
         self.busy.store(true, Ordering::Relaxed);
         barrier::light();
         let is_mine = self.mode.load(Ordering::Relaxed) == BIASED;
@@ -124,14 +131,17 @@ impl Bias {
 
     #[cold]
     #[inline(never)]
-    fn settle_slow(&self) {
+    fn settle_slow(&self) -> bool {
         let me = thread_key::get();
         // Relaxed, here and below: under the word of the lock.
         if self.mode.load(Ordering::Relaxed) == LEARNING {
             self.learn(me);
         } else if self.owner.load(Ordering::Relaxed) != me {
             self.revoke();
+        } else {
+            return !self.busy.load(Ordering::Relaxed);
         }
+        true
     }
 
     fn learn(&self, me: usize) {
@@ -183,10 +193,8 @@ impl Biasing for Bias {
     const BY_WORD: ByBias = ByBias(false);
 
     #[inline(always)]
-    fn settle(&self) {
-        if self.mode.load(Ordering::Relaxed) != SHARED {
-            self.settle_slow();
-        }
+    fn settle(&self) -> bool {
+        self.mode.load(Ordering::Relaxed) == SHARED || self.settle_slow()
     }
 
     #[inline(always)]

@@ -75,10 +75,15 @@ impl<T, B: Biasing> SpinLock<T, B> {
     pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T, B>> {
         // Acquire: pairs with the Release in the guard's drop, so that the last holder's writes are seen.
         let result = self.locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
-        result.is_ok().then(|| {
-            self.bias.settle();
-            SpinGuard { lock: self, held: B::BY_WORD, on_one_thread: PhantomData }
-        })
+        if result.is_err() {
+            return None;
+        }
+        if !self.bias.settle() {
+            // Release: hands on what the Acquire has brought.
+            self.locked.store(false, Ordering::Release);
+            return None;
+        }
+        Some(SpinGuard { lock: self, held: B::BY_WORD, on_one_thread: PhantomData })
     }
 
     /// Restores the guard that [`SpinGuard::keep`] has given up.
@@ -207,6 +212,19 @@ mod tests {
         drop(guard);
         assert_eq!(lock.try_lock().map(|guard| *guard), Some(2));
         assert_eq!(format!("{lock:?}"), "SpinLock(2)");
+    }
+
+    #[test]
+    fn an_owner_does_not_take_its_lock_twice() {
+        let _ = crate::os::barrier::register();
+        let lock = SpinLock::with_bias(0);
+        for count in 0..3_000 {
+            let held = lock.try_lock_by_bias().expect("the lock is free");
+            assert!(lock.try_lock_by_bias().is_none() && lock.try_lock().is_none(), "{count}");
+            assert_eq!(format!("{lock:?}"), "SpinLock(<locked>)");
+            drop(held);
+        }
+        assert!(lock.try_lock().is_some());
     }
 
     #[test]

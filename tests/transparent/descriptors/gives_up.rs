@@ -147,8 +147,8 @@ fn a_wait_for_a_signal_is_given_up() {
         unsafe { libc::sigaddset(&mut set, libc::SIGUSR2) };
         set
     };
-    // SAFETY: valid arguments, here and below.
     gives_up("sigwaitinfo", libc::SYS_rt_sigtimedwait, move || {
+        // SAFETY: valid arguments.
         outcome(unsafe { libc::sigwaitinfo(&set(), null_mut()) } as isize)
     });
     gives_up("sigwait", libc::SYS_rt_sigtimedwait, move || {

@@ -96,7 +96,7 @@ pub(super) fn of_process() {
         println!("no such way: {}", libc::pthread_sigmask(99, &none, null_mut()));
     }
     change(SIG_SETMASK, &[SIGUSR1]);
-    println!("left: {}", std::thread::spawn(|| set_is_inherited()).join().unwrap());
+    println!("left: {}", std::thread::spawn(set_is_inherited).join().unwrap());
     change(SIG_SETMASK, &[]);
 }
 

@@ -168,20 +168,22 @@ fn make(call: &Call, make_call: &mut dyn FnMut() -> isize) {
         }
         is_queued
     });
-    while is_callers {
-        signal.map(|signal| set_blocked(signal, false));
-        let result = make_call();
-        signal.map(|signal| set_blocked(signal, true));
-        let has_ended = call.change(|state| {
-            // A handler of the program's has run on this thread, and for nobody's call.
-            if result == failed(libc::EINTR) && *state == (State::Running { thread, is_asked: false }) {
-                return false;
+    if is_callers {
+        loop {
+            signal.map(|signal| set_blocked(signal, false));
+            let result = make_call();
+            signal.map(|signal| set_blocked(signal, true));
+            let has_ended = call.change(|state| {
+                // A handler of the program's has run on this thread, and for nobody's call.
+                if result == failed(libc::EINTR) && *state == (State::Running { thread, is_asked: false }) {
+                    return false;
+                }
+                *state = State::Ended(result);
+                true
+            });
+            if has_ended {
+                break;
             }
-            *state = State::Ended(result);
-            true
-        });
-        if has_ended {
-            break;
         }
     }
     if let (Some(signal), Some(before)) = (signal, before) {

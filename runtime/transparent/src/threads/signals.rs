@@ -69,8 +69,9 @@ unsafe fn wait_for(
         let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         // SAFETY: the set and the time are of this function's, the info is the user's.
         let found = unsafe { kernel!(libc::SYS_rt_sigtimedwait, &raw const set, info, time, 8) };
-        // SAFETY: as above: the kernel has written it. libc tells of one that a thread was sent as of others.
+        // libc tells of one that a thread was sent as of others.
         if found > 0
+            // SAFETY: as above: the kernel has written it.
             && let Some(info) = unsafe { info.as_mut() }
             && info.si_code == libc::SI_TKILL
         {
