@@ -155,11 +155,7 @@ impl Bias {
             }
             return;
         }
-        let times = self.times.load(Ordering::Relaxed) + 1;
-        self.times.store(times, Ordering::Relaxed);
-        if times < AFTER {
-            return;
-        }
+        let times = self.times.load(Ordering::Relaxed);
         match barrier::is_possible() {
             Some(true) => {
                 self.owner.store(me, Ordering::Relaxed);
@@ -194,7 +190,20 @@ impl Biasing for Bias {
 
     #[inline(always)]
     fn settle(&self) -> bool {
-        self.mode.load(Ordering::Relaxed) == SHARED || self.settle_slow()
+        // Relaxed, here and below: under the word of the lock.
+        let mode = self.mode.load(Ordering::Relaxed);
+        if mode == SHARED {
+            return true;
+        }
+        // Most locks are seldom taken, and always while they are counted.
+        if mode == LEARNING && self.candidate.load(Ordering::Relaxed) == thread_key::get() {
+            let times = self.times.load(Ordering::Relaxed) + 1;
+            self.times.store(times, Ordering::Relaxed);
+            if times < AFTER {
+                return true;
+            }
+        }
+        self.settle_slow()
     }
 
     #[inline(always)]
