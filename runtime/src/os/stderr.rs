@@ -40,6 +40,11 @@ fn write_to(fd: RawFd, text: &[u8]) {
         return;
     }
     // It must not be opened again, or there is no /proc.
+    write_polled(fd, text);
+}
+
+/// Writes if poll(2) says that there is room: for a page in a FIFO; a terminal may have less, and then the caller waits.
+fn write_polled(fd: RawFd, text: &[u8]) {
     let mut entry = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     // SAFETY: the entry is a live local.
     if unsafe { libc::poll(&mut entry, 1, 0) } == 1 && entry.revents & libc::POLLOUT != 0 {
@@ -48,10 +53,18 @@ fn write_to(fd: RawFd, text: &[u8]) {
     }
 }
 
+/// The length of "/proc/self/fd/".
+const PREFIX: usize = 14;
+
 fn write_reopened(fd: RawFd, text: &[u8]) -> Option<()> {
-    let mut name = *b"/proc/self/fd/\0\0";
-    let digit = u8::try_from(fd).ok().filter(|fd| *fd < 10)?;
-    name[14] = b'0' + digit;
+    // The number's digits, from behind, between the prefix and the zeros.
+    let mut name = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
+    let mut left = u32::try_from(fd).ok()?;
+    let digits = left.checked_ilog10().unwrap_or(0) as usize + 1;
+    for place in name[PREFIX..PREFIX + digits].iter_mut().rev() {
+        *place = b'0' + (left % 10) as u8;
+        left /= 10;
+    }
     let flags = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: the name is a live local that ends with 0.
     let again = unsafe { libc::open(name.as_ptr().cast(), flags) };
@@ -82,7 +95,7 @@ mod tests {
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
     use std::os::unix::net::UnixStream;
 
-    use super::{write_reopened, write_to};
+    use super::{write_polled, write_reopened, write_to};
 
     /// Writes more than fits. The test is that this returns.
     fn fill(fd: RawFd) {
@@ -117,14 +130,14 @@ mod tests {
         assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
         let fifo = std::fs::OpenOptions::new().read(true).write(true).open(&name).unwrap();
         std::fs::remove_file(&name).unwrap();
-        // A descriptor above 9 is not opened again, and poll(2) decides.
         // SAFETY: fcntl(2) takes numbers.
-        let high = unsafe { libc::fcntl(fifo.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 50) };
+        let high = unsafe { libc::fcntl(fifo.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 150) };
         // SAFETY: just made.
         let high = unsafe { OwnedFd::from_raw_fd(high) };
-        assert_eq!(write_reopened(high.as_raw_fd(), b""), None);
+        (0..1000).for_each(|_| write_polled(fifo.as_raw_fd(), &[b'x'; 4096]));
         fill(fifo.as_raw_fd());
         fill(high.as_raw_fd());
+        assert_eq!([high.as_raw_fd(), 1 << 30].map(|fd| write_reopened(fd, b"")), [Some(()), None]);
         // SAFETY: posix_openpt(3) takes flags.
         let master = unsafe { libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC) };
         if master == -1 {

@@ -314,7 +314,7 @@ mod model {
             while world.word.load(Ordering::Acquire) == 0 {
                 let ended = world.wait(By::Address(KEY.address), |interruption| {
                     let stay = || world.word.load(Ordering::SeqCst) == 0 && !interruption.is_set();
-                    let _ = world.table.sleep(KEY, None, stay, || (), |wait| wait());
+                    let _ = world.table.sleep(KEY, None, stay, || (), park::wait);
                 });
                 interruptions += u32::from(ended != Interrupted::Not);
             }

@@ -108,16 +108,16 @@ impl Bias {
         }
     }
 
-    /// Takes the lock if it is the calling thread's.
+    /// Takes the lock if it is the calling thread's, and `word`, the lock's, is free: this thread may have taken that.
     #[inline(always)]
-    pub(super) fn enter(&self) -> bool {
+    pub(super) fn enter(&self, word: &AtomicBool) -> bool {
         // Relaxed: only this thread makes itself the owner.
         if self.owner.load(Ordering::Relaxed) != thread_key::get() {
             return false;
         }
         // Relaxed, here and below: ordered by the barrier, whose partner is in `revoke`. What the lock guards was last used by this
         // thread, since it took the lock in this way or made it its own.
-        if self.busy.load(Ordering::Relaxed) {
+        if self.busy.load(Ordering::Relaxed) || word.load(Ordering::Relaxed) {
             return false;
         }
         self.busy.store(true, Ordering::Relaxed);

@@ -53,7 +53,7 @@ impl<T> SpinLock<T, Bias> {
     /// Takes the lock if that is possible at once. The caller must not [`keep`](SpinGuard::keep) the guard.
     #[inline(always)]
     pub(crate) fn try_lock_by_bias(&self) -> Option<SpinGuard<'_, T, Bias>> {
-        if self.bias.enter() {
+        if self.bias.enter(&self.locked) {
             return Some(SpinGuard { lock: self, held: ByBias(true), on_one_thread: PhantomData });
         }
         self.try_lock()
@@ -224,7 +224,9 @@ mod tests {
             assert_eq!(format!("{lock:?}"), "SpinLock(<locked>)");
             drop(held);
         }
-        assert!(lock.try_lock().is_some());
+        let held = lock.try_lock().expect("the lock is free");
+        assert!(lock.try_lock_by_bias().is_none() && lock.try_lock().is_none());
+        drop(held);
     }
 
     #[test]
