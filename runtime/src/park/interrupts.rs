@@ -309,18 +309,25 @@ mod model {
                     }
                 })
             });
-            let mut interruptions = 0;
-            // A call that is restarted: it ends by its event only.
-            while world.word.load(Ordering::Acquire) == 0 {
-                let ended = world.wait(By::Address(KEY.address), |interruption| {
-                    let stay = || world.word.load(Ordering::SeqCst) == 0 && !interruption.is_set();
-                    let _ = world.table.sleep(KEY, None, stay, || (), park::wait);
-                });
-                interruptions += u32::from(ended != Interrupted::Not);
-            }
+            // Not this thread, which joins: loom takes a late wake-up for the end of the thread that is joined.
+            let waiter = thread::spawn({
+                let world = world.clone();
+                move || {
+                    let mut interruptions = 0;
+                    // A call that is restarted: it ends by its event only.
+                    while world.word.load(Ordering::Acquire) == 0 {
+                        let ended = world.wait(By::Address(KEY.address), |interruption| {
+                            let stay = || world.word.load(Ordering::SeqCst) == 0 && !interruption.is_set();
+                            let _ = world.table.sleep(KEY, None, stay, || (), park::wait);
+                        });
+                        interruptions += u32::from(ended != Interrupted::Not);
+                    }
+                    interruptions
+                }
+            });
             sender.join().unwrap();
             event.join().unwrap();
-            interruptions += u32::from(world.attend() != Interrupted::Not);
+            let interruptions = waiter.join().unwrap() + u32::from(world.attend() != Interrupted::Not);
             assert!((1..=2).contains(&interruptions), "the signal was noticed: {interruptions}");
         });
     }

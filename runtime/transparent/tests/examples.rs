@@ -48,7 +48,7 @@ fn unmodified_redis_shares_one_pool() {
 fn servers_are_measured_each() {
     let text = run("servers", &["1", "100", "50"]);
     let rows: Vec<_> = text.lines().filter(|line| line.starts_with("| ")).collect();
-    assert_eq!(rows.len(), 7, "{text}");
+    assert_eq!(rows.len(), 9, "{text}");
     let figures = rows[1..].iter().flat_map(|row| row.split(" | ").skip(1).take(5));
-    assert_eq!(figures.filter(|figure| figure.parse::<f64>().is_ok()).count(), 30, "{text}");
+    assert_eq!(figures.filter(|figure| figure.parse::<f64>().is_ok()).count(), 40, "{text}");
 }
