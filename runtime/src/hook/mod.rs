@@ -111,7 +111,7 @@ fn without_unwinding<R>(look: impl FnOnce() -> R) -> R {
     result
 }
 
-/// [`park::wait`], which a cancellation ends wherever the fiber is: its caller does not unwind.
+/// [`park::wait`](fn@park::wait), which a cancellation ends wherever the fiber is: its caller does not unwind.
 #[inline]
 fn wait_without_unwinding(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
     match (scheduler::current_worker(), waiter.fiber()) {

@@ -87,8 +87,8 @@ impl Table {
     }
 
     /// Sleeps until [`wake`](Self::wake) is called for the key, if `stay` says so once all who wake can see the caller; else the
-    /// result is `None`. Calls `then` when the caller can be woken: for a lock that it holds so far. `wait` is [`park::wait`], or one that
-    /// ends otherwise.
+    /// result is `None`. Calls `then` when the caller can be woken: for a lock that it holds so far.
+    /// `wait` is [`park::wait`](fn@park::wait), or one that ends otherwise.
     ///
     /// `stay` runs under a lock: it only looks at memory.
     #[inline]
