@@ -5,7 +5,7 @@
 use std::ffi::c_void;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::ptr;
 
 use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, c_int};
@@ -269,6 +269,25 @@ fn a_read_goes_on_when_its_descriptor_is_closed_under_it() {
         });
         let found = vec![found(call, reader)];
         closer.join();
+        found
+    });
+}
+
+/// A read of less than was asked for is made up for where the file is a disk's; this one is not, although its number is one's by then.
+#[test]
+fn a_read_goes_on_when_its_number_becomes_that_of_a_file_on_a_disk() {
+    for_all("replaced", |world, call, (reader, writer)| {
+        let reader = reader.into_raw_fd();
+        let replacer = world.when_waiting(move || {
+            let file = File::open("/proc/self/stat").unwrap();
+            // SAFETY: as above; the number is closed below.
+            unsafe { libc::dup2(file.as_raw_fd(), reader) };
+            send(&writer, b"abc");
+        });
+        let found = vec![found(call, reader)];
+        replacer.join();
+        // SAFETY: the file's, by now.
+        drop(unsafe { OwnedFd::from_raw_fd(reader) });
         found
     });
 }

@@ -95,9 +95,9 @@ pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) ->
         // SAFETY: the caller's promise.
         unsafe { read_now(fd, &list, 1) }
     };
-    let moved = patient(fd, bytes, call);
+    let (moved, is_first) = patient(fd, bytes, call);
     // SAFETY: the caller's promise.
-    unsafe { complete(fd, is_socket, moved, &list, 1) }
+    unsafe { complete(fd, is_first && !is_socket, moved, &list, 1) }
 }
 
 /// readv(2) on a fiber.
@@ -112,28 +112,37 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
         return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
     };
     // SAFETY: as above.
-    let moved = patient(fd, bytes, |fd| unsafe { read_now(fd, list, count) });
+    let (moved, is_first) = patient(fd, bytes, |fd| unsafe { read_now(fd, list, count) });
     // SAFETY: as above.
-    unsafe { complete(fd, false, moved, list, count) }
+    unsafe { complete(fd, is_first, moved, list, count) }
 }
 
-/// A read that waits for something. `None`: the file cannot be watched, and its bytes are not in memory.
-fn patient(fd: c_int, bytes: usize, call: impl FnMut(c_int) -> isize) -> Option<isize> {
+/// A read that waits for something, and whether the first call was the last. `None`: the file cannot be watched, and its bytes are not
+/// in memory.
+fn patient(fd: c_int, bytes: usize, mut call: impl FnMut(c_int) -> isize) -> (Option<isize>, bool) {
     let mut limit = WaitLimit::of_descriptor();
-    match retry(Attempt { fd, direction: Direction::Read, wanted: bytes, limit: &mut limit, call }) {
+    let mut calls = 0_u32;
+    let call = |fd| {
+        calls = calls.saturating_add(1);
+        call(fd)
+    };
+    let ended = retry(Attempt { fd, direction: Direction::Read, wanted: bytes, limit: &mut limit, call });
+    let moved = match ended {
         Ended::Unwatchable => None,
         ended => Some(result(ended, libc::EAGAIN)),
-    }
+    };
+    (moved, calls == 1)
 }
 
-/// Makes up for a file on a disk, of which only a part was in memory: a read of it waits for all.
+/// Makes up for a file on a disk, of which only a part was in memory: a read of it waits for all. `may_be_disk`: the number is still that
+/// of the file. What was waited for is no disk's, and its number may be another file's by now.
 ///
 /// # Safety
 ///
 /// The arguments are those of readv(2).
 unsafe fn complete(
     fd: c_int,
-    is_socket: bool,
+    may_be_disk: bool,
     moved: Option<isize>,
     list: *const iovec,
     count: c_int,
@@ -142,7 +151,7 @@ unsafe fn complete(
     let mut rest = unsafe { super::vectors::Vectors::of(list, count as usize) };
     let done = match moved {
         None => 0,
-        Some(moved) if is_socket || moved <= 0 || moved as usize >= rest.bytes() => return moved,
+        Some(moved) if !may_be_disk || moved <= 0 || moved as usize >= rest.bytes() => return moved,
         Some(moved) => match kind_of(fd) {
             Kind::Regular => moved as usize,
             _ => return moved,
