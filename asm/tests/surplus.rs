@@ -172,6 +172,9 @@ struct Fiber {
     own: Context,
 }
 
+/// How deep. An optimised build has small frames, and takes some of the calls into the frame that stays.
+const DEPTH: usize = if cfg!(debug_assertions) { 12 } else { 40 };
+
 /// Keeps what it gets in a frame, goes deep, and then waits.
 unsafe extern "C" fn go_deep_and_wait(word: usize, fiber: *mut ()) -> Exit {
     #[inline(never)]
@@ -181,7 +184,7 @@ unsafe extern "C" fn go_deep_and_wait(word: usize, fiber: *mut ()) -> Exit {
     }
     let fiber = fiber.cast::<Fiber>();
     let kept = std::hint::black_box([word; 64]);
-    let sum = deep(12);
+    let sum = deep(DEPTH);
     // SAFETY: the computation that continued us is suspended in `switch`.
     unsafe {
         let more = switch(&raw mut (*fiber).own, (*fiber).caller, sum);
@@ -198,7 +201,7 @@ fn memory_below_a_suspended_computation_is_released_and_the_computation_goes_on(
     // SAFETY: the stack is fresh and outlives the fiber, each context is continued once, all on this thread.
     unsafe {
         (*fiber).own = prepare(stack.top(), go_deep_and_wait, fiber.cast());
-        assert_eq!(switch(&raw mut (*fiber).caller, (*fiber).own, 2), 78);
+        assert_eq!(switch(&raw mut (*fiber).caller, (*fiber).own, 2), DEPTH * (DEPTH + 1) / 2);
         let before = resident(&stack);
         assert!(before >= 4, "{before} pages");
         let mut release = Release::new();
@@ -207,7 +210,7 @@ fn memory_below_a_suspended_computation_is_released_and_the_computation_goes_on(
         assert_ne!(release.is_empty(), by_hand);
         drop(release);
         let after = resident(&stack);
-        assert_eq!(after <= 2, by_hand, "{after} pages");
+        assert_eq!(after < before / 2 + 1, by_hand, "{after} pages of {before}");
         assert_eq!(switch(&raw mut (*fiber).caller, (*fiber).own, 1), 129);
         let mut release = Release::new();
         release.add_unused(&stack, Context::dangling());

@@ -185,7 +185,9 @@ impl FiberDump {
 ///     let lock = lock.clone();
 ///     move || drop(lock.lock().unwrap())
 /// });
-/// abaca::yield_now();
+/// while abaca::observe::parked() != [("mutex", 1)] {
+///     abaca::yield_now();
+/// }
 /// let dump = abaca::dump();
 /// let late = dump.fibers().iter().find(|fiber| fiber.name() == Some("late")).unwrap();
 /// assert_eq!(late.wait().unwrap().reason(), "mutex");

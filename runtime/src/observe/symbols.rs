@@ -12,7 +12,9 @@ use crate::os::objects::{self, Object};
 /// ```
 /// # abaca::run(|| {
 /// let waiting = abaca::spawn(abaca::park);
-/// abaca::yield_now();
+/// while abaca::observe::parked() != [("park", 1)] {
+///     abaca::yield_now();
+/// }
 /// let dump = abaca::dump();
 /// let fiber = dump.fibers().iter().find(|fiber| fiber.id() == Some(waiting.fiber().id())).unwrap();
 /// for frame in fiber.frames() {

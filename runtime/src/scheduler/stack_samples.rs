@@ -24,9 +24,10 @@ const BEFORE: usize = 6;
 /// How many samples are kept of a worker.
 const SAMPLES: usize = 128;
 
-/// Whether the registers and the stack can be read. AddressSanitizer would report what lies between variables.
+/// Whether the registers and the stack can be read. AddressSanitizer would report what lies between variables, and ThreadSanitizer what
+/// wakers write meanwhile.
 const IS_KNOWN: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))
-    && !cfg!(abaca_asan)
+    && !cfg!(any(abaca_asan, abaca_tsan))
     && cfg!(feature = "backtrace");
 
 /// A worker's samples.
@@ -70,8 +71,8 @@ impl StackSamples {
         };
         let count = ((top - sp) / size_of::<u64>()).min(WORDS - BEFORE);
         let first = ptr::with_exposed_provenance::<u64>(sp);
-        // SAFETY: the words are those of the caller's own stack from its stack pointer to below the top, which is mapped; they are read
-        // as bytes, whatever they are.
+        // SAFETY: the words are those of the caller's own stack from its stack pointer to below the top, which is mapped. Somebody who
+        // wakes the caller may write to one just then: what is seen of it is shown, and nothing else is done with it.
         let stack = (0..count).map(|word| unsafe { first.add(word).read_volatile() });
         let fiber = ptr::from_ref(fiber).addr() as u64;
         let before = [now, fiber, pc as u64, sp as u64, fp as u64, count as u64];
