@@ -255,7 +255,8 @@ mod tests {
         push_back(&to, &items[1]);
         let rest = from.take();
         assert!(from.is_empty());
-        push_back(&from, &Item::new(3));
+        let last = Item::new(3);
+        push_back(&from, &last);
         assert_eq!((numbers(&from), numbers(&to), numbers(&rest)), (vec![3], vec![1], vec![0, 2]));
     }
 
