@@ -16,8 +16,9 @@ use abaca::cancel::CancellationToken;
 use abaca::time::timeout;
 use libc::ECANCELED;
 
-use crate::ends::{KINDS, fill, pipe, tcp};
+use crate::ends::{KINDS, pipe, tcp};
 use crate::reads::READS;
+use crate::room::fill;
 use crate::support::{on_one_worker, outcome, raw};
 use crate::writes::WRITES;
 

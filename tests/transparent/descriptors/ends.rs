@@ -2,8 +2,7 @@
 
 #![expect(unsafe_code, reason = "sets options of sockets")]
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -45,23 +44,4 @@ pub(crate) fn datagram() -> Ends {
 pub(crate) fn pipe() -> Ends {
     let (reader, writer) = io::pipe().unwrap();
     (reader.into(), writer.into())
-}
-
-/// Writes to an end until there is no room, and leaves it in the kernel's blocking mode.
-pub(crate) fn fill(fd: &OwnedFd) {
-    let number = fd.as_raw_fd();
-    // SAFETY: no memory is involved.
-    unsafe { libc::fcntl(number, libc::F_SETFL, libc::O_NONBLOCK) };
-    let mut file = File::from(fd.try_clone().unwrap());
-    loop {
-        while file.write(&[1; 4096]).is_ok() {}
-        // What is on its way to the other end makes room when it arrives there.
-        let mut entry = libc::pollfd { fd: number, events: libc::POLLOUT, revents: 0 };
-        // SAFETY: one entry.
-        if unsafe { libc::poll(&mut entry, 1, 60) } == 0 {
-            break;
-        }
-    }
-    // SAFETY: no memory is involved.
-    unsafe { libc::fcntl(number, libc::F_SETFL, 0) };
 }

@@ -5,7 +5,6 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::fs::{self, File};
-use std::io::Write;
 use std::mem::zeroed;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, IntoRawFd};
@@ -18,6 +17,7 @@ use std::time::Duration;
 use abaca::time::timeout;
 use libc::{ECANCELED, F_OFD_SETLK, F_OFD_SETLKW, F_SETLKW};
 
+use crate::room::fill;
 use crate::support::{beside_others, on_one_worker, outcome, with_children};
 
 /// A path that nobody else uses.
@@ -169,11 +169,9 @@ fn a_wait_for_a_signal_is_given_up() {
 fn a_socket_that_lingers_is_closed_whoever_gives_up() {
     let socket = || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let there = listener.accept().unwrap().0;
-        stream.set_nonblocking(true).unwrap();
-        while stream.write(&[0; 65536]).is_ok() {}
-        stream.set_nonblocking(false).unwrap();
+        fill(&stream);
         let linger = libc::linger { l_onoff: 1, l_linger: 1000 };
         let bytes = size_of_val(&linger) as u32;
         let fd = stream.into_raw_fd();

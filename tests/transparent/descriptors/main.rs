@@ -14,6 +14,7 @@ mod queues;
 mod reads;
 mod report;
 mod rest;
+mod room;
 mod stdio;
 mod support;
 mod wishes;

@@ -10,7 +10,8 @@ use std::sync::LazyLock;
 
 use libc::{MSG_DONTWAIT, MSG_NOSIGNAL, c_int};
 
-use crate::ends::{Ends, KINDS, datagram, fill, pipe, tcp, unix};
+use crate::ends::{Ends, KINDS, datagram, pipe, tcp, unix};
+use crate::room::fill;
 use crate::support::{World, outcome, raw, same};
 
 /// A call that writes all of its bytes.

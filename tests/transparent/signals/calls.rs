@@ -11,6 +11,7 @@ use std::ptr::null_mut;
 
 use libc::timespec;
 
+use crate::room::fill;
 use crate::{LONG, alarms, outcome, semaphore};
 
 /// The outcome of a function of libc.
@@ -36,9 +37,7 @@ pub(super) fn calls() -> Calls {
     let listener = UnixListener::bind(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     let full = UnixStream::pair().unwrap();
-    full.0.set_nonblocking(true).unwrap();
-    while std::io::Write::write(&mut &full.0, &[0; 4096]).is_ok() {}
-    full.0.set_nonblocking(false).unwrap();
+    fill(&full.0);
     let [r, n, t, l, f] =
         [reader.as_raw_fd(), near.as_raw_fd(), timed.as_raw_fd(), listener.as_raw_fd(), full.0.as_raw_fd()];
     // SAFETY: an epoll instance of the test's, with one descriptor.

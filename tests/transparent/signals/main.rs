@@ -7,6 +7,8 @@ mod calls;
 mod kills;
 mod masks;
 mod pool;
+#[path = "../descriptors/room.rs"]
+mod room;
 
 use std::ffi::c_int;
 use std::mem::zeroed;

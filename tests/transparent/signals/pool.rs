@@ -14,6 +14,7 @@ use std::ptr::null_mut;
 use libc::{F_OFD_SETLK, F_OFD_SETLKW, F_SETLKW, SIGUSR2};
 
 use crate::calls::{Calls, tell};
+use crate::room::fill;
 use crate::{LONG, alarms, outcome};
 
 /// A file of which another open file has locked all bytes, to stay open.
@@ -52,11 +53,9 @@ fn open_fifo(flags: c_int) -> String {
 /// A socket whose peer reads nothing, and that has more to send than its peer has room for.
 fn full() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let there = listener.accept().unwrap().0;
-    stream.set_nonblocking(true).unwrap();
-    while stream.write(&[0; 65536]).is_ok() {}
-    stream.set_nonblocking(false).unwrap();
+    fill(&stream);
     (stream, there)
 }
 
