@@ -1,18 +1,17 @@
 //! Closing what takes its time.
 
-use std::io::Write;
 use std::time::Duration;
 
 use abaca::net::TcpStream;
 use abaca_tests::{begun, on_one_worker};
 use socket2::SockRef;
 
+use super::room::fill;
+
 /// A stream that has more to send than its peer takes, and whose close waits for the peer for a thousand seconds.
-fn lingering(mut stream: TcpStream) -> TcpStream {
+fn lingering(stream: TcpStream) -> TcpStream {
     stream.set_linger(Some(Duration::from_secs(1000))).unwrap();
-    stream.set_nonblocking(true).unwrap();
-    while stream.write(&[0; 65536]).is_ok() {}
-    stream.set_nonblocking(false).unwrap();
+    fill(&stream);
     stream
 }
 

@@ -19,6 +19,8 @@ mod placement;
 mod pollable;
 mod property;
 mod random;
+#[path = "../transparent/descriptors/room.rs"]
+mod room;
 mod runtimes;
 mod serve;
 mod sharing;
