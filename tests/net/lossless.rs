@@ -63,6 +63,7 @@ fn sink(kind: &str) -> (End, Reads) {
         }
         "unix" => {
             let (ours, theirs) = UnixStream::pair().unwrap();
+            SockRef::from(&ours).set_send_buffer_size(16 << 10).unwrap();
             (Box::new(ours), Box::new(theirs))
         }
         "pipe" => {

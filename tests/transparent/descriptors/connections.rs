@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use libc::c_int;
@@ -32,8 +33,11 @@ fn accepted(call: Accept, fd: c_int) -> (bool, i32) {
     (result >= 0, error)
 }
 
+/// At an address of which nobody else binds a port: one that is given up is nobody's.
 fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let [.., high, low] = COUNT.fetch_add(1, SeqCst).to_be_bytes();
+    let listener = TcpListener::bind(SocketAddr::from(([127, 2, high, low], 0))).unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
@@ -222,12 +226,10 @@ fn full() -> (OwnedFd, SocketAddr, Vec<OwnedFd>) {
     let (listener, address) = listener();
     // SAFETY: no memory is involved.
     unsafe { libc::listen(listener.as_raw_fd(), 0) };
-    let mut waiting = Vec::new();
-    for _ in 0..8 {
-        match TcpStream::connect_timeout(&address, Duration::from_millis(50)) {
-            Ok(stream) => waiting.push(stream.into()),
-            Err(_) => break,
-        }
+    // The kernel completes one connection more than the backlog, however long that takes it, and drops the packets of further ones.
+    let mut waiting = vec![TcpStream::connect(address).unwrap().into()];
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(50)) {
+        waiting.push(stream.into());
     }
     (listener.into(), address, waiting)
 }

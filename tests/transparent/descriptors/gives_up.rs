@@ -36,7 +36,7 @@ fn is_in(call: libc::c_long) -> bool {
     })
 }
 
-/// Waits until a thread of the pool waits in this call, and lets other fibers run meanwhile.
+/// Waits until a thread of the pool waits in this call, and lets other fibers run meanwhile. It may be one of another test.
 fn until_in(call: libc::c_long) {
     while !is_in(call) {
         abaca::sleep(Duration::from_millis(1));
@@ -372,13 +372,18 @@ fn a_runtime_ends_although_its_fibers_wait_for_locks() {
     let (file, holder) = (open(), open());
     fs::remove_file(&path).unwrap();
     assert_eq!(lock(&holder, F_OFD_SETLK, libc::F_WRLCK), (0, 0));
-    let has_ended = Arc::new(AtomicBool::new(false));
+    let [has_begun, has_ended] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
     on_one_worker(|| {
-        let has_ended = has_ended.clone();
+        let (begins, has_ended) = (has_begun.clone(), has_ended.clone());
         abaca::spawn(move || {
+            begins.store(true, SeqCst);
             assert_eq!(lock(&file, F_SETLKW, libc::F_WRLCK), (-1, ECANCELED));
             has_ended.store(true, SeqCst);
         });
+        // One that has not begun is not run any more.
+        while !has_begun.load(SeqCst) {
+            abaca::yield_now();
+        }
         until_in(libc::SYS_fcntl);
     });
     assert!(has_ended.load(SeqCst));

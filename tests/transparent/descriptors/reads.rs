@@ -10,7 +10,7 @@ use std::ptr;
 
 use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, c_int};
 
-use crate::ends::{Ends, KINDS, tcp, unix};
+use crate::ends::{Ends, KINDS, deliver, tcp, unix};
 use crate::support::{World, outcome, raw, same};
 
 /// A call that reads up to 8 bytes.
@@ -203,17 +203,18 @@ fn a_read_that_waits_ends_when_the_other_end_is_closed() {
 
 #[test]
 fn a_user_that_wants_errors_gets_them() {
-    for_all("non-blocking", |_, call, (reader, writer)| {
+    for_all("non-blocking", |_, call, ends| {
+        let reader = raw(&ends.0);
         // SAFETY: no memory is involved.
-        unsafe { libc::fcntl(raw(&reader), libc::F_SETFL, libc::O_NONBLOCK) };
-        let empty = found(call, raw(&reader));
-        send(&writer, b"abc");
-        let full = found(call, raw(&reader));
+        unsafe { libc::fcntl(reader, libc::F_SETFL, libc::O_NONBLOCK) };
+        let empty = found(call, reader);
+        deliver(&ends, b"abc");
+        let full = found(call, reader);
         let mut off: c_int = 0;
         // SAFETY: the call reads a number.
-        unsafe { libc::ioctl(raw(&reader), libc::FIONBIO, &mut off) };
-        send(&writer, b"def");
-        vec![empty, full, found(call, raw(&reader))]
+        unsafe { libc::ioctl(reader, libc::FIONBIO, &mut off) };
+        send(&ends.1, b"def");
+        vec![empty, full, found(call, reader)]
     });
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn with_children<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// How long all tests together may take.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(1200);
 
 /// Ends the process if it takes too long: a blocked worker shows as a test that never ends.
 fn watch() {
