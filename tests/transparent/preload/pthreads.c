@@ -382,6 +382,8 @@ static void *waits_detached(void *unused) {
     return unused;
 }
 static void *detaches_itself(void *argument) {
+    // The caller has noted who this is.
+    sem_wait(&free_to_go);
     SAY(pthread_detach(pthread_self()));
     SAY(pthread_detach(pthread_self()));
     SAY(pthread_join(*(pthread_t *)argument, NULL));
@@ -434,6 +436,7 @@ static void threads(void) {
     sem_post(&go);
     SAY(pthread_timedjoin_np(thread, &value, NULL)), SAY(value);
     thread = start(detaches_itself, &thread);
+    sem_post(&free_to_go);
     sem_wait(&go);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 1 << 20);

@@ -59,7 +59,7 @@ fn main() -> ExitCode {
 fn compare() -> ExitCode {
     let run = |mode: &str| {
         let output = Command::new("timeout")
-            .arg("60")
+            .arg("600")
             .arg(std::env::current_exe().unwrap())
             .env("ABACA_SIGNALS", mode)
             .output()

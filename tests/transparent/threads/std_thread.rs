@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
@@ -131,14 +131,24 @@ fn thread_locals_are_a_threads_own_and_dropped_before_the_join_returns() {
 
 #[test]
 fn sleeps_last_and_are_made_side_by_side() {
-    let _same = as_on_threads(|| {
-        let begin = Instant::now();
-        let threads: Vec<_> = (0..200).map(|_| spawn(|| thread::sleep(Duration::from_millis(20)))).collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-        let took = begin.elapsed();
-        assert!(took >= Duration::from_millis(20));
-        took < Duration::from_secs(4)
+    let seen = as_on_threads(|| {
+        let (asleep, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let threads: Vec<_> = (0..200)
+            .map(|_| {
+                let (asleep, most) = (asleep.clone(), most.clone());
+                spawn(move || {
+                    let begin = Instant::now();
+                    most.fetch_max(asleep.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    thread::sleep(Duration::from_millis(20));
+                    asleep.fetch_sub(1, Ordering::Relaxed);
+                    begin.elapsed() >= Duration::from_millis(20)
+                })
+            })
+            .collect();
+        let have_lasted = threads.into_iter().all(|thread| thread.join().unwrap());
+        (have_lasted, most.load(Ordering::Relaxed) > 1)
     });
+    assert_eq!(seen, (true, true));
 }
 
 #[test]
