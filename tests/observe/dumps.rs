@@ -10,6 +10,8 @@ use abaca::observe::{Dump, FiberDump, FiberState, Holder, Wait};
 use abaca::runtime::Poller::{Thread, Workers};
 use abaca::sync::{Condvar, Mutex, Notify, Once, RwLock, Semaphore};
 
+use super::whole_dump;
+
 /// Spawns a fiber with this name, and lets it run until it waits.
 fn park_in(name: &str, f: impl FnOnce() + Send + 'static) -> abaca::JoinHandle<()> {
     let began = Arc::new(AtomicBool::new(false));
@@ -32,8 +34,9 @@ fn find<'a>(dump: &'a Dump, name: &str) -> &'a FiberDump {
 /// Dumps until the fiber with this name waits.
 fn dump_when_parked(name: &str) -> Dump {
     loop {
-        let dump = abaca::dump();
-        if find(&dump, name).state() == FiberState::Parked {
+        let dump = whole_dump();
+        let is_parked = |fiber: &FiberDump| fiber.name() == Some(name) && fiber.state() == FiberState::Parked;
+        if dump.fibers().iter().any(is_parked) {
             return dump;
         }
         abaca::yield_now();
@@ -43,7 +46,7 @@ fn dump_when_parked(name: &str) -> Dump {
 /// Dumps until this fiber waits.
 fn dump_when_parked_as(id: abaca::fiber::FiberId) -> Dump {
     loop {
-        let dump = abaca::dump();
+        let dump = whole_dump();
         let is_parked = |fiber: &FiberDump| fiber.id() == Some(id) && fiber.state() == FiberState::Parked;
         if dump.fibers().iter().any(is_parked) {
             return dump;
@@ -112,7 +115,7 @@ fn a_lock_of_a_plain_thread_is_held_by_another() {
         dump_when_parked("late");
         fiber
     });
-    let dump = abaca::dump();
+    let dump = whole_dump();
     assert_eq!(wait(&dump, "late").holder(), Some(&Holder::Other));
     drop(held);
     runtime.run(|| waiting.join().unwrap());
@@ -166,7 +169,7 @@ fn each_kind_of_wait_has_its_words() {
             assert!(wait.object().unwrap_or("").contains(object), "{name}: {:?}", wait.object());
             assert!(wait.age() < Duration::from_secs(3600), "{:?}", wait.age());
         }
-        let dump = abaca::dump();
+        let dump = whole_dump();
         assert_eq!(wait(&dump, "join").holder(), Some(&Holder::Fiber(joined_id)));
         let holder = find(&dump, "once holder").id().unwrap();
         assert_eq!(wait(&dump, "once").holder(), Some(&Holder::Fiber(holder)));
@@ -245,7 +248,7 @@ fn equal_stacks_are_one_group() {
             dump.fibers().iter().filter(is_ours).count()
         };
         let dump = loop {
-            let dump = abaca::dump();
+            let dump = whole_dump();
             if waits(&dump) == 100 {
                 break dump;
             }
@@ -294,7 +297,11 @@ fn the_fibers_of_a_worker_that_is_busy_are_read_from_outside() {
         }
         let dump = abaca::dump();
         let at = |line: u32| {
-            let is = |fiber: &&FiberDump| fiber.spawn_site().is_some_and(|site| site.line() == line);
+            let is = |fiber: &&FiberDump| {
+                fiber
+                    .spawn_site()
+                    .is_some_and(|site| site.file().ends_with("dumps.rs") && site.line() == line)
+            };
             dump.fibers().iter().find(is)
         };
         let Some(seen) = at(line) else { panic!("{dump}") };
@@ -305,8 +312,9 @@ fn the_fibers_of_a_worker_that_is_busy_are_read_from_outside() {
         };
         assert!(has("deep_in_the_program"), "{dump:#}");
         assert!(dump.to_string().contains("worker 0 of runtime"), "{dump}");
-        let running = dump.fibers().iter().filter(|fiber| fiber.state() == FiberState::Running).count();
-        assert_eq!(running, 1, "{dump}");
+        let runs =
+            |fiber: &&FiberDump| fiber.runtime() == seen.runtime() && fiber.state() == FiberState::Running;
+        assert_eq!(dump.fibers().iter().filter(runs).count(), 1, "{dump}");
         assert!(has(if blocks { "read" } else { "compute_until" }), "{dump:#}");
         stop.store(true, Ordering::Relaxed);
         if blocks {

@@ -40,7 +40,7 @@ fn a_handle_made_by_a_dump_or_a_label_still_cancels() {
         set_label("a", 1);
         let fiber = abaca::spawn(abaca::park);
         let id = fiber.fiber().id();
-        let dump = abaca::dump();
+        let dump = super::whole_dump();
         let seen = dump.fibers().iter().find(|fiber| fiber.id() == Some(id)).unwrap();
         assert_eq!(seen.labels(), [("a".to_string(), "1".to_string())]);
         fiber.fiber().cancel();

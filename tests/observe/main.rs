@@ -17,3 +17,14 @@ mod spans;
 mod stacks;
 mod stripped;
 mod wide;
+
+/// A dump in which each worker has shown its fibers. On a busy machine one may come to its hub so late that they are read from outside,
+/// where not all is known of them.
+fn whole_dump() -> abaca::observe::Dump {
+    loop {
+        let dump = abaca::dump();
+        if !dump.to_string().contains(" is busy with one fiber, and ") {
+            return dump;
+        }
+    }
+}

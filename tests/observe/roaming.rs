@@ -24,7 +24,7 @@ fn fibers_that_roam_are_shown_wherever_they_are() {
             ]
         };
         let dump = loop {
-            let dump = abaca::dump();
+            let dump = super::whole_dump();
             let is_there = |name: &str| dump.fibers().iter().find(|fiber| fiber.name() == Some(name));
             if is_there("roams").is_some()
                 && is_there("roams, parked").is_some_and(|fiber| fiber.wait().is_some())

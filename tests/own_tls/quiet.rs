@@ -32,7 +32,9 @@ fn hog_until(flag: &AtomicBool) {
 /// How often the thread of this process that has the name has slept, so far.
 fn sleeps_of(name: &str) -> usize {
     let tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
-    let mut named = tasks.filter(|task| fs::read_to_string(task.join("comm")).unwrap().trim() == name);
+    // One that has ended meanwhile has no name.
+    let mut named =
+        tasks.filter(|task| fs::read_to_string(task.join("comm")).is_ok_and(|found| found.trim() == name));
     let task = named.next().expect("a thread with that name");
     assert!(named.next().is_none(), "one thread has the name");
     let status = fs::read_to_string(task.join("status")).unwrap();

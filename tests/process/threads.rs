@@ -148,12 +148,13 @@ fn wait_in_every_way() {
 }
 
 fn threads_of(process: u32) -> Vec<(libc::pid_t, String)> {
-    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap().map(|task| task.unwrap().path());
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten().map(|task| task.path());
+    // One that has ended meanwhile has no name.
     let describe = |path: std::path::PathBuf| {
         let id = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
-        (id, fs::read_to_string(path.join("comm")).unwrap().trim().to_string())
+        Some((id, fs::read_to_string(path.join("comm")).ok()?.trim().to_string()))
     };
-    tasks.map(describe).collect()
+    tasks.filter_map(describe).collect()
 }
 
 #[test]

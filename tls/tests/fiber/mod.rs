@@ -178,7 +178,7 @@ fn must_have_blocks() -> bool {
     cfg!(target_env = "gnu") && !watched && std::env::var_os("ABACA_TLS_MAY_BE_UNSUPPORTED").is_none()
 }
 
-/// Runs the named test of this binary again, in a process of its own where [`is_child`] says so, for at most a minute. If the
+/// Runs the named test of this binary again, in a process of its own where [`is_child`] says so, for at most ten minutes. If the
 /// environment names a program that runs this one, an emulator or another loader, that runs it.
 pub(crate) fn in_child(test: &str) -> ExitStatus {
     in_child_with(test, &[])
@@ -197,7 +197,7 @@ pub(crate) fn in_child_with(test: &str, variables: &[(&str, &str)]) -> ExitStatu
         .stdout(Stdio::null())
         .spawn()
         .expect("a child");
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_secs(600);
     loop {
         if let Some(status) = child.try_wait().expect("it is a child") {
             return status;
