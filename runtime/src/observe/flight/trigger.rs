@@ -2,16 +2,15 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Recorder, Recording};
 use crate::os::{stderr, thread};
 use crate::scheduler::{self, OnTrigger, Shared, Trigger};
 
-/// How long after a recording no other one is made.
+/// How long after a recording has been written no other one is made.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// How many recordings of each kind are made.
@@ -20,24 +19,46 @@ const MOST: u32 = 8;
 /// The recordings that were made of one runtime.
 #[derive(Default)]
 struct Made {
-    last: Mutex<Option<Instant>>,
+    last: Mutex<Last>,
     of_kind: [AtomicU32; 3],
 }
 
+/// The last recording.
+#[derive(Clone, Copy, Default)]
+enum Last {
+    #[default]
+    None,
+    /// It is being made and written, which takes its time on a busy machine.
+    UnderWay,
+    /// It was written then.
+    Written(Instant),
+}
+
+/// A recording that is being made and written, until this is dropped.
+struct UnderWay(Arc<Made>);
+
 impl Made {
-    /// Whether a recording of this kind is due, which then counts as made.
-    fn allows(&self, trigger: Trigger) -> bool {
+    /// `None` unless a recording of this kind is due, which then counts as made.
+    fn begin(self: &Arc<Self>, trigger: Trigger) -> Option<UnderWay> {
         // A trigger beside another one makes nothing.
-        let Ok(mut last) = self.last.try_lock() else { return false };
-        if last.is_some_and(|last| last.elapsed() < PAUSE) {
-            return false;
-        }
+        let mut last = self.last.try_lock().ok()?;
+        let is_due = match *last {
+            Last::None => true,
+            Last::UnderWay => false,
+            Last::Written(when) => when.elapsed() >= PAUSE,
+        };
         // Relaxed: under the lock.
-        if self.of_kind[trigger as usize].fetch_add(1, Ordering::Relaxed) >= MOST {
-            return false;
+        if !is_due || self.of_kind[trigger as usize].fetch_add(1, Ordering::Relaxed) >= MOST {
+            return None;
         }
-        *last = Some(Instant::now());
-        true
+        *last = Last::UnderWay;
+        Some(UnderWay(Arc::clone(self)))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Last::Written(Instant::now());
     }
 }
 
@@ -46,20 +67,20 @@ impl Recorder {
     pub(crate) fn on_trigger(&self) -> Option<OnTrigger> {
         let directory = self.directory.clone()?;
         let is_wanted = [self.on_stall, self.on_panic, self.on_deadline];
-        let made = Made::default();
+        let made = Arc::new(Made::default());
         Some(Arc::new(move |shared: &Shared, trigger| {
             if is_wanted[trigger as usize]
-                && made.allows(trigger)
+                && let Some(under_way) = made.begin(trigger)
                 && let Some(recording) = Recording::of(shared)
             {
-                keep(recording, directory.clone(), trigger);
+                keep(recording, directory.clone(), trigger, under_way);
             }
         }))
     }
 }
 
 /// Writes the recording into the directory.
-fn keep(recording: Recording, directory: PathBuf, trigger: Trigger) {
+fn keep(recording: Recording, directory: PathBuf, trigger: Trigger, under_way: UnderWay) {
     static NUMBER: AtomicU32 = AtomicU32::new(1);
     // Relaxed: a number.
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -77,6 +98,7 @@ fn keep(recording: Recording, directory: PathBuf, trigger: Trigger) {
             Err(error) => format!("abaca: no recording in {}: {error}\n", directory.display()),
         };
         stderr::write(message.as_bytes());
+        drop(under_way);
     };
     // On a thread of its own, where there is room to look up names. Without one there is no recording.
     let writer = thread::start("abaca-recorder".into(), write);
