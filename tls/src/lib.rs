@@ -68,6 +68,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("abaca-tls rests on how Linux ends a thread; no other system is supported");
 
+mod adopt;
 mod announce;
 mod arch;
 mod birth;
@@ -96,6 +97,7 @@ mod trial;
 mod unsupported;
 mod valgrind;
 
+pub use adopt::adopt_thread;
 pub use block::Block;
 pub use carrier::{Carrier, on_carrier};
 pub use finish::finish;

@@ -1,19 +1,26 @@
-//! A copy of the process by fork(2), in which one thread is left. If it is none of a runtime's, no fiber is there either: the copy forgets
-//! whom the hooks knew of, and what they knew of descriptors, so that fibers of its own can begin. What another thread of the original had
-//! locked just then would stay locked for ever. If a fiber has forked, all is left as it was copied: it goes on to an exec.
+//! A copy of the process by fork(2), in which one thread is left: a plain one, also if a fiber has forked (`scheduler/copy.rs`). The copy
+//! forgets whom the hooks knew of, and what they knew of descriptors, so that fibers of its own can begin. What another thread of the
+//! original had locked just then would stay locked for ever. If the runtime's own code has forked, all is left as it was copied: it goes
+//! on to an exec.
 
 #![expect(unsafe_code, reason = "forgets what nobody uses")]
 
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 use super::{descriptors, interrupt, sleepers};
 use crate::os::fork;
 use crate::scheduler;
 
-/// From now on copies of the process forget. What a fork changes for the original is noted as well.
-pub fn watch_forks() {
+/// Called in a copy whose fiber has become a plain thread.
+static BEGAN: OnceLock<fn()> = OnceLock::new();
+
+/// From now on copies of the process forget. What a fork changes for the original is noted as well. In a copy that a fiber has made it calls
+/// `began` when the fiber is a plain thread, and `before_end` before the copy ends with that.
+pub fn watch_forks(began: fn(), before_end: fn()) {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
+        let _ = BEGAN.set(began);
+        scheduler::copy::before_end(before_end);
         fork::before_each(note);
         fork::in_each_copy(begin_anew);
     });
@@ -24,6 +31,8 @@ extern "C" fn note() {
 }
 
 extern "C" fn begin_anew() {
+    let was_fiber = scheduler::current_fiber().is_some();
+    scheduler::become_thread();
     if scheduler::current_worker().is_some() {
         return;
     }
@@ -32,4 +41,7 @@ extern "C" fn begin_anew() {
     unsafe { sleepers::begin_anew() };
     // SAFETY: the same.
     unsafe { interrupt::begin_anew() };
+    if was_fiber && let Some(began) = BEGAN.get() {
+        began();
+    }
 }

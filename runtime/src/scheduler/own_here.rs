@@ -90,6 +90,21 @@ pub(crate) fn can_park_here() -> bool {
     carrier().is_some_and(|carrier| !carrier.is_inside()) || me.has(Flags::BOUND)
 }
 
+/// In a copy of the process by fork(2), made by a fiber's own code: makes the fiber a plain thread, the copy's only one. It is no worker's
+/// any more. What the runtime's code forks is left as it is, for an exec.
+pub(crate) fn become_thread() {
+    let Some(me) = current_fiber() else { return };
+    // SAFETY: the caller is this fiber.
+    if carrier().is_some_and(Carrier::is_inside) && !unsafe { me.as_ref() }.has(Flags::BOUND) {
+        return;
+    }
+    set_worker(None);
+    show_fiber(None);
+    HERE.with(|here| here.carrier.set(ptr::null()));
+    // SAFETY: a child of fork(2) has one thread, and no hub will run on it.
+    unsafe { storage::adopt_thread() };
+}
+
 /// Makes `worker` the calling thread's, or nobody.
 pub(super) fn set_worker(worker: Option<&Worker>) {
     HERE.with(|here| here.worker.set(worker.map_or(ptr::null(), ptr::from_ref)));

@@ -41,8 +41,8 @@
 //! * Threads that spin for each other without a call, as Redis' `io-threads` do: they are right and slow, since they take turns.
 //! * Masks of signals: they are the kernel threads'. A signal that `pthread_kill` sends to a thread that computes, or waits for a lock, has its
 //!   handler run in that thread's next call that waits.
-//! * `fork` in a thread that is a fiber, but for an `exec` soon after. A program that forks in its main thread, before its first thread or
-//!   later, may make threads in the child.
+//! * In a child by `fork`, which may have threads of its own whichever thread has forked: what another thread had locked just then stays
+//!   locked, as ever.
 
 #![expect(unsafe_code, reason = "runs before main")]
 
