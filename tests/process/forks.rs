@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use abaca::net::{TcpListener, TcpStream};
+use abaca::time::timeout;
 use abaca::{Runtime, SpawnError, fiber_local};
 
 use super::{command, is_child};
@@ -64,6 +65,14 @@ fn echoes() {
     assert_eq!(answer, "hello");
 }
 
+fiber_local!(static NUMBER: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
+
+fn park_for_ever() {
+    loop {
+        abaca::park();
+    }
+}
+
 /// All that waits in a thread waits; the runtime of the parent is not there, and another one is.
 fn waits_as_a_thread(parents: &Arc<Runtime>) {
     abaca::sleep(Duration::from_millis(1));
@@ -102,7 +111,9 @@ fn a_fiber_goes_on_in_the_child_and_waits_as_a_thread() {
         for _ in 0..3 {
             let parents = Arc::clone(runtime);
             let fiber = move || {
+                NUMBER.set(1);
                 in_fork(|| {
+                    assert_eq!(NUMBER.get(), 1, "the fiber's value is the thread's");
                     waits_as_a_thread(&parents);
                     // Nobody is left to be waited for.
                     drop(parents);
@@ -124,6 +135,24 @@ impl Drop for Tells {
 }
 
 fiber_local!(static AT_END: std::cell::RefCell<Vec<Tells>> = const { std::cell::RefCell::new(Vec::new()) });
+
+#[test]
+fn a_time_limit_around_a_fork_holds_in_the_child() {
+    if !is_child() {
+        return passes("a_time_limit_around_a_fork_holds_in_the_child");
+    }
+    on_each(|runtime| {
+        let limited = || {
+            let status = timeout(Duration::from_millis(20), || in_fork(park_for_ever));
+            if status.is_err() {
+                assert!(timeout(Duration::from_millis(1), park_for_ever).is_err(), "one of the child's own");
+                std::process::exit(WELL);
+            }
+            status.unwrap()
+        };
+        assert_eq!(runtime.spawn(limited).join().unwrap(), Some(WELL));
+    });
+}
 
 #[test]
 fn the_end_of_the_fiber_is_the_end_of_the_child() {

@@ -5,22 +5,18 @@
 
 #![expect(unsafe_code, reason = "forgets what nobody uses")]
 
-use std::sync::{Once, OnceLock};
+use std::sync::Once;
 
 use super::{descriptors, interrupt, sleepers};
 use crate::os::fork;
 use crate::scheduler;
 
-/// Called in a copy whose fiber has become a plain thread.
-static BEGAN: OnceLock<fn()> = OnceLock::new();
-
-/// From now on copies of the process forget. What a fork changes for the original is noted as well. In a copy that a fiber has made it calls
-/// `began` when the fiber is a plain thread, and `before_end` before the copy ends with that.
-pub fn watch_forks(began: fn(), before_end: fn()) {
+/// From now on copies of the process forget. What a fork changes for the original is noted as well. In a copy that a fiber has made,
+/// `became_thread` is called when that is a plain thread, and `before_end` before the copy ends with it.
+pub fn watch_forks(became_thread: fn(), before_end: fn()) {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
-        let _ = BEGAN.set(began);
-        scheduler::copy::before_end(before_end);
+        scheduler::copy::also(became_thread, before_end);
         fork::before_each(note);
         fork::in_each_copy(begin_anew);
     });
@@ -31,8 +27,7 @@ extern "C" fn note() {
 }
 
 extern "C" fn begin_anew() {
-    let was_fiber = scheduler::current_fiber().is_some();
-    scheduler::become_thread();
+    scheduler::copy::become_thread();
     if scheduler::current_worker().is_some() {
         return;
     }
@@ -41,7 +36,4 @@ extern "C" fn begin_anew() {
     unsafe { sleepers::begin_anew() };
     // SAFETY: the same.
     unsafe { interrupt::begin_anew() };
-    if was_fiber && let Some(began) = BEGAN.get() {
-        began();
-    }
 }

@@ -47,12 +47,10 @@ pub(crate) fn fiber_on(worker: &Worker) -> Option<NonNull<Header>> {
     worker.current()
 }
 
-/// In a copy of the process by fork(2), made by a fiber: makes the fiber a plain thread, the copy's only one. It is no worker's any more:
-/// it waits as threads do, and at its end the process ends.
-pub(crate) fn become_thread() {
-    if current_fiber().is_some() {
-        set_worker(None);
-    }
+/// In a copy of the process by fork(2): makes the calling fiber a plain thread. It is no worker's any more.
+pub(super) fn become_thread() -> bool {
+    set_worker(None);
+    true
 }
 
 /// Makes `worker` the calling thread's, or nobody.

@@ -70,7 +70,7 @@ pub(crate) use event::{Cause, Decoded, Kind};
 pub(crate) use handoff::{Spares, observe_stuck_threads};
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on, present};
 #[cfg(feature = "own-tls")]
-pub(crate) use here::{become_thread, can_park_here, pin, unpin};
+pub(crate) use here::{can_park_here, pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use recording::{
