@@ -12,6 +12,7 @@
 //!   [`keep_with_carrier`] adds.
 //! * [`finish()`] runs the destructors of the calling block's thread-local variables, and [`reset()`] makes the block a new thread's.
 //! * [`on_carrier`] runs a closure with the storage of the OS thread, for calls that mean the kernel's thread.
+//! * [`adopt_thread`] makes the OS thread the fiber's own, in a child of `fork`.
 //!
 //! The README tells how a block is made, why that is sound, and what stays with the OS thread.
 //!
