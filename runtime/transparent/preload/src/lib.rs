@@ -39,8 +39,8 @@
 //! * Threads that are made by other means than `pthread_create` and `thrd_create`: by bare `clone`, as Go does, or by a library that
 //!   looks libc's function up, as jemalloc does for its own. They stay the kernel's, and wait in the kernel.
 //! * Threads that spin for each other without a call, as Redis' `io-threads` do: they are right and slow, since they take turns.
-//! * Masks of signals: they are the kernel threads'. A signal that `pthread_kill` sends to a thread that computes, or waits for a lock, has its
-//!   handler run in that thread's next call that waits.
+//! * A signal that `pthread_kill` sends to a thread that computes, or waits for a lock, has its handler run in that thread's next call that
+//!   waits. What else becomes of signals, and of their masks, is on the page of `abaca-transparent`.
 //! * In a child by `fork`, which may have threads of its own whichever thread has forked: what another thread had locked just then stays
 //!   locked, as ever.
 
