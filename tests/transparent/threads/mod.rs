@@ -48,7 +48,7 @@ pub(crate) fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -
     }
 }
 
-/// Waits until `is_true`, for so long that on any machine it has hung by then.
+/// Waits until `is_true`; not for ever, so that a failure says where.
 pub(crate) fn until(is_true: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(300);
     while !is_true() {

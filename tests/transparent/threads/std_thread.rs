@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
@@ -131,24 +131,26 @@ fn thread_locals_are_a_threads_own_and_dropped_before_the_join_returns() {
 
 #[test]
 fn sleeps_last_and_are_made_side_by_side() {
-    let seen = as_on_threads(|| {
-        let (asleep, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
-        let threads: Vec<_> = (0..200)
-            .map(|_| {
-                let (asleep, most) = (asleep.clone(), most.clone());
-                spawn(move || {
-                    let begin = Instant::now();
-                    most.fetch_max(asleep.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
-                    thread::sleep(Duration::from_millis(20));
-                    asleep.fetch_sub(1, Ordering::Relaxed);
-                    begin.elapsed() >= Duration::from_millis(20)
-                })
+    /// How many have begun to sleep.
+    static BEGUN: AtomicU32 = AtomicU32::new(0);
+    let _same = as_on_threads(|| {
+        BEGUN.store(0, Ordering::Relaxed);
+        let all = Arc::new(Barrier::new(200));
+        let sleeper = || {
+            let all = all.clone();
+            spawn(move || {
+                all.wait();
+                let mine = BEGUN.fetch_add(1, Ordering::Relaxed) + 1;
+                let begin = Instant::now();
+                thread::sleep(Duration::from_millis(20));
+                assert!(begin.elapsed() >= Duration::from_millis(20));
+                BEGUN.load(Ordering::Relaxed) > mine
             })
-            .collect();
-        let have_lasted = threads.into_iter().all(|thread| thread.join().unwrap());
-        (have_lasted, most.load(Ordering::Relaxed) > 1)
+        };
+        let threads: Vec<_> = (0..200).map(|_| sleeper()).collect();
+        // One after the other, none would have seen another begin meanwhile.
+        threads.into_iter().map(|thread| thread.join().unwrap()).fold(false, |one, sees| one | sees)
     });
-    assert_eq!(seen, (true, true));
 }
 
 #[test]
