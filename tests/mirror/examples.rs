@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 use crate::form::{Example, std_page};
 use crate::html::Fate;
@@ -17,6 +18,15 @@ struct Case {
     fate: Fate,
     code: String,
     exception: Option<Exception>,
+}
+
+/// How often an example is played anew that claims how long it takes: it allows for some milliseconds, and so must the machine.
+const TRIES: usize = 50;
+
+/// Whether sockets can have addresses of IPv6 here.
+fn has_ipv6() -> bool {
+    static HAS: LazyLock<bool> = LazyLock::new(|| std::net::UdpSocket::bind("[::1]:0").is_ok());
+    *HAS
 }
 
 /// Runs all examples; panics with a report if one does not do what its authors say.
@@ -49,8 +59,13 @@ pub(crate) fn check() {
     // What claims how long it takes is disturbed by what runs beside it.
     let is_late =
         |ending: &Ending| cases[ending.number].claims_a_time() && !cases[ending.number].expects(ending);
-    for late in endings.iter_mut().filter(|ending| is_late(ending)) {
-        *late = play::play(&stage, vec![(late.number, late.place)]).remove(0);
+    for _ in 0..TRIES {
+        for late in endings.iter_mut().filter(|ending| is_late(ending)) {
+            *late = play::play(&stage, vec![(late.number, late.place)]).remove(0);
+        }
+    }
+    if !has_ipv6() {
+        println!("there is no IPv6 here: what binds an address of it is not run");
     }
     for (number, case) in cases.iter().enumerate() {
         let endings: Vec<_> = endings.iter().filter(|ending| ending.number == number).collect();
@@ -114,7 +129,8 @@ impl Case {
     }
 
     fn is_run(&self) -> bool {
-        !self.must_be_rejected() && !matches!(self.exception, Some(Exception::CompiledOnly(_)))
+        let can_run = has_ipv6() || !self.code.contains("\"[::1]:0\"");
+        can_run && !self.must_be_rejected() && !matches!(self.exception, Some(Exception::CompiledOnly(_)))
     }
 
     /// Who starts a fiber needs a runtime; everything else works on a plain thread as well.

@@ -191,9 +191,13 @@ const MISSED: &[Shape] = &[
     }),
 ];
 
+/// How often leaks are searched for anew that are not found: on a busy machine a worker's fibers may be read from outside, and then it is
+/// not always known who holds a lock.
+const TRIES: usize = 100;
+
 /// Makes the shapes, each in a fiber that ends, and looks when all their fibers wait. Calls `judge` for each with how many of its
-/// fibers are leaked, and how many there are.
-fn look(shapes: &'static [Shape], judge: impl Fn(&str, usize, usize)) {
+/// fibers are leaked, and how many there are; looks again while it is false for one.
+fn look(shapes: &'static [Shape], judge: impl Fn(&str, usize, usize) -> bool) {
     let mut made = Vec::new();
     for shape in shapes {
         made.push((shape.0, spawn_shape(shape)));
@@ -207,12 +211,22 @@ fn look(shapes: &'static [Shape], judge: impl Fn(&str, usize, usize)) {
     while abaca::dump().fibers().iter().filter(waits).count() < all.len() {
         abaca::yield_now();
     }
-    let found = searched();
-    for (name, handles) in &made {
-        let ours = ids(handles);
-        let is_ours = |fiber: &&FiberDump| fiber.id().is_some_and(|id| ours.contains(&id));
-        judge(name, found.fibers().iter().filter(is_ours).count(), ours.len());
+    let judge_all = || {
+        let found = searched();
+        let is_right = |(name, handles): &(&str, Vec<JoinHandle<()>>)| {
+            let ours = ids(handles);
+            let is_ours = |fiber: &&FiberDump| fiber.id().is_some_and(|id| ours.contains(&id));
+            judge(name, found.fibers().iter().filter(is_ours).count(), ours.len())
+        };
+        made.iter().filter(|shape| !is_right(shape)).map(|shape| shape.0).collect::<Vec<_>>()
+    };
+    let mut wrong = judge_all();
+    for _ in 1..TRIES {
+        if !wrong.is_empty() {
+            wrong = judge_all();
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:?}");
     for (_, handles) in made {
         handles.iter().for_each(|fiber| fiber.cancel());
         handles.into_iter().for_each(|fiber| drop(fiber.join()));
@@ -241,12 +255,16 @@ pub(crate) fn find() {
         look(FOUND, |name, found, of| {
             println!("leak: {name}: found {found} of {of}");
             // A word that is left over from an end that is gone may hide one. Those without channels have none.
-            assert!(found == of || !HAS_NO_CHANNEL.contains(&name), "{name}");
+            found == of || !HAS_NO_CHANNEL.contains(&name)
         });
-        look(MISSED, |name, found, of| println!("not judged: {name}: found {found} of {of}"));
+        look(MISSED, |name, found, of| {
+            println!("not judged: {name}: found {found} of {of}");
+            true
+        });
         look(super::look_alikes::ALIVE, |name, found, of| {
             println!("no leak: {name}: found {found} of {of}");
             assert_eq!(found, 0, "{name}");
+            true
         });
     });
 }
