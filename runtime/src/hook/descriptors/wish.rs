@@ -172,15 +172,16 @@ impl Wish {
         self.waits_as_of.store(moment.changes, Ordering::Relaxed);
     }
 
-    /// Whether the user wants an error, of a call that is about to wait.
+    /// Whether the user wants an error, of a call that is about to wait. Calls `asks` before it does, for which the caller may have to wait.
     #[inline]
-    pub(super) fn wants_errors(&self, fd: RawFd) -> bool {
+    pub(super) fn wants_errors(&self, fd: RawFd, asks: impl FnOnce()) -> bool {
         // Relaxed: each value that is stored says all. Acquire: pairs with the Release in `modes_changed`.
         if self.waits_as_of.load(Ordering::Relaxed) == CHANGES.load(Ordering::Acquire) {
             // SeqCst: before the wait is counted, so a round that sees the wait sees this.
             self.is_trusted.store(true, Ordering::SeqCst);
             return false;
         }
+        asks();
         self.ask(fd)
     }
 
