@@ -156,7 +156,7 @@ fn set(mask: Option<u64>) {
 }
 
 /// A plain thread may have changed its mask: that of the main thread counts where there is no main fiber.
-fn main_has_changed() {
+pub(super) fn main_has_changed() {
     // SAFETY: no memory is involved.
     let is_main = || unsafe { kernel!(libc::SYS_gettid) == kernel!(libc::SYS_getpid) };
     if !is_installed() || hook::on_fiber() || !is_main() {
