@@ -168,6 +168,18 @@ mod tests {
     }
 
     #[test]
+    fn a_long_event_has_all_its_words_and_is_cut_off_at_the_end_of_its_slot() {
+        let ring = EventRing::<32>::new(4);
+        ring.write([1, 2], 11, |number| 100 + number as u64);
+        ring.write([3], usize::MAX, |number| number as u64);
+        let (_, events) = ring.snapshot();
+        let expected: Vec<u64> = [1, 2].into_iter().chain(100..111).chain([0; 19]).collect();
+        assert_eq!(events[0][..], expected);
+        let expected: Vec<u64> = [3].into_iter().chain(0..31).collect();
+        assert_eq!(events[1][..], expected);
+    }
+
+    #[test]
     fn copies_are_whole_while_another_thread_writes() {
         let (ring, stop) = (EventRing::new(64), AtomicBool::new(false));
         std::thread::scope(|scope| {
