@@ -127,7 +127,8 @@ mod tests {
         for time in [now, now + Duration::from_nanos(999_999_999), now - Duration::new(3, 7)] {
             assert_eq!(instant((&raw const time).addr()), Some(time));
         }
-        assert_eq!(instant((&raw const [u64::MAX; 2]).addr()), None);
+        let no_time = [u64::MAX; 2];
+        assert_eq!(instant((&raw const no_time).addr()), None);
         assert_eq!(instant(8), None);
     }
 }
