@@ -65,7 +65,7 @@ impl Server {
         let with_path = |error: io::Error| {
             let hint = match error.kind() {
                 io::ErrorKind::AddrInUse => {
-                    ": a file of that name exists; remove it if no program listens there"
+                    ": a file of that name exists, perhaps of another program that listens there"
                 }
                 _ => "",
             };
