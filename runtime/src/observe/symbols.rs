@@ -89,9 +89,11 @@ impl fmt::Display for Frame {
     }
 }
 
-/// What was found for the addresses of earlier dumps, and for whether they are behind a call: of each one frame, or several if the compiler
-/// has inlined functions.
-static KNOWN: Mutex<Option<HashMap<(usize, bool), Arc<[Frame]>>>> = Mutex::new(None);
+/// An address, and whether it is behind a call.
+type Place = (usize, bool);
+
+/// What was found for the places of earlier dumps: of each one frame, or several if the compiler has inlined functions.
+static KNOWN: Mutex<Option<HashMap<Place, Arc<[Frame]>>>> = Mutex::new(None);
 
 /// The frames of each of these stacks.
 pub(super) fn resolve(stacks: &[Vec<usize>]) -> Vec<Vec<Frame>> {
@@ -126,7 +128,7 @@ impl Objects {
         Self { objects, names, build_ids }
     }
 
-    fn frames_at(&self, (address, is_behind_call): (usize, bool)) -> Arc<[Frame]> {
+    fn frames_at(&self, (address, is_behind_call): Place) -> Arc<[Frame]> {
         let index = self.objects.iter().position(|object| object.has_code(address));
         let plain = Frame {
             address,

@@ -47,7 +47,7 @@ pub(crate) fn instant(address: usize) -> Option<Instant> {
     // Seconds and nanoseconds, as std has them on Linux. That they are where they are thought to be is seen by two known times.
     let nanos_at = |address| {
         let mut bytes = [0; size_of::<Instant>()];
-        let (seconds, rest) = (copy(address, &mut bytes).then_some(&bytes)?).split_first_chunk()?;
+        let (seconds, rest) = copy(address, &mut bytes).then_some(&bytes)?.split_first_chunk()?;
         let rest = u32::from_ne_bytes(*rest.first_chunk()?);
         (i128::from(rest) < NANOS)
             .then(|| i128::from(i64::from_ne_bytes(*seconds)) * NANOS + i128::from(rest))
