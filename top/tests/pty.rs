@@ -253,6 +253,37 @@ fn leaks_are_told_of_a_running_program() {
 }
 
 #[test]
+fn a_dump_of_a_running_program_is_text() {
+    let program = Program::new("dump");
+    let (code, out, err) = run(&["--dump", program.socket().to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("abaca: 3 fibers") && out.contains("'holder' [park"), "{out}");
+    assert!(out.contains(", held by fiber "), "{out}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_printed_is_an_error_and_one_that_nobody_reads_is_none() {
+    let program = Program::new("full");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (unread, closed) = std::io::pipe().unwrap();
+    drop(unread);
+    for (out, code) in [(Stdio::from(full), 1), (Stdio::from(closed), 0)] {
+        let top = Command::new(env!("CARGO_BIN_EXE_abaca-top"))
+            .arg("--dump")
+            .arg(program.socket())
+            .stdout(out)
+            .output();
+        let top = top.unwrap();
+        let err = String::from_utf8_lossy(&top.stderr);
+        assert_eq!(
+            (top.status.code(), err.contains("cannot print the answer")),
+            (Some(code), code == 1),
+            "{err}"
+        );
+    }
+}
+
+#[test]
 fn a_socket_that_nobody_listens_at_and_a_wrong_command_line_are_errors() {
     let (code, _, err) = run(&["/nowhere/at/all"]);
     assert!(code == Some(1) && err.contains("no program listens at /nowhere/at/all"), "{err}");

@@ -14,7 +14,6 @@ use super::deadlock::{self, DeadlockPolicy};
 use super::dump_signal;
 use super::poller::Poller;
 use crate::cell::contained;
-use crate::observe::Server;
 use crate::observe::flight::Recorder;
 use crate::poller;
 use crate::pool::{self, Pool};
@@ -263,7 +262,7 @@ impl Builder {
     ///   machine or build cannot do that. The error says why.
     /// * [`ErrorKind::PermissionDenied`](io::ErrorKind::PermissionDenied), or `Unsupported`: stacks are to be
     ///   [compacted](Self::compact_after), and the process may or can not do that. The error says why.
-    /// * [`ErrorKind::AddrInUse`](io::ErrorKind::AddrInUse): there is a file where the runtime is to be [observed](Self::observe_at).
+    /// * [`ErrorKind::AddrInUse`](io::ErrorKind::AddrInUse): there is a file where the runtime is to be [observed](Self::observe_at), and no abandoned socket.
     /// * The error of the operating system, if it refuses an epoll instance, a timer, a thread, or memory for one stack a worker.
     pub fn build(mut self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;
@@ -360,7 +359,7 @@ impl Builder {
         }
         let weak = Arc::downgrade(&shared);
         crew.start_thread(format!("{}-monitor", self.name), move || scheduler::run_monitor(&shared))?;
-        runtime.server = socket_path.map(|path| Server::start(&path, weak)).transpose()?;
+        runtime.server = socket_path.map_or(Ok(None), |path| path.serve(weak))?;
         if self.dump_on_sigquit {
             let (listener, body) = dump_signal::listen()?;
             crew.listener = Some(listener);
