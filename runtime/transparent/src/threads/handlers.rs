@@ -22,7 +22,7 @@ use libc::{SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, sigi
 
 use super::masks;
 use super::relay::{await_fibers, has_started, note_handled, start_relay};
-use crate::calls::kick::set_mask;
+use crate::calls::kick::{set_mask, sigaction as own_sigaction};
 use crate::enter::within_handler;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -87,18 +87,6 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     DEPTH.set(DEPTH.get() - 1);
     if !is_attending && hook::handles_for_fibers() {
         note_handled(index);
-    }
-}
-
-/// libc's own.
-///
-/// # Safety
-///
-/// As sigaction(2).
-unsafe fn own_sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int {
-    // SAFETY: the caller's promise.
-    unsafe {
-        own!(fn sigaction(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int)(signal, new, old)
     }
 }
 
