@@ -36,7 +36,9 @@ impl<const WORDS: usize> EventRing<WORDS> {
     /// A ring of so many slots, rounded up to a power of two.
     pub(crate) fn new(slots: usize) -> Self {
         const { assert!(WORDS.is_power_of_two(), "an event does not go over the end of the ring") };
-        let words = slots.max(2).next_power_of_two() * WORDS;
+        // An optimised build would go on with a ring of no words, and write beyond it.
+        let slots = slots.max(2).checked_next_power_of_two();
+        let words = slots.and_then(|slots| slots.checked_mul(WORDS)).expect("a ring fits into memory");
         Self {
             head: AtomicU64::new(0),
             mask: words as u64 - 1,

@@ -257,7 +257,8 @@ impl Builder {
     /// # Errors
     ///
     /// * [`ErrorKind::InvalidInput`](io::ErrorKind::InvalidInput): no workers or more than 1024, a stack of 4 GiB or more, a
-    ///   name with a NUL, a blocking pool without threads, or a value of an environment variable that does not parse.
+    ///   name with a NUL, a blocking pool without threads, a flight recorder of more than 2^32 events, or a value of an environment
+    ///   variable that does not parse.
     /// * [`ErrorKind::Unsupported`](io::ErrorKind::Unsupported): fibers are to have thread-local storage of their own, and this
     ///   machine or build cannot do that. The error says why.
     /// * [`ErrorKind::PermissionDenied`](io::ErrorKind::PermissionDenied), or `Unsupported`: stacks are to be
@@ -272,6 +273,9 @@ impl Builder {
         }
         if self.name.contains('\0') {
             return Err(invalid("a thread's name may not contain interior null bytes"));
+        }
+        if self.recorder.as_ref().is_some_and(|recorder| recorder.events > Recorder::MAX_EVENTS) {
+            return Err(invalid("a flight recorder keeps at most 2^32 events a worker"));
         }
         super::panic_report::name_fibers();
         scheduler::copy::watch_forks();

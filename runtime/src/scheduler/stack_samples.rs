@@ -84,7 +84,8 @@ impl StackSamples {
     fn next_gap(&self) -> u32 {
         let random = self.random.get().wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         self.random.set(random);
-        1 + ((u64::from(random) * (2 * u64::from(self.one_in) - 1)) >> 32) as u32
+        let widest = self.one_in.saturating_mul(2) - 1;
+        1 + ((u64::from(random) * u64::from(widest)) >> 32) as u32
     }
 
     /// The samples that are there, from any thread.
