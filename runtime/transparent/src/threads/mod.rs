@@ -19,14 +19,17 @@ mod mutex;
 mod observed;
 mod once;
 mod pending;
+mod queued;
 mod record;
 pub(crate) mod relay;
 mod rwlock;
 mod semaphore;
+mod sends;
 mod signals;
 mod sleep;
 mod spin;
 pub(crate) mod until;
+mod waiting;
 
 pub(crate) use cancel::CancellationPoint;
 pub use create::{as_kernel_threads, threads_are_fibers};
@@ -49,6 +52,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     identity::HOOKS,
     join::HOOKS,
     masks::HOOKS,
+    sends::HOOKS,
     mutex::HOOKS,
     once::HOOKS,
     rwlock::HOOKS,

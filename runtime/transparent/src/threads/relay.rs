@@ -10,7 +10,7 @@ use abaca::hook::{self, Interrupted, Notes};
 
 use super::create::ALIVE;
 use super::handlers::{SIGNALS, attend, effect, has_handler, is_in_handler};
-use super::masks;
+use super::{masks, waiting};
 use crate::calls::kick::set_mask;
 use crate::enter::is_installed;
 use crate::kernel::kernel;
@@ -100,7 +100,7 @@ pub(crate) fn start_relay() {
 extern "C" fn lose_relay() {
     BELL.store(-1, Ordering::SeqCst);
     HANDLED.take();
-    masks::lose_waiting();
+    waiting::lose_waiting();
     HAS_RELAY.store(false, Ordering::SeqCst);
 }
 
@@ -140,7 +140,7 @@ fn act(handled: u64) {
         hook::interrupt_one(masks::bit(signal), effect(signal));
     }
     // Who is interrupted takes it, and runs the handler.
-    for signal in masks::signals(masks::of_process()) {
+    for signal in masks::signals(waiting::of_process()) {
         hook::interrupt_one(masks::bit(signal), Interrupted::Restarts);
     }
 }
