@@ -6,6 +6,8 @@ use std::ffi::{c_char, c_int};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::IntoRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use libc::{FILE, size_t};
@@ -235,6 +237,24 @@ fn a_write_by_stdio_without_waiting_is_an_error() {
 }
 
 #[test]
+fn the_time_of_a_socket_ends_a_write_by_stdio() {
+    same("SO_SNDTIMEO", |_| {
+        let (_reader, writer) = unix();
+        let time = libc::timeval { tv_sec: 0, tv_usec: 2000 };
+        let file = open(writer.into_raw_fd(), c"w");
+        let mut all = vec![0_u8; 1 << 20];
+        all.push(0);
+        // SAFETY: the file is the test's; the kernel reads a time, and libc the bytes.
+        unsafe {
+            let fd = libc::fileno(file);
+            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_SNDTIMEO, (&raw const time).cast(), size_of_val(&time) as _);
+            let moved = libc::fwrite(all.as_ptr().cast(), 1, all.len(), file);
+            (ended(isize::from(moved < all.len()), file), libc::fclose(file))
+        }
+    });
+}
+
+#[test]
 fn a_write_by_stdio_to_a_full_pipe_can_be_given_up() {
     for (name, write) in FLUSHES {
         on_one_worker(|| {
@@ -276,12 +296,22 @@ fn a_file_of_stdio_that_another_writes_to_is_waited_for() {
     on_one_worker(|| {
         let (reader, writer) = full_pipe();
         let file = open(writer.into_raw_fd(), c"w").expose_provenance();
-        let put = move || {
-            let file: *mut FILE = std::ptr::with_exposed_provenance_mut(file);
-            // SAFETY: the file is open until all have ended.
-            unsafe { (libc::fputs(LINES.as_ptr(), file) >= 0, libc::fflush(file)) }
+        let began = Arc::new(AtomicUsize::new(0));
+        let put = || {
+            let began = began.clone();
+            move || {
+                let file: *mut FILE = std::ptr::with_exposed_provenance_mut(file);
+                began.fetch_add(1, SeqCst);
+                // SAFETY: the file is open until all have ended.
+                unsafe { (libc::fputs(LINES.as_ptr(), file) >= 0, libc::fflush(file)) }
+            }
         };
-        let [first, second, third] = [(); 3].map(|()| abaca::spawn(put));
+        let first = abaca::spawn(put());
+        (0..20).for_each(|_| abaca::yield_now());
+        let [second, third] = [(); 2].map(|()| abaca::spawn(put()));
+        while began.load(SeqCst) < 3 {
+            abaca::yield_now();
+        }
         (0..20).for_each(|_| abaca::yield_now());
         assert!(!first.is_finished() && !second.is_finished());
         third.cancel();

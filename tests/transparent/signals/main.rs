@@ -212,6 +212,8 @@ const RESTARTED: &[&str] = &[
     "open to write",
     "fgets of a part of a line",
     "fread of a part",
+    "fputs of a line to a full socket",
+    "fscanf of a part",
 ];
 
 fn scenarios() {

@@ -74,7 +74,11 @@ pub(crate) unsafe extern "C" fn syscall(
     answer(result) as c_long
 }
 
-/// A system call about a number of a descriptor, by the hook of its function.
+fn waits_for_lock(command: c_int) -> bool {
+    [libc::F_SETLKW, libc::F_OFD_SETLKW].contains(&command)
+}
+
+/// A system call about a number of a descriptor that does not wait, by the hook of its function.
 ///
 /// # Safety
 ///
@@ -83,9 +87,10 @@ unsafe fn of_number(number: c_long, [a, b, c]: [usize; 3]) -> Option<c_int> {
     // SAFETY: the caller's promise.
     let result = unsafe {
         match number {
-            libc::SYS_fcntl => control::fcntl(a as c_int, b as c_int, c),
+            libc::SYS_fcntl if !waits_for_lock(b as c_int) => {
+                control::fcntl(a as c_int, b as c_int, c)
+            }
             libc::SYS_ioctl => control::ioctl(a as c_int, b as c_ulong, c),
-            libc::SYS_close => numbers::close(a as c_int),
             libc::SYS_dup => numbers::dup(a as c_int),
             #[cfg(target_arch = "x86_64")]
             libc::SYS_dup2 => numbers::dup2(a as c_int, b as c_int),

@@ -249,7 +249,10 @@ hooks! {
         // SAFETY: null, or the user's, which the kernel has written.
         if let Some(old) = unsafe { old.as_mut() }.filter(|_| result == 0) && old.sa_sigaction == ours {
             old.sa_sigaction = before;
-            if was_without_info {
+            if before == 0 {
+                // What this file has set up for what the signal does by default.
+                old.sa_flags = 0;
+            } else if was_without_info {
                 old.sa_flags &= !SA_SIGINFO;
             }
         }
