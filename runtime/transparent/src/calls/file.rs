@@ -10,7 +10,9 @@ use libc::FILE;
 use crate::answer::{errno, failed, set_errno};
 use crate::descriptors::kind::{Kind, kind_of};
 use crate::descriptors::pause::retry_with_pauses;
+use crate::descriptors::write::write_bytes;
 use crate::enter::Within;
+use crate::threads::in_clean_up;
 
 /// See the module's documentation.
 #[repr(C)]
@@ -79,6 +81,16 @@ pub(super) unsafe fn waiting_number(file: *mut FILE) -> Option<c_int> {
     (fd >= 0 && kind_of(fd) != Kind::Regular).then_some(fd)
 }
 
+/// write(2), as a function of stdio makes it.
+///
+/// # Safety
+///
+/// The arguments are those of write(2).
+pub(super) unsafe fn write(fd: c_int, from: *const c_char, bytes: usize) -> isize {
+    // SAFETY: the caller's promise.
+    in_clean_up(|| unsafe { write_bytes(fd, from.cast(), bytes) })
+}
+
 /// Whether the file takes wide characters.
 ///
 /// # Safety
@@ -114,7 +126,7 @@ impl Lock {
         }
         // SAFETY: as above.
         let attempt = || if unsafe { ftrylockfile(file) } == 0 { 0 } else { failed(libc::EAGAIN) };
-        match retry_with_pauses(|| Ok(None), attempt) {
+        match in_clean_up(|| retry_with_pauses(|| Ok(None), attempt)) {
             Ended::Done(_) => Ok(Self(Some(file))),
             _ => {
                 within.fails_with(libc::ECANCELED);

@@ -8,13 +8,12 @@ use std::ptr::null_mut;
 
 use libc::{EOF, FILE};
 
-use super::file::{call, is_wide, waiting_number};
+use super::file::{call, is_wide, waiting_number, write};
 use super::puts::{stdout, with_sink};
 use super::sink::Sink;
 use super::variadic::{Copied, List};
 use crate::answer::set_errno;
 use crate::descriptors::kind::{Kind, kind_of};
-use crate::descriptors::write::write_bytes;
 use crate::enter::Within;
 use crate::hooks::hooks;
 use crate::own::own;
@@ -161,7 +160,7 @@ unsafe fn print_to(
     let mut rest = text.bytes();
     while !rest.is_empty() {
         // SAFETY: the text's bytes.
-        match unsafe { write_bytes(fd, rest.as_ptr().cast(), rest.len()) } {
+        match unsafe { write(fd, rest.as_ptr().cast(), rest.len()) } {
             moved if moved < 0 => {
                 within.fails_with(-moved as c_int);
                 return EOF;

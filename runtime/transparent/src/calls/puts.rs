@@ -8,10 +8,9 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use abaca::hook::descriptors::{close_under, forget};
 use libc::{EOF, FILE, size_t};
 
-use super::file::{ERROR_SEEN, Head, call, is_unoriented, waiting_number};
+use super::file::{ERROR_SEEN, Head, call, is_unoriented, waiting_number, write};
 use super::sink::Sink;
 use crate::answer::{errno, set_errno};
-use crate::descriptors::write::write_bytes;
 use crate::enter::{Within, enter, is_installed};
 use crate::hooks::hooks;
 use crate::own::own;
@@ -348,7 +347,7 @@ fn opened(file: *mut FILE) -> *mut FILE {
 /// The file is open, and this is its number.
 unsafe fn write_around(within: &Within, file: *mut FILE, fd: c_int, line: &[u8]) {
     // SAFETY: the bytes are this function's.
-    let moved = unsafe { write_bytes(fd, line.as_ptr().cast(), line.len()) };
+    let moved = unsafe { write(fd, line.as_ptr().cast(), line.len()) };
     if moved < 0 {
         within.fails_with(-moved as c_int);
         // SAFETY: the caller's promise.

@@ -14,10 +14,9 @@ use libc::{EOF, FILE};
 
 use super::file::{
     APPENDS, BY_LINES, ERROR_SEEN, Head, IS_NOT_WRITTEN, IS_WRITING, Lock, UNBUFFERED, is_wide,
-    waiting_number,
+    waiting_number, write,
 };
 use crate::answer::{errno, set_errno};
-use crate::descriptors::write::write_bytes;
 use crate::enter::Within;
 use crate::own::own;
 
@@ -172,7 +171,7 @@ impl<'a> Sink<'a> {
             let fd = unsafe { libc::fileno(self.file) };
             set_errno(self.within.errno());
             // SAFETY: the bytes are the file's, whose lock the caller has, or the user's.
-            let moved = unsafe { write_bytes(fd, from.add(done).cast(), bytes - done) };
+            let moved = unsafe { write(fd, from.add(done), bytes - done) };
             if moved < 0 {
                 self.fail(-moved as c_int);
                 break;

@@ -13,6 +13,7 @@ use super::file::{END_SEEN, ERROR_SEEN, Head, Lock, waiting_number};
 use crate::answer::{errno, failed, set_errno};
 use crate::descriptors::poll::look_at;
 use crate::enter::Within;
+use crate::threads::in_clean_up;
 
 // SAFETY: as glibc defines it.
 unsafe extern "C" {
@@ -88,7 +89,8 @@ impl<'a> Stream<'a> {
             Ok(0) => failed(libc::EAGAIN),
             _ => 1,
         };
-        let error = match retry(Attempt { fd: self.fd, direction: Direction::Read, wanted: 0, limit, call }) {
+        let attempt = Attempt { fd: self.fd, direction: Direction::Read, wanted: 0, limit, call };
+        let error = match in_clean_up(|| retry(attempt)) {
             Ended::Cancelled => libc::ECANCELED,
             Ended::Interrupted => libc::EINTR,
             _ => return true,

@@ -31,7 +31,7 @@ mod spin;
 pub(crate) mod until;
 mod waiting;
 
-pub(crate) use cancel::CancellationPoint;
+pub(crate) use cancel::{CancellationPoint, in_clean_up};
 pub use create::{as_kernel_threads, threads_are_fibers};
 
 use crate::table::Hook;
