@@ -247,7 +247,13 @@ fn the_time_of_a_socket_ends_a_write_by_stdio() {
         // SAFETY: the file is the test's; the kernel reads a time, and libc the bytes.
         unsafe {
             let fd = libc::fileno(file);
-            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_SNDTIMEO, (&raw const time).cast(), size_of_val(&time) as _);
+            libc::setsockopt(
+                fd,
+                libc::SOL_SOCKET,
+                libc::SO_SNDTIMEO,
+                (&raw const time).cast(),
+                size_of_val(&time) as _,
+            );
             let moved = libc::fwrite(all.as_ptr().cast(), 1, all.len(), file);
             (ended(isize::from(moved < all.len()), file), libc::fclose(file))
         }

@@ -87,9 +87,7 @@ unsafe fn of_number(number: c_long, [a, b, c]: [usize; 3]) -> Option<c_int> {
     // SAFETY: the caller's promise.
     let result = unsafe {
         match number {
-            libc::SYS_fcntl if !waits_for_lock(b as c_int) => {
-                control::fcntl(a as c_int, b as c_int, c)
-            }
+            libc::SYS_fcntl if !waits_for_lock(b as c_int) => control::fcntl(a as c_int, b as c_int, c),
             libc::SYS_ioctl => control::ioctl(a as c_int, b as c_ulong, c),
             libc::SYS_dup => numbers::dup(a as c_int),
             #[cfg(target_arch = "x86_64")]

@@ -239,7 +239,7 @@ hooks! {
                 action.sa_flags |= SA_SIGINFO;
             }
             FLAGS[index].store(action.sa_flags, Ordering::SeqCst);
-            if flags & SA_SIGINFO == 0 { WITHOUT_INFO.fetch_or(masks::bit(index), Ordering::SeqCst) } else { WITHOUT_INFO.fetch_and(!masks::bit(index), Ordering::SeqCst) };
+
         }
         // SAFETY: the caller's promise.
         let result = unsafe { own_sigaction(signal, action.as_ref().map_or(ptr::null(), ptr::from_ref), old) };
