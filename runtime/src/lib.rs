@@ -207,7 +207,9 @@
 //!    be seen borrowed by another fiber of the same worker (a panic, or a deadlock). [`std::thread::panicking`] speaks of the
 //!    fiber that asks: a fiber that parks while it unwinds takes its panics with it. A fiber is never cancelled while it
 //!    unwinds.
-//! 6. After `fork` in a fiber, the child may only `exec` or `_exit`.
+//! 6. In a child of `fork` the fiber that has forked is a plain thread, the only one: it waits as threads do, the runtime is not there
+//!    ([`SpawnError::Forked`]), and at its end the child ends, with status 0, or 101 if a main fiber panics. What other threads had locked
+//!    stays locked, as ever.
 //! 7. One hole is std's, and cannot be closed here: the initialiser of a `thread_local!` must not block. A neighbour would make
 //!    the value meanwhile and keep a reference to it, and std replaces the value when the first initialiser returns. A `const`
 //!    initialiser, a [`fiber_local!`] and a [`sync::LazyLock`] have no such rule.

@@ -5,6 +5,7 @@ use abaca_tests as _;
 
 mod abort;
 mod compact;
+mod forks;
 mod locals;
 mod memory;
 mod names;

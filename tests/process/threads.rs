@@ -225,18 +225,14 @@ fn a_panic_in_any_thread_of_a_runtime_ends_the_process() {
         };
         let (mut reader, mut writer) = std::io::pipe().unwrap();
         Runtime::builder().workers(2).poller(poller).build().unwrap().run(|| {
-            let told = Arc::new(AtomicBool::new(false));
-            let tells = Arc::clone(&told);
             let waits = abaca::spawn(move || {
                 let pipe = abaca::io::Pollable::new(reader.try_clone().unwrap()).unwrap();
-                tells.store(true, SeqCst);
                 pipe.wait_readable().unwrap();
                 reader.read_exact(&mut [0]).unwrap();
             });
-            while !told.load(SeqCst) {
+            while !abaca::observe::parked().iter().any(|(reason, _)| *reason == "read") {
                 abaca::yield_now();
             }
-            abaca::sleep(std::time::Duration::from_millis(1));
             take_away(kind);
             writer.write_all(&[1]).unwrap();
             let _ = waits.join();

@@ -12,7 +12,6 @@ const LONG_FILES: &[(&str, usize, &str)] = &[
     ("asm/tests/coroutine.rs", 440, "one short test for each promise of one type"),
     ("runtime/src/channel/watch/mod.rs", 440, "one channel, most of it what users read"),
     ("runtime/src/sync/raw_rw_lock.rs", 490, "one protocol: its word, its queues, its steps"),
-    ("runtime/src/sync/semaphore.rs", 530, "one primitive and its errors, most of it what users read"),
 ];
 
 /// The workspace of its own.

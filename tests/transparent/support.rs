@@ -1,7 +1,6 @@
 //! A runtime of one worker, with the hooks.
 
 /// Runs `f` as the main fiber of a runtime with one worker. The caller may be a fiber: once threads are, those of the tests are.
-#[allow(dead_code, reason = "for the tests to come")]
 pub(crate) fn on_one_worker<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     abaca_transparent::install().expect("fibers can have storage of their own here");
     let run = || abaca::Runtime::builder().workers(1).build().expect("a runtime starts").run(f);

@@ -24,6 +24,11 @@ pub(crate) fn current() -> Option<ThreadPointer> {
     CARRIER.get()
 }
 
+/// The OS thread that has run the calling code, which is its own from now on.
+pub(crate) fn leave() -> Option<ThreadPointer> {
+    CARRIER.take()
+}
+
 /// Where the variable above is in the calling thread's storage.
 pub(crate) fn word_offset() -> isize {
     CARRIER

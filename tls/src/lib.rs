@@ -12,6 +12,7 @@
 //!   [`keep_with_carrier`] adds.
 //! * [`finish()`] runs the destructors of the calling block's thread-local variables, and [`reset()`] makes the block a new thread's.
 //! * [`on_carrier`] runs a closure with the storage of the OS thread, for calls that mean the kernel's thread.
+//! * [`adopt_thread`] makes the OS thread the fiber's own, in a child of `fork`.
 //!
 //! The README tells how a block is made, why that is sound, and what stays with the OS thread.
 //!
@@ -68,6 +69,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("abaca-tls rests on how Linux ends a thread; no other system is supported");
 
+mod adopt;
 mod announce;
 mod arch;
 mod birth;
@@ -96,6 +98,7 @@ mod trial;
 mod unsupported;
 mod valgrind;
 
+pub use adopt::adopt_thread;
 pub use block::Block;
 pub use carrier::{Carrier, on_carrier};
 pub use finish::finish;

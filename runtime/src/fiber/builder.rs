@@ -314,6 +314,9 @@ impl Builder {
         F: FnOnce() -> T,
     {
         let (stack_bytes, identity) = self.settings()?;
+        if shared.is_elsewhere() {
+            return Err(SpawnError::Forked);
+        }
         let _guard = shared.guard();
         admit(shared)?;
         let supply = Supply::Depot(&shared.cells);

@@ -34,6 +34,8 @@ pub enum SpawnError {
     },
     /// The stack size asked for is 4 GiB or more.
     StackTooLarge,
+    /// The process is a child by `fork`, and the runtime's threads are its parent's: build a runtime here.
+    Forked,
     /// The fiber is to roam, and shares its worker's thread-local storage: build the runtime with `own_tls(true)`.
     SharedStorage,
 }
@@ -75,6 +77,7 @@ impl fmt::Display for SpawnError {
                 )
             }
             Self::StackTooLarge => f.write_str("a fiber's stack is less than 4 GiB"),
+            Self::Forked => f.write_str("this process was forked from the one that has the runtime's threads: build a runtime here"),
             Self::SharedStorage => f.write_str(
                 "a fiber that roams needs thread-local storage of its own: build the runtime with own_tls(true)",
             ),

@@ -1,6 +1,7 @@
-//! A copy of the process by fork(2), in which one thread is left. If it is none of a runtime's, no fiber is there either: the copy forgets
-//! whom the hooks knew of, and what they knew of descriptors, so that fibers of its own can begin. What another thread of the original had
-//! locked just then would stay locked for ever. If a fiber has forked, all is left as it was copied: it goes on to an exec.
+//! A copy of the process by fork(2), in which one thread is left: a plain one, also if a fiber has forked (`scheduler/copy.rs`). The copy
+//! forgets whom the hooks knew of, and what they knew of descriptors, so that fibers of its own can begin. What another thread of the
+//! original had locked just then would stay locked for ever. If the runtime's own code has forked, all is left as it was copied: it goes
+//! on to an exec.
 
 #![expect(unsafe_code, reason = "forgets what nobody uses")]
 
@@ -10,10 +11,12 @@ use super::{descriptors, interrupt, sleepers};
 use crate::os::fork;
 use crate::scheduler;
 
-/// From now on copies of the process forget. What a fork changes for the original is noted as well.
-pub fn watch_forks() {
+/// From now on copies of the process forget. What a fork changes for the original is noted as well. In a copy that a fiber has made,
+/// `became_thread` is called when that is a plain thread, and `before_end` before the copy ends with it.
+pub fn watch_forks(became_thread: fn(), before_end: fn()) {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
+        scheduler::copy::also(became_thread, before_end);
         fork::before_each(note);
         fork::in_each_copy(begin_anew);
     });
@@ -24,6 +27,7 @@ extern "C" fn note() {
 }
 
 extern "C" fn begin_anew() {
+    scheduler::copy::become_thread();
     if scheduler::current_worker().is_some() {
         return;
     }

@@ -35,6 +35,8 @@ pub(super) enum NotSearched {
     Memory,
     /// A worker moved all the time: what its fibers have is not known.
     Worker,
+    /// There is no thread to be had for the search.
+    Thread,
 }
 
 impl NotSearched {
@@ -43,6 +45,7 @@ impl NotSearched {
             Self::Time => "the process has more memory than could be searched in the time",
             Self::Memory => "the kernel does not tell what memory the process has",
             Self::Worker => "the fibers of a worker could not be looked at",
+            Self::Thread => "no thread could be started for it",
         }
     }
 }

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::collect;
 use super::dump::{Dump, FiberDump, Wait, count, elsewhere};
 use super::leak::{self, NotSearched};
 use super::text;
+use crate::os::thread;
 
 /// In how many looks in a row a site must have grown.
 const GROWING_LOOKS: u32 = 3;
@@ -163,7 +165,13 @@ pub fn leaks_within(limit: Duration) -> Leaks {
     if crate::park::on_fiber() {
         return elsewhere(move |_| find(limit));
     }
-    std::thread::scope(|scope| scope.spawn(|| find(limit)).join()).unwrap_or_default()
+    let found = Arc::new(Mutex::new(None));
+    let theirs = Arc::clone(&found);
+    let look = move || *theirs.lock().unwrap_or_else(PoisonError::into_inner) = Some(find(limit));
+    // One of the kernel's, also where threads are fibers. What it has found is there when it has ended.
+    let _ = thread::start("abaca-leaks".into(), look).map(JoinHandle::join);
+    let found = found.lock().unwrap_or_else(PoisonError::into_inner).take();
+    found.unwrap_or(Leaks { not_searched: Some(NotSearched::Thread), ..Leaks::default() })
 }
 
 fn find(limit: Duration) -> Leaks {

@@ -45,8 +45,7 @@ pub(crate) fn before_each(note: extern "C" fn()) {
     unsafe { libc::pthread_atfork(Some(note), None, None) };
 }
 
-/// Calls `begin`, which may not wait, in each copy of the process from now on.
-#[cfg(feature = "own-tls")]
+/// Calls `begin`, which may not wait, in each copy of the process from now on. If there is no memory for that, it never does.
 pub(crate) fn in_each_copy(begin: extern "C" fn()) {
     // SAFETY: the handler is static, and may run in a child of a fork.
     unsafe { libc::pthread_atfork(None, None, Some(begin)) };

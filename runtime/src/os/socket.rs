@@ -61,13 +61,12 @@ pub(crate) fn timeout(fd: BorrowedFd<'_>, reads: bool) -> Option<std::time::Dura
     socket_timeout(fd, if reads { Timeout::Recv } else { Timeout::Send }).ok().flatten()
 }
 
-/// Whether the descriptor is a stream socket of TCP.
+/// Whether the descriptor is a stream socket of TCP. Others of the same families keep messages apart, as SCTP's do.
 #[cfg(feature = "own-tls")]
 pub(crate) fn is_tcp_stream(fd: BorrowedFd<'_>) -> bool {
-    use rustix::net::{AddressFamily, SocketType, sockopt};
+    use rustix::net::{SocketType, ipproto, sockopt};
     sockopt::socket_type(fd).is_ok_and(|kind| kind == SocketType::STREAM)
-        && sockopt::socket_domain(fd)
-            .is_ok_and(|family| matches!(family, AddressFamily::INET | AddressFamily::INET6))
+        && sockopt::socket_protocol(fd).is_ok_and(|protocol| protocol == Some(ipproto::TCP))
 }
 
 pub(crate) fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {

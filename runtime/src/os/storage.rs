@@ -100,6 +100,16 @@ pub(crate) unsafe fn renew() {
     unsafe { abaca_tls::reset() };
 }
 
+/// Makes the kernel's thread the calling fiber's own.
+///
+/// # Safety
+///
+/// As [`abaca_tls::adopt_thread`]. On a plain thread, and where fibers share their worker's storage, it does nothing.
+pub(crate) unsafe fn adopt_thread() {
+    // SAFETY: the caller's promise.
+    unsafe { abaca_tls::adopt_thread() };
+}
+
 /// Lends the calling fiber what stays its thread's.
 ///
 /// # Safety

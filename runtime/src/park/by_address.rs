@@ -10,6 +10,7 @@
 
 #![cfg_attr(feature = "own-tls", expect(unsafe_code, reason = "a copy of the process forgets the sleepers"))]
 
+use std::sync::atomic::compiler_fence;
 use std::time::Instant;
 
 use super::primitive::{self as park, SpinGuard, SpinLock, Waiter, Wakeup};
@@ -151,10 +152,13 @@ impl Bucket {
     /// Counts the caller, who looks at the word next.
     #[inline(always)]
     fn count_in(&self, _sleepers: &Sleepers<'_>) {
-        // SeqCst, and the fence: see the module's documentation. On x86_64 such a store is a full fence itself.
+        // SeqCst, and the fence: see the module's documentation. On x86_64 such a store is an exchange, which is a full fence of the
+        // processor's; what is left to forbid is that the compiler moves the look at the word before it.
         self.count.store(self.count.load(Ordering::Relaxed) + 1, Ordering::SeqCst);
         if cfg!(any(loom, not(target_arch = "x86_64"))) {
             fence(Ordering::SeqCst);
+        } else {
+            compiler_fence(Ordering::SeqCst);
         }
     }
 

@@ -16,6 +16,7 @@ use crate::cell::{
     catch_and_resume,
 };
 use crate::scheduler::cancel::deliverable;
+use crate::scheduler::copy::former_fiber;
 use crate::scheduler::{Cost, current_fiber, reach, spend};
 
 thread_local! {
@@ -38,7 +39,11 @@ fn with_me<R>(visit: impl FnOnce(&Chain, Option<&Header>) -> R) -> R {
             let me = unsafe { me.as_ref() };
             visit(&me.cancel_scopes, Some(me))
         }
-        None => THREAD.with(|chain| visit(chain, None)),
+        None => match former_fiber() {
+            // SAFETY: it never ends, and the caller goes on in its code.
+            Some(former) => visit(unsafe { &former.as_ref().cancel_scopes }, None),
+            None => THREAD.with(|chain| visit(chain, None)),
+        },
     }
 }
 

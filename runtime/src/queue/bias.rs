@@ -116,7 +116,8 @@ impl Bias {
             return false;
         }
         // Relaxed, here and below: ordered by the barrier, whose partner is in `revoke`. What the lock guards was last used by this
-        // thread, since it took the lock in this way or made it its own.
+        // thread, since it took the lock in this way or made it its own; or by one that has ended, whose number this thread got with the
+        // memory of its storage, behind a lock of libc's or of a pool of blocks.
         if self.busy.load(Ordering::Relaxed) || word.load(Ordering::Relaxed) {
             return false;
         }

@@ -275,6 +275,7 @@ impl Builder {
             return Err(invalid("a thread's name may not contain interior null bytes"));
         }
         super::panic_report::name_fibers();
+        scheduler::copy::watch_forks();
         // Before there are other threads, which make it slow.
         #[cfg(not(loom))]
         crate::os::barrier::register_if_alone();

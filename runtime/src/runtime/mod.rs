@@ -146,6 +146,10 @@ impl Runtime {
             scheduler::current_fiber().is_none(),
             "Runtime::run blocks its thread: in a fiber, use abaca::spawn"
         );
+        let f = || {
+            let _fails = FailsCopy;
+            f()
+        };
         // SAFETY: closure and result are `Send`, and the join below outlives all borrows: on a plain thread, behind a
         // shield, it neither unwinds nor returns before the fiber has ended.
         let handle = unsafe { fiber::Builder::new().name(MAIN.into()).spawn_onto(&self.shared, f) };
@@ -286,13 +290,33 @@ impl Runtime {
         let Some(crew) = self.crew.take_if(|crew| !crew.waits_for_caller()) else {
             panic!("a runtime cannot be shut down from one of its fibers: drop it there")
         };
+        if self.shared.is_elsewhere() {
+            std::mem::forget((self.server.take(), crew));
+            return Ok(());
+        }
         self.server = None;
         crew.end(timeout, Report::Caller)
     }
 }
 
+/// Lives as long as the code of a main fiber. If that panics in a copy of the process by fork(2), the copy fails as if its main thread had.
+struct FailsCopy;
+
+impl Drop for FailsCopy {
+    fn drop(&mut self) {
+        if std::thread::panicking() && scheduler::current_worker().is_none() {
+            std::process::exit(101);
+        }
+    }
+}
+
 impl Drop for Runtime {
     fn drop(&mut self) {
+        if self.shared.is_elsewhere() {
+            // There is nobody to stop, or to wait for.
+            std::mem::forget((self.server.take(), self.crew.take()));
+            return;
+        }
         self.server = None;
         if let Some(crew) = self.crew.take() {
             let _ = crew.end(self.shutdown_timeout, Report::Stderr);

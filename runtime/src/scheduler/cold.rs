@@ -6,9 +6,10 @@
 
 #![expect(unsafe_code, reason = "takes pages of stacks away")]
 
-use std::cell::UnsafeCell;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -257,14 +258,14 @@ impl<'a> Unpacked<'a> {
     }
 }
 
-/// The lock, while a thread forks.
-struct Held(UnsafeCell<Option<(MutexGuard<'static, State>, SignalsBlocked)>>);
+thread_local! {
+    /// The lock, while this thread forks. Of each thread: of two that fork at once, one may have begun before there was a store. Without a
+    /// destructor, so a thread may fork at its very end.
+    static HELD: Cell<Option<ManuallyDrop<Held>>> = const { Cell::new(None) };
+}
 
-// SAFETY: only who holds the lock looks inside, and takes it out on the thread that has put it there: a thread, or its copy in a
-// child, calls both functions of a fork.
-unsafe impl Sync for Held {}
-
-static HELD: Held = Held(UnsafeCell::new(None));
+/// The lock and the signals that wait for it, given back in this order.
+type Held = (MutexGuard<'static, State>, SignalsBlocked);
 
 /// A child reads its own copy of the stacks, of which a descriptor of its parent knows nothing: so none may be cold.
 extern "C" fn before_fork() {
@@ -274,20 +275,17 @@ extern "C" fn before_fork() {
     while let Some(guard) = state.stacks.first_key_value().map(|(guard, _)| *guard) {
         store.restore(&mut state, guard);
     }
-    // SAFETY: the lock is held.
-    unsafe { *HELD.0.get() = Some((state, blocked)) };
+    HELD.set(Some(ManuallyDrop::new((state, blocked))));
 }
 
 extern "C" fn after_fork() {
-    // SAFETY: this thread has put it there, and holds the lock.
-    drop(unsafe { (*HELD.0.get()).take() });
+    drop(HELD.take().map(ManuallyDrop::into_inner));
 }
 
 extern "C" fn in_child() {
-    // SAFETY: as in `after_fork`.
-    let held = unsafe { (*HELD.0.get()).take() };
-    if let Some((mut state, _blocked)) = held {
+    if let Some((mut state, _blocked)) = HELD.take().map(ManuallyDrop::into_inner) {
         state.is_child = true;
+        drop(state);
     }
 }
 

@@ -24,13 +24,15 @@ impl Worker {
             if let Some(bound) = Bound::of(entry) {
                 return self.expire_bound(entry, bound);
             }
-            if let Some(Wakeup::Fiber(fiber)) = waiter_of(entry).claim(Outcome::TimedOut) {
+            // SAFETY: it came out of the wheel just now, and no bound owns it.
+            if let Some(Wakeup::Fiber(fiber)) = unsafe { waiter_of(entry) }.claim(Outcome::TimedOut) {
                 self.make_ready(fiber);
             }
         };
         let prepare = |entry: NonNull<Entry>| {
             if Bound::of(entry).is_none() {
-                prefetch_waiting(entry);
+                // SAFETY: it is in the wheel, and no bound owns it.
+                unsafe { prefetch_waiting(entry) };
             }
         };
         self.wake_for(Cause::Timer, || self.wheel.expire(now_ns, prepare, &mut expire));
@@ -38,18 +40,27 @@ impl Worker {
     }
 }
 
-/// The waiter whose wait the timer ends; no bound owns the timer.
+/// The waiter whose wait the timer ends.
+///
+/// # Safety
+///
+/// The timer is in this worker's wheel, or has just come out of it, and no bound owns it. The waiter is not used after its fiber has gone on.
 #[inline]
-fn waiter_of<'a>(entry: NonNull<Entry>) -> &'a Waiter {
+unsafe fn waiter_of<'a>(entry: NonNull<Entry>) -> &'a Waiter {
     // SAFETY: an entry in the wheel is on the stack of the fiber that waits with it, and so is the waiter that it names. The fiber
     // takes the entry out before it goes on, on this thread.
     unsafe { &*entry.as_ref().owner().cast() }
 }
 
 /// Prefetches what the end of the wait and its fiber touch first: the fiber's header, and the frames beyond the timer.
+///
+/// # Safety
+///
+/// As for [`waiter_of`].
 #[inline]
-fn prefetch_waiting(entry: NonNull<Entry>) {
-    if let Some(fiber) = waiter_of(entry).fiber() {
+unsafe fn prefetch_waiting(entry: NonNull<Entry>) {
+    // SAFETY: the caller's promise.
+    if let Some(fiber) = unsafe { waiter_of(entry) }.fiber() {
         Header::prefetch(fiber);
     }
     let entry = entry.as_ptr().cast_const().cast::<u8>();

@@ -47,6 +47,12 @@ pub(crate) fn fiber_on(worker: &Worker) -> Option<NonNull<Header>> {
     worker.current()
 }
 
+/// In a copy of the process by fork(2): makes the calling fiber a plain thread. It is no worker's any more.
+pub(super) fn become_thread() -> bool {
+    set_worker(None);
+    true
+}
+
 /// Makes `worker` the calling thread's, or nobody.
 pub(super) fn set_worker(worker: Option<&Worker>) {
     WORKER.with(|here| here.set(worker.map_or(ptr::null(), ptr::from_ref)));

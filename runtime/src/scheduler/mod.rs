@@ -11,6 +11,7 @@ mod bound;
 mod budget;
 pub(crate) mod cancel;
 pub(crate) mod cold;
+pub(crate) mod copy;
 mod cost;
 mod counters;
 mod delivery;

@@ -90,6 +90,22 @@ pub(crate) fn can_park_here() -> bool {
     carrier().is_some_and(|carrier| !carrier.is_inside()) || me.has(Flags::BOUND)
 }
 
+/// In a copy of the process by fork(2): makes the calling fiber a plain thread. It is no worker's any more. Returns false, and changes nothing,
+/// if the runtime's own code has forked.
+pub(super) fn become_thread() -> bool {
+    let Some(me) = current_fiber() else { return false };
+    // SAFETY: the caller is this fiber.
+    if carrier().is_some_and(Carrier::is_inside) && !unsafe { me.as_ref() }.has(Flags::BOUND) {
+        return false;
+    }
+    set_worker(None);
+    show_fiber(None);
+    HERE.with(|here| here.carrier.set(ptr::null()));
+    // SAFETY: a child of fork(2) has one thread, and no hub will run on it.
+    unsafe { storage::adopt_thread() };
+    true
+}
+
 /// Makes `worker` the calling thread's, or nobody.
 pub(super) fn set_worker(worker: Option<&Worker>) {
     HERE.with(|here| here.worker.set(worker.map_or(ptr::null(), ptr::from_ref)));

@@ -24,6 +24,7 @@ use super::stacks::StackSupply;
 use super::worker::{Stealable, Worker, complete};
 use crate::cell::{Depot, Header, contained};
 use crate::os::clock;
+use crate::os::fork::Generation;
 use crate::poller::Poller;
 use crate::pool::Pool;
 use crate::queue::Sleepers;
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     pub(super) roaming: CachePadded<RoamingList>,
     pub(crate) pollers: Pollers,
     phase: AtomicU8,
+    /// Of the process that has its threads.
+    generation: Generation,
     /// How many workers have not ended: while one has not, a fiber may have to wait for a descriptor.
     running: AtomicUsize,
     /// How many threads that are not workers hold a [`RuntimeGuard`]. What other threads write all the time has lines of its own, as
@@ -135,6 +138,7 @@ impl Shared {
             roaming: CachePadded::new(RoamingList::new()),
             pollers,
             phase: AtomicU8::new(if hooks.are_there() { HOOKED } else { 0 }),
+            generation: Generation::current(),
             running: AtomicUsize::new(workers),
             guards: CachePadded::default(),
             outside: CachePadded::default(),
@@ -163,6 +167,11 @@ impl Shared {
         #[cfg(not(loom))]
         super::registry::add(&shared);
         Ok(shared)
+    }
+
+    /// Whether the runtime's threads are those of the process that has forked this one.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        !self.generation.is_current()
     }
 
     pub(crate) fn phase(&self) -> Phase {

@@ -45,7 +45,8 @@ impl StackSamples {
     /// Samples one turn in `one_in`; none if that is 0.
     pub(super) fn new(one_in: u32) -> Self {
         let ring = (IS_KNOWN && one_in > 0).then(|| EventRing::new(SAMPLES));
-        Self { left: Cell::new(1), one_in, random: Cell::new(1), ring }
+        // A gap is up to twice as long, and is a number of the same size.
+        Self { left: Cell::new(1), one_in: one_in.min(1 << 31), random: Cell::new(1), ring }
     }
 
     /// Whether the turn that ends now is to be sampled.
@@ -83,7 +84,7 @@ impl StackSamples {
     fn next_gap(&self) -> u32 {
         let random = self.random.get().wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         self.random.set(random);
-        1 + ((u64::from(random) * u64::from(2 * self.one_in - 1)) >> 32) as u32
+        1 + ((u64::from(random) * (2 * u64::from(self.one_in) - 1)) >> 32) as u32
     }
 
     /// The samples that are there, from any thread.
@@ -158,6 +159,8 @@ mod tests {
             let mean = sum as f64 / 10_000.0;
             assert!((mean / f64::from(one_in) - 1.0).abs() < 0.05, "{mean} for {one_in}");
         }
+        let rare = StackSamples::new(u32::MAX);
+        assert!((0..10_000).any(|_| rare.next_gap() > 1 << 31), "the largest number is one as well");
         assert!(StackSamples::new(0).ring.is_none());
     }
 }

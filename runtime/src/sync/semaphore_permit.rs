@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::semaphore::Semaphore;
-use super::semaphore::{AcquireError, TryAcquireError};
+use super::semaphore_error::{AcquireError, TryAcquireError};
 
 /// Permits of a [`Semaphore`]. Dropping this returns them.
 #[must_use = "the permits are returned when this is dropped"]
@@ -85,7 +85,7 @@ macro_rules! permit {
             #[inline]
             fn drop(&mut self) {
                 if self.permits != 0 {
-                    self.semaphore.give_back(self.permits as usize, self.left);
+                    self.semaphore.raw.give_back(self.permits as usize, self.left);
                 }
             }
         }
@@ -122,7 +122,7 @@ impl Semaphore {
     ///
     /// If the semaphore is closed.
     pub fn acquire_many_owned(self: Arc<Self>, n: u32) -> Result<OwnedSemaphorePermit, AcquireError> {
-        let left = self.take(n, None).map_err(|_| AcquireError::new())?;
+        let left = self.raw.take(n, None).map_err(|_| AcquireError::new())?;
         Ok(OwnedSemaphorePermit { semaphore: self, permits: n, left })
     }
 
@@ -141,7 +141,7 @@ impl Semaphore {
     ///
     /// As [`try_acquire_many`](Self::try_acquire_many).
     pub fn try_acquire_many_owned(self: Arc<Self>, n: u32) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        let left = self.try_take(n)?;
+        let left = self.raw.try_take(n)?;
         Ok(OwnedSemaphorePermit { semaphore: self, permits: n, left })
     }
 }

@@ -74,7 +74,7 @@
 //!   as often as it was sent, with its values and in its order; of what another process sends, two that two OS threads take at the same moment may
 //!   change places. No more than 4,096 wait. A signal that the process sends to itself waits when `kill` returns; from elsewhere it may be some
 //!   microseconds on its way. A thread of the kernel's, or a child by `posix_spawn` or `system`, has the mask of the fiber that starts it; a copy
-//!   by `fork` has the fiber's mask as well, but a program that it executes has that of the OS thread. What is blocked where the
+//!   by `fork`, and what it executes, has the fiber's mask as well. What is blocked where the
 //!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A plain thread
 //!   in `sigwait` does not take what the main fiber blocks.
 //! * **One real-time signal**, the highest that libc has left, is taken by `install`, and SIGRTMAX is one less: it ends calls on the pool.

@@ -1,5 +1,6 @@
 // A daemon: it sets handlers up and then closes all descriptors that it does not know, as daemons do; its threads come later. Then it
-// forks children, when it has had threads, and while it has some; each child has threads of its own, which wait for each other.
+// forks children, when it has had threads, and while it has some; each child has threads of its own, which wait for each other. Threads
+// fork as well: the child goes on as the thread that has forked, and ends when that and the threads that it starts have ended.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -111,6 +112,69 @@ static int interrupted(void) {
     return result == -1 && error == EINTR && handled == SIGTERM;
 }
 
+static pthread_t forker;
+
+// Who has forked is who it was, and blocks what it blocked.
+static int is_the_same(void) {
+    sigset_t mask;
+    pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    return pthread_equal(forker, pthread_self()) && sigismember(&mask, SIGUSR2) && !sigismember(&mask, SIGTERM);
+}
+
+static void *fork_in_thread(void *body) {
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGUSR2);
+    pthread_sigmask(SIG_BLOCK, &mask, NULL);
+    forker = pthread_self();
+    return (void *)(long)in_child((int (*)(void))body);
+}
+
+static int in_a_thread(int (*body)(void)) {
+    pthread_t thread;
+    void *result;
+    pthread_create(&thread, NULL, fork_in_thread, (void *)body);
+    pthread_join(thread, &result);
+    return (int)(long)result;
+}
+
+static int told[2], told_first[2];
+
+// Tells that it has ended when it was told to, by then the last thread.
+static void *end_later(void *unused) {
+    char byte;
+    if (read(told_first[0], &byte, 1) == 1) write(told[1], &byte, 1);
+    return unused;
+}
+
+static void *fork_and_end(void *exits) {
+    pid_t child = fork();
+    if (child == 0) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, end_later, NULL);
+        if (exits) pthread_exit(exits);
+        return exits;
+    }
+    char byte = 7;
+    write(told_first[1], &byte, 1);
+    int status;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR);
+    read(told[0], &byte, 1);
+    return (void *)(long)(WIFEXITED(status) ? byte * 10 + WEXITSTATUS(status) : -WTERMSIG(status));
+}
+
+static int ends(int exits) {
+    pthread_t thread;
+    void *result;
+    pipe(told);
+    pipe(told_first);
+    fflush(stdout);
+    pthread_create(&thread, NULL, fork_and_end, exits ? &told : NULL);
+    pthread_join(thread, &result);
+    for (int i = 0; i < 2; i++) close(told[i]), close(told_first[i]);
+    return (int)(long)result;
+}
+
 int main(void) {
     struct sigaction action = {.sa_handler = handler};
     sigaction(SIGTERM, &action, NULL);
@@ -125,6 +189,12 @@ int main(void) {
     pthread_t waiting;
     pthread_create(&waiting, NULL, wait_until_over, NULL);
     SAY(in_child(serve_in_a_grandchild));
+    SAY(in_a_thread(serve_ten));
+    SAY(in_a_thread(interrupted));
+    SAY(in_a_thread(is_the_same));
+    SAY(in_a_thread(serve_in_a_grandchild));
+    SAY(ends(0));
+    SAY(ends(1));
     SAY(serve_ten());
     sem_post(&over);
     SAY(pthread_join(waiting, NULL));

@@ -51,6 +51,11 @@ pub(super) fn of_process() {
         assert_eq!(unsafe { libc::kill(libc::getpid(), signal) }, 0);
     };
     println!("at first: {}", state());
+    // Who has never set a mask has none after a call with one either.
+    let now = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: valid arguments.
+    let looked = unsafe { libc::ppoll(null_mut(), 0, &now, &set_of(&[SIGUSR1, SIGUSR2])) };
+    println!("ppoll before: {}; {}", outcome(looked as isize), state());
     change(SIG_BLOCK, &[SIGUSR1, SIGUSR2]);
     send(SIGUSR1);
     println!("sent: {}", state());
@@ -65,7 +70,6 @@ pub(super) fn of_process() {
         println!("sigsuspend: {}; {}", outcome(libc::sigsuspend(&only_two) as isize), state());
         send(SIGUSR1);
         println!("ppoll: {}; {}", outcome(libc::ppoll(null_mut(), 0, &LONG, &only_two) as isize), state());
-        let now = timespec { tv_sec: 0, tv_nsec: 0 };
         send(SIGUSR1);
         println!(
             "ppoll of no time: {}; {}",

@@ -48,9 +48,9 @@ pub(crate) fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -
     }
 }
 
-/// Waits until `is_true`, for at most ten seconds.
+/// Waits until `is_true`; not for ever, so that a failure says where.
 pub(crate) fn until(is_true: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(300);
     while !is_true() {
         assert!(Instant::now() < end, "it has not come true");
         thread::sleep(Duration::from_millis(1));

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
@@ -131,13 +131,25 @@ fn thread_locals_are_a_threads_own_and_dropped_before_the_join_returns() {
 
 #[test]
 fn sleeps_last_and_are_made_side_by_side() {
+    /// How many have begun to sleep.
+    static BEGUN: AtomicU32 = AtomicU32::new(0);
     let _same = as_on_threads(|| {
-        let begin = Instant::now();
-        let threads: Vec<_> = (0..200).map(|_| spawn(|| thread::sleep(Duration::from_millis(20)))).collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-        let took = begin.elapsed();
-        assert!(took >= Duration::from_millis(20));
-        took < Duration::from_secs(4)
+        BEGUN.store(0, Ordering::Relaxed);
+        let all = Arc::new(Barrier::new(200));
+        let sleeper = || {
+            let all = all.clone();
+            spawn(move || {
+                all.wait();
+                let mine = BEGUN.fetch_add(1, Ordering::Relaxed) + 1;
+                let begin = Instant::now();
+                thread::sleep(Duration::from_millis(20));
+                assert!(begin.elapsed() >= Duration::from_millis(20));
+                BEGUN.load(Ordering::Relaxed) > mine
+            })
+        };
+        let threads: Vec<_> = (0..200).map(|_| sleeper()).collect();
+        // One after the other, none would have seen another begin meanwhile.
+        threads.into_iter().map(|thread| thread.join().unwrap()).fold(false, |one, sees| one | sees)
     });
 }
 

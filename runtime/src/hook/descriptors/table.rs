@@ -246,13 +246,16 @@ pub fn born(fd: RawFd) {
 }
 
 /// [`born`], of a connection that was accepted from `listener` after `moment`: it waits, unlike one with O_NONBLOCK, exec(2) closes it, and
-/// whether it is of TCP is known. So nothing has to be asked of the kernel when it is first waited for.
-pub fn born_of_listener(listener: RawFd, fd: RawFd, moment: Moment, is_tcp: bool) {
+/// whether its address is one of the internet's is known. So nothing has to be asked of the kernel when it is first waited for.
+pub fn born_of_listener(listener: RawFd, fd: RawFd, moment: Moment, is_of_internet: bool) {
     let Some(entry) = entry_of_new(fd) else { return };
     entry.born.store(moment.birth, Ordering::Relaxed);
-    let watched = Watched::new(fd, is_tcp, moment.birth);
+    let listener = find(listener);
+    // It is of the listener's protocol. The number may be another file's by now: then the address tells.
+    let is_stream = is_of_internet && listener.as_ref().is_some_and(|listener| listener.is_stream);
+    let watched = Watched::new(fd, is_stream, moment.birth);
     watched.wish.waits_since(moment);
-    if let Some(listener) = find(listener) {
+    if let Some(listener) = listener {
         watched.timeouts.follow(&listener.timeouts);
     }
     let watched = Arc::new(watched);

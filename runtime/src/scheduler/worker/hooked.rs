@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use super::life::this_worker;
 use crate::cell::{Flags, Header};
-use crate::scheduler::here::come_home;
+use crate::scheduler::here::{come_home, current_worker};
 use crate::scheduler::hooks::call_around;
 
 /// Calls `live` with the runtime's hook around it.
@@ -29,7 +29,8 @@ fn run_slow(fiber: &Header, live: impl FnOnce()) {
     } else {
         live();
     }
-    if is_recorded {
-        come_home(this_worker()).record_end(fiber);
+    // None in a copy of the process that the fiber has made.
+    if is_recorded && let Some(worker) = current_worker() {
+        come_home(worker).record_end(fiber);
     }
 }

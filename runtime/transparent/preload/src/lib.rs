@@ -33,16 +33,18 @@
 //! | `apache2` 2.4 with `mpm_worker`, in three processes that it forks | 300 | 907 | 29 |
 //! | `nginx` 1.22, which reads files in pools of threads, in two processes | 300 | 35 | 11 |
 //!
+//! A child by `fork` may have threads of its own, whichever thread has forked: Python's `multiprocessing` and `ProcessPoolExecutor`, used by
+//! threads, answer as they do there.
+//!
 //! # What does not work
 //!
 //! * Programs that are linked statically, and those with more rights than their user: the dynamic linker preloads nothing there.
 //! * Threads that are made by other means than `pthread_create` and `thrd_create`: by bare `clone`, as Go does, or by a library that
 //!   looks libc's function up, as jemalloc does for its own. They stay the kernel's, and wait in the kernel.
 //! * Threads that spin for each other without a call, as Redis' `io-threads` do: they are right and slow, since they take turns.
-//! * Masks of signals: they are the kernel threads'. A signal that `pthread_kill` sends to a thread that computes, or waits for a lock, has its
-//!   handler run in that thread's next call that waits.
-//! * `fork` in a thread that is a fiber, but for an `exec` soon after. A program that forks in its main thread, before its first thread or
-//!   later, may make threads in the child.
+//! * A signal that `pthread_kill` sends to a thread that computes, or waits for a lock, has its handler run in that thread's next call that
+//!   waits. What else becomes of signals, and of their masks, is on the page of `abaca-transparent`.
+//! * In a child by `fork` what another thread had locked just then stays locked, as ever.
 
 #![expect(unsafe_code, reason = "runs before main")]
 

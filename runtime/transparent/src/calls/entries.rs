@@ -137,8 +137,8 @@ pub(super) struct Found<E> {
     buffer: Buffer,
 }
 
-// SAFETY: the addresses of the entry lead into the buffer, or to what never changes.
-unsafe impl<E> Send for Found<E> {}
+// SAFETY: an entry consists of numbers and addresses; these lead into the buffer, or to what never changes.
+unsafe impl<E: Entry> Send for Found<E> {}
 
 /// Bytes that begin at an address that leaves the same remainder as the caller's when divided by [`ALIGNMENT`].
 struct Buffer {
@@ -179,11 +179,12 @@ impl<E: Entry> Found<E> {
     }
 }
 
-/// Makes a look-up on a thread of the pool, with a buffer of so many bytes. `None` if the caller was cancelled, and has left it behind.
+/// Makes a look-up on a thread of the pool, with a buffer of so many bytes; if they are too few, with more, `most` of them in the end. `None` if
+/// the caller was cancelled, and has left it behind.
 fn ask<E: Entry>(
     within: &Within,
     (bytes, remainder): (usize, usize),
-    grows: bool,
+    most: usize,
     look_up: impl Fn(Places<E>) -> c_int + Send + 'static,
 ) -> Option<Found<E>> {
     let before = within.errno();
@@ -210,8 +211,8 @@ fn ask<E: Entry>(
             );
             found.code = look_up(places);
             found.error = errno();
-            if grows && found.code == ERANGE {
-                bytes *= 2;
+            if found.code == ERANGE && bytes < most {
+                bytes = most.min(2 * bytes);
                 continue;
             }
             found.is_found = found.code == 0 && !at.is_null();
@@ -225,6 +226,9 @@ fn ask<E: Entry>(
     found
 }
 
+/// Enough for nearly all entries.
+const ENOUGH: usize = 1 << 16;
+
 /// A look-up that fills in what is the caller's: its result, which is an error number.
 ///
 /// # Safety
@@ -235,7 +239,8 @@ pub(super) unsafe fn fill_in<E: Entry>(
     (entry, buffer, bytes, result, host_error): Places<E>,
     look_up: impl Fn(Places<E>) -> c_int + Send + 'static,
 ) -> c_int {
-    let found = ask(within, (bytes, buffer.addr() % ALIGNMENT), false, look_up);
+    // A caller may have more room than anybody needs.
+    let found = ask(within, (bytes.min(ENOUGH), buffer.addr() % ALIGNMENT), bytes, look_up);
     let told = found.as_ref().map_or(SEE_ERRNO, |found| found.host_error);
     // SAFETY: the caller's promise.
     unsafe {
@@ -262,10 +267,13 @@ pub(super) struct Kept<E>(Mutex<Place<E>>);
 struct Place<E>(*mut E, *mut c_char, usize);
 
 // SAFETY: the addresses are used under the lock only; what callers do with them is theirs, as with libc's.
-unsafe impl<E> Send for Place<E> {}
+unsafe impl<E: Entry> Send for Place<E> {}
 
 /// The first try.
 const BYTES: usize = 1024;
+
+/// More than memory has, so that an entry is found whatever its size.
+const MOST: usize = isize::MAX as usize / 4;
 
 impl<E: Entry> Kept<E> {
     pub(super) const fn new() -> Self {
@@ -278,7 +286,7 @@ impl<E: Entry> Kept<E> {
         within: &Within,
         look_up: impl Fn(Places<E>) -> c_int + Send + 'static,
     ) -> *mut E {
-        let Some(found) = ask(within, (BYTES, 0), true, look_up) else { return ptr::null_mut() };
+        let Some(found) = ask(within, (BYTES, 0), MOST, look_up) else { return ptr::null_mut() };
         if found.host_error != 0 {
             set_host_error(found.host_error);
         }

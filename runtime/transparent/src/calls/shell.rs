@@ -21,7 +21,7 @@ use libc::{
 };
 
 use super::children::wait_for;
-use super::kick::set_mask;
+use super::kick::{set_mask, sigaction};
 use crate::answer::{failed, set_errno};
 use crate::enter::{enter, is_installed};
 use crate::hooks::hooks;
@@ -57,18 +57,6 @@ const IGNORED: [c_int; 2] = [SIGINT, SIGQUIT];
 
 fn before() -> MutexGuard<'static, Before> {
     BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// libc's own.
-///
-/// # Safety
-///
-/// As sigaction(2).
-unsafe fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        own!(fn sigaction(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int)(signal, new, old)
-    };
 }
 
 /// A command that runs.

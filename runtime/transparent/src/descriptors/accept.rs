@@ -68,7 +68,6 @@ unsafe fn accept_one(
         if has_room && flags & (libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) == libc::SOCK_CLOEXEC {
             // SAFETY: the kernel has written the family, which is first.
             let family = c_int::from(unsafe { address.cast::<libc::sa_family_t>().read_unaligned() });
-            // What such a family accepts is a stream.
             born_of_listener(fd, made, moment, matches!(family, libc::AF_INET | libc::AF_INET6));
         } else {
             born(made);

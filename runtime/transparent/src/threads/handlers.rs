@@ -25,7 +25,7 @@ use super::queued::is_queued;
 use super::relay::{await_fibers, has_started, note_handled, start_relay};
 use super::waiting::{self, Taken};
 use crate::answer::failed;
-use crate::calls::kick::set_mask;
+use crate::calls::kick::{set_mask, sigaction as own_sigaction};
 use crate::enter::within_handler;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -94,18 +94,6 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     DEPTH.set(DEPTH.get() - 1);
     if !is_attending && hook::handles_for_fibers() {
         note_handled(index);
-    }
-}
-
-/// libc's own.
-///
-/// # Safety
-///
-/// As sigaction(2).
-unsafe fn own_sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int {
-    // SAFETY: the caller's promise.
-    unsafe {
-        own!(fn sigaction(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int)(signal, new, old)
     }
 }
 
@@ -233,13 +221,18 @@ hooks! {
                     stand_for_default(action);
                 }
             }
-            let flags = action.sa_flags;
+            let is_without_info = action.sa_flags & SA_SIGINFO == 0;
             if is_queued(index) && action.sa_sigaction == ours {
                 // So that its value is known if it must wait.
                 action.sa_flags |= SA_SIGINFO;
             }
             FLAGS[index].store(action.sa_flags, Ordering::SeqCst);
-
+            let signal = masks::bit(index);
+            if is_without_info {
+                WITHOUT_INFO.fetch_or(signal, Ordering::SeqCst);
+            } else {
+                WITHOUT_INFO.fetch_and(!signal, Ordering::SeqCst);
+            }
         }
         // SAFETY: the caller's promise.
         let result = unsafe { own_sigaction(signal, action.as_ref().map_or(ptr::null(), ptr::from_ref), old) };

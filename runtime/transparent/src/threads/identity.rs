@@ -3,14 +3,17 @@
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::Ordering;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use abaca::hook::{self, Sleep};
 use libc::pthread_t;
 
 use super::acquire::{ONE_KIND, beside};
 use super::create::{self, ALIVE};
+use super::masks;
 use super::record::Record;
+use crate::calls::kick::set_mask;
 use crate::hooks::hooks;
 use crate::own::own;
 use crate::table::Hook;
@@ -25,6 +28,24 @@ hooks! {
     fn thrd_current() -> pthread_t, |_| -> always {
         current()
     }
+}
+
+/// Whether the process is a copy by fork(2), and its only thread was a fiber, or descends from such a copy.
+static WAS_FIBER: AtomicBool = AtomicBool::new(false);
+
+/// A fiber has become the only thread of a copy of the process: it is who it was. What it blocks is the thread's mask now, and the main one's.
+pub(crate) fn became_thread() {
+    WAS_FIBER.store(true, Ordering::Relaxed);
+    let set = masks::set_of_caller();
+    // SAFETY: a set of this function's.
+    unsafe { set_mask(libc::SIG_SETMASK, &set, ptr::null_mut()) };
+    masks::main_has_changed();
+}
+
+/// Whether a plain thread may have been a fiber.
+pub(crate) fn may_have_been_fiber() -> bool {
+    // Relaxed: it was written before there was another thread.
+    WAS_FIBER.load(Ordering::Relaxed)
 }
 
 /// The calling thread.
@@ -72,7 +93,7 @@ pub(crate) fn exit(value: usize) -> ! {
             "abaca-transparent: pthread_exit ends a thread, and its caller is a fiber that pthread_create has not made"
         );
         std::process::abort();
-    } else if create::has_runtime() && is_main() {
+    } else if (create::has_runtime() || may_have_been_fiber()) && is_main() {
         exit_main();
     }
     // SAFETY: it unwinds the caller, who wants to end.
@@ -84,12 +105,17 @@ fn is_main() -> bool {
     unsafe { libc::gettid() == libc::getpid() }
 }
 
-/// Ends the main thread: the process goes on until its last thread has ended. The runtime's own threads never do.
+/// Ends the main thread: the process goes on until its last thread has ended.
 fn exit_main() -> ! {
+    await_others();
+    std::process::exit(0)
+}
+
+/// Waits until the last thread that is a fiber has ended. The runtime's own threads never do.
+pub(crate) fn await_others() {
     let address = beside(ALIVE.as_ptr());
     let sleep = Sleep { address, bits: ONE_KIND, deadline: None, is_cancellable: false };
     while ALIVE.load(Ordering::SeqCst) != 0 {
         hook::sleep_at(sleep, || ALIVE.load(Ordering::SeqCst) != 0, || ());
     }
-    std::process::exit(0)
 }

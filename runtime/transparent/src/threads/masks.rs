@@ -5,10 +5,9 @@
 //!
 //! The main thread's mask counts as the main fiber's where there is none, as with `threads_are_fibers`.
 //!
-//! A signal that is for a fiber waits with it until the fiber unblocks it (`waiting.rs`). One that is for the process is let through as long as the main
-//! fiber does not block it, as the kernel lets through what the main thread does not block. Else it waits here until a fiber waits that
-//! does not block it, or unblocks it, or takes it by sigwait(3). So that it can, the function of `handlers.rs` also stands for what a signal
-//! does by default, while the main fiber blocks it.
+//! A signal that is for a fiber waits with it until the fiber unblocks it (`waiting.rs`). One that is for the process is let through unless the main fiber
+//! blocks it, as the kernel does with the main thread. Else it waits here until a fiber waits that does not block it, or unblocks it, or takes it
+//! by sigwait(3). So that it can, the function of `handlers.rs` also stands for a signal's default, while the main fiber blocks it.
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc, and reads sets of signals")]
 
@@ -164,7 +163,7 @@ fn set(mask: Option<u64>) {
 }
 
 /// A plain thread may have changed its mask: that of the main thread counts where there is no main fiber.
-fn main_has_changed() {
+pub(super) fn main_has_changed() {
     // SAFETY: no memory is involved.
     let is_main = || unsafe { kernel!(libc::SYS_gettid) == kernel!(libc::SYS_getpid) };
     if !is_installed() || hook::on_fiber() || !is_main() {
@@ -202,7 +201,8 @@ pub(crate) unsafe fn with_mask(mask: *const sigset_t, wait: impl FnOnce() -> isi
     if mask.is_null() {
         return wait();
     }
-    let before = MASK.get();
+    // The main fiber's mask is that of all who have none: to forget it would leave this one to them.
+    let before = if hook::is_main() { Some(blocked()) } else { MASK.get() };
     // SAFETY: the caller's promise.
     set(Some(unsafe { bits_of(mask) } & !NEVER));
     let result = wait();

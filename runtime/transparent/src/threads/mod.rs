@@ -36,6 +36,8 @@ pub use create::{as_kernel_threads, threads_are_fibers};
 
 use crate::table::Hook;
 
+pub(crate) use identity::{await_others, became_thread};
+
 /// The hooks of this room.
 pub(crate) const HOOKS: &[&[Hook]] = &[
     aliases::HOOKS,

@@ -14,6 +14,7 @@ use abaca::JoinHandle;
 use abaca::hook;
 use libc::{EINVAL, pthread_t};
 
+use super::identity::may_have_been_fiber;
 use super::masks;
 
 /// The name of a thread with its zero byte.
@@ -90,10 +91,10 @@ impl Record {
     #[inline]
     pub(crate) fn current() -> Option<&'static Self> {
         // When the fiber has ended, what comes before its storage is made new is the runtime's code, and the record may be gone.
-        if !hook::on_fiber() {
+        if !hook::on_fiber() && !may_have_been_fiber() {
             return None;
         }
-        // SAFETY: the cell of a fiber that runs keeps its record.
+        // SAFETY: the cell of a fiber that runs keeps its record; a thread that never was a fiber has none.
         unsafe { CURRENT.get().as_ref() }
     }
 

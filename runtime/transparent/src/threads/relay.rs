@@ -2,9 +2,8 @@
 
 #![expect(unsafe_code, reason = "system calls of a thread that no fiber waits for")]
 
-use std::ffi::c_int;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use abaca::hook::{self, Interrupted, Notes};
 
@@ -21,25 +20,42 @@ static HANDLED: Notes = Notes::new();
 /// Whether the relay was started.
 static HAS_RELAY: AtomicBool = AtomicBool::new(false);
 
-/// The relay's eventfd; below 0 if it does not run.
-static BELL: AtomicI32 = AtomicI32::new(-1);
+/// How often the relay was rung for. It is a futex, where the relay sleeps, and no eventfd: a program may close all descriptors that it does not
+/// know, and have files of its own under their numbers.
+static BELL: AtomicU32 = AtomicU32::new(0);
 
 /// Whether the relay was started.
 pub(super) fn has_started() -> bool {
-    HAS_RELAY.load(Ordering::Relaxed)
+    HAS_RELAY.load(Ordering::SeqCst)
 }
 
-/// Notes that the handler of this signal has run, in it.
+/// Notes that the handler of this signal has run, in it. Before the relay is started nobody waits: the first to wait starts it.
 pub(super) fn note_handled(signal: usize) {
-    HANDLED.note(masks::bit(signal), ring);
+    if has_started() {
+        HANDLED.note(masks::bit(signal), ring);
+    }
 }
 
 /// Wakes the relay. May be called in a handler.
 pub(super) fn ring() {
-    let bell = BELL.load(Ordering::SeqCst);
-    let one = 1_u64;
-    // SAFETY: the kernel reads a number. If there is no relay, nothing waits.
-    unsafe { kernel!(libc::SYS_write, bell, &raw const one, 8) };
+    // SeqCst, as in `sleep_since`: the relay sees the ring, or sleeps by then.
+    BELL.fetch_add(1, Ordering::SeqCst);
+    let wake = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the kernel uses the address of a static.
+    unsafe { kernel!(libc::SYS_futex, BELL.as_ptr(), wake, 1) };
+}
+
+/// Sleeps until somebody has rung since there were so many rings. Returns how many there are now.
+fn sleep_since(rings: u32) -> u32 {
+    let wait = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    loop {
+        let now = BELL.load(Ordering::SeqCst);
+        if now != rings {
+            return now;
+        }
+        // SAFETY: as in `ring`. The kernel looks at the number again, and a wait that ends for nothing is made again.
+        unsafe { kernel!(libc::SYS_futex, BELL.as_ptr(), wait, rings, 0) };
+    }
 }
 
 /// Addresses of semaphores that handlers have posted while somebody slept there.
@@ -48,7 +64,7 @@ static POSTED: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
 /// Whether the caller is in a handler: then it may have interrupted the code that would wake somebody. The relay wakes who sleeps at
 /// `address`.
 pub(crate) fn wakes_later(address: usize) -> bool {
-    if !is_in_handler() || BELL.load(Ordering::SeqCst) < 0 {
+    if !is_in_handler() || !has_started() {
         return false;
     }
     // As many as are there at once are few; the same address need be there once.
@@ -60,7 +76,7 @@ pub(crate) fn wakes_later(address: usize) -> bool {
     is_noted
 }
 
-/// Starts the thread that acts on what handlers have noted, unless it runs.
+/// Starts the thread that acts on what handlers have noted, unless it runs. If there is no thread to be had, the next wait tries again.
 pub(crate) fn start_relay() {
     static WATCH: std::sync::Once = std::sync::Once::new();
     if HAS_RELAY.swap(true, Ordering::SeqCst) {
@@ -68,37 +84,32 @@ pub(crate) fn start_relay() {
     }
     // SAFETY: the handler is static, and writes atomics.
     WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(lose_relay)) });
-    // SAFETY: no memory is involved.
-    let bell = unsafe { kernel!(libc::SYS_eventfd2, 0, libc::EFD_CLOEXEC) } as c_int;
     hook::arm(attend, masks::not_interrupting);
-    let relay = move || {
-        // SAFETY: a set of this function's.
-        unsafe {
-            let mut all = std::mem::zeroed();
-            libc::sigfillset(&mut all);
-            set_mask(libc::SIG_SETMASK, &all, ptr::null_mut());
-        }
-        loop {
-            let handled = HANDLED.next(|| {
-                let mut count = 0_u64;
-                // SAFETY: a number.
-                unsafe { kernel!(libc::SYS_read, bell, &raw mut count, 8) };
-            });
-            act(handled);
-        }
-    };
     let started =
         hook::as_kernel_threads(|| std::thread::Builder::new().name("abaca-handlers".into()).spawn(relay));
-    if started.is_ok() {
-        // What came before was for nobody who waits now.
-        HANDLED.take();
-        BELL.store(bell, Ordering::SeqCst);
+    if started.is_err() {
+        HAS_RELAY.store(false, Ordering::SeqCst);
     }
 }
 
-/// A child of fork(2) has no relay, and its parent's bell. It starts one when one of its fibers first waits.
+/// The relay's life, which is the process's.
+fn relay() {
+    // SAFETY: a set of this function's.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        set_mask(libc::SIG_SETMASK, &all, ptr::null_mut());
+    }
+    // What was noted since the relay was started, and rung for before it was there.
+    let mut rings = BELL.load(Ordering::SeqCst);
+    act(HANDLED.take());
+    loop {
+        act(HANDLED.next(|| rings = sleep_since(rings)));
+    }
+}
+
+/// A child of fork(2) has no relay. It starts one when one of its fibers first waits.
 extern "C" fn lose_relay() {
-    BELL.store(-1, Ordering::SeqCst);
     HANDLED.take();
     waiting::lose_waiting();
     HAS_RELAY.store(false, Ordering::SeqCst);
@@ -108,7 +119,9 @@ extern "C" fn lose_relay() {
 /// without has one thread, and may close all descriptors, as daemons do.
 pub(super) fn await_fibers() {
     if !is_installed() {
-    } else if has_fibers() {
+        return;
+    }
+    if has_fibers() {
         start_relay();
     } else {
         hook::arm(attend, masks::not_interrupting);

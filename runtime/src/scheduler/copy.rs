@@ -1,0 +1,62 @@
+//! A copy of the process by fork(2). One thread is left there. If a fiber has forked, the fiber becomes that thread: none of the runtimes
+//! that were copied has a worker in the copy, and what is left of them serves nobody. At the fiber's end the copy ends.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+use std::sync::{Once, OnceLock};
+
+use super::here::{self, current_fiber};
+use crate::cell::Header;
+use crate::os::fork;
+
+thread_local! {
+    /// The fiber that has become this thread.
+    static FORMER: Cell<Option<NonNull<Header>>> = const { Cell::new(None) };
+}
+
+/// What else a fiber does that becomes a thread, and before it ends the copy.
+static ALSO: OnceLock<[fn(); 2]> = OnceLock::new();
+
+/// From now on a fiber goes on as a thread where it forks.
+pub(crate) fn watch_forks() {
+    static WATCH: Once = Once::new();
+    WATCH.call_once(|| fork::in_each_copy(go_on));
+}
+
+extern "C" fn go_on() {
+    become_thread();
+}
+
+/// Makes the calling fiber, whose own code has forked, the copy's only thread. What the runtime's code forks is left as it is, for an exec.
+pub(crate) fn become_thread() {
+    let me = current_fiber();
+    if me.is_none() || !here::become_thread() {
+        return;
+    }
+    FORMER.set(me);
+    if let Some([became, _]) = ALSO.get() {
+        became();
+    }
+}
+
+/// The fiber that the calling plain thread was, whose cancel scopes and fiber-local values are still the thread's. It never ends.
+pub(crate) fn former_fiber() -> Option<NonNull<Header>> {
+    FORMER.get()
+}
+
+/// `became` is called when a fiber has become a thread, and `before_end` before it ends the copy, whose other threads may be meant to go on.
+/// The first call counts.
+#[cfg(feature = "own-tls")]
+pub(crate) fn also(became: fn(), before_end: fn()) {
+    let _ = ALSO.set([became, before_end]);
+}
+
+/// Ends the copy, whose fiber's code has ended: as of the last thread of a process, the status is 0.
+#[cold]
+#[inline(never)]
+pub(super) fn end() -> ! {
+    if let Some([_, before_end]) = ALSO.get() {
+        before_end();
+    }
+    std::process::exit(0)
+}
