@@ -110,7 +110,7 @@ fn serve(program: &Path, workers: Option<&str>) -> (String, usize) {
     let mut threads = usize::MAX;
     for count in looks {
         threads = threads.min(count);
-        if threads < FEW || threads > CONNECTIONS {
+        if !(FEW..=CONNECTIONS).contains(&threads) {
             break;
         }
         std::thread::yield_now();
