@@ -15,23 +15,21 @@ use super::relay::ring;
 /// The signals that wait for a fiber that does not block them.
 static OF_PROCESS: AtomicU64 = AtomicU64::new(0);
 
-/// What a fiber has sent to itself, and blocks.
-struct Own {
-    signals: Cell<u64>,
-    /// Its number where real-time signals wait; 0 before the first.
-    owner: Cell<Owner>,
-}
+/// Forgets the real-time signals that a fiber has sent to itself, and that wait when it ends.
+struct Forget;
 
-impl Drop for Own {
+impl Drop for Forget {
     fn drop(&mut self) {
-        if self.owner.get() != PROCESS {
-            queued::forget(self.owner.get());
-        }
+        queued::forget(NUMBER.get());
     }
 }
 
 thread_local! {
-    static OF_FIBER: Own = const { Own { signals: Cell::new(0), owner: Cell::new(PROCESS) } };
+    /// What the fiber has sent to itself, and blocks.
+    static OF_FIBER: Cell<u64> = const { Cell::new(0) };
+    /// The fiber's number where real-time signals wait; 0 before the first that it sends to itself.
+    static NUMBER: Cell<Owner> = const { Cell::new(PROCESS) };
+    static FORGET: Forget = const { Forget };
 }
 
 /// A signal that was taken, and what its handler is told, if that is known.
@@ -58,15 +56,15 @@ pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) {
 pub(super) fn hold_back_own(signal: usize, info: siginfo_t) -> bool {
     let is_blocked = blocked() & bit(signal) != 0;
     if is_blocked {
-        OF_FIBER.with(|own| {
-            if is_queued(signal) {
-                if own.owner.get() == PROCESS {
-                    own.owner.set(new_owner());
-                }
-                queued::put(own.owner.get(), signal, info);
+        if is_queued(signal) {
+            if NUMBER.get() == PROCESS {
+                NUMBER.set(new_owner());
+                // What is sent while the fiber's storage goes is not forgotten, and nobody's.
+                let _ = FORGET.try_with(|_| ());
             }
-            own.signals.set(own.signals.get() | bit(signal));
-        });
+            queued::put(NUMBER.get(), signal, info);
+        }
+        OF_FIBER.set(OF_FIBER.get() | bit(signal));
     }
     is_blocked
 }
@@ -85,7 +83,7 @@ enum Set<'a> {
 impl Set<'_> {
     /// Those of the calling fiber, its own first, and the process's.
     fn all() -> impl Iterator<Item = Set<'static>> {
-        let own = OF_FIBER.with(|own| Set::OfFiber(own.owner.get(), own.signals.get()));
+        let own = Set::OfFiber(NUMBER.get(), OF_FIBER.get());
         let of_thread =
             Record::current_within().map(|record| Set::Shared(record.pending.owner, &record.pending.signals));
         [Some(own), of_thread, Some(Set::Shared(PROCESS, &OF_PROCESS))].into_iter().flatten()
@@ -108,7 +106,7 @@ impl Set<'_> {
     fn clear(&self, wanted: u64) -> u64 {
         match self {
             Self::OfFiber(_, signals) => {
-                OF_FIBER.with(|own| own.signals.set(own.signals.get() & !wanted));
+                OF_FIBER.set(OF_FIBER.get() & !wanted);
                 signals & wanted
             }
             Self::Shared(_, signals) => match signals.load(Ordering::SeqCst) & wanted {
@@ -120,7 +118,7 @@ impl Set<'_> {
 
     fn put_back(&self, signal: usize) {
         match self {
-            Self::OfFiber(..) => OF_FIBER.with(|own| own.signals.set(own.signals.get() | bit(signal))),
+            Self::OfFiber(..) => OF_FIBER.set(OF_FIBER.get() | bit(signal)),
             Self::Shared(_, signals) => _ = signals.fetch_or(bit(signal), Ordering::SeqCst),
         }
     }
