@@ -154,7 +154,9 @@ mod tests {
     use super::*;
 
     fn numbered(number: i32) -> siginfo_t {
-        siginfo_t { si_errno: number, ..unknown(40) }
+        let mut info = unknown(40);
+        info.si_errno = number;
+        info
     }
 
     #[test]
