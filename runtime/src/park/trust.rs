@@ -2,10 +2,10 @@
 //!
 //! Who is about to change what the answer is about raises the epoch before, and asks for those who trust. If the answer is right at that moment,
 //! they need trust it no more: what changes afterwards does not concern a wait that has begun. Who begins to trust looks at the epoch afterwards.
-//! So either that sees the change, and asks, or who changes sees the trust. Both are sequentially consistent: each has a store before a load. Who
+//! So either that sees the change, and asks, or who changes sees the trust. Each has a store before a load, and a fence between. Who
 //! has asked, and was told what the answer says, settles as well.
 
-use crate::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// See the module's documentation.
 pub(crate) struct Trust(AtomicBool);
@@ -22,12 +22,16 @@ impl Trust {
         if epoch.load(Ordering::Acquire) != of {
             return false;
         }
-        self.0.store(true, Ordering::SeqCst);
-        epoch.load(Ordering::SeqCst) == of
+        self.0.store(true, Ordering::Relaxed);
+        // Pairs with the one in `settle`.
+        fence(Ordering::SeqCst);
+        epoch.load(Ordering::Relaxed) == of
     }
 
     /// Notes that the answer has been right so far, if `is_right` says so. Before a change the epoch is raised first (SeqCst).
     pub(crate) fn settle(&self, is_right: impl FnOnce() -> bool) {
+        // Pairs with the one in `begin`.
+        fence(Ordering::SeqCst);
         if self.0.load(Ordering::SeqCst) && is_right() {
             self.0.store(false, Ordering::SeqCst);
         }
