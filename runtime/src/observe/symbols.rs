@@ -90,10 +90,10 @@ impl fmt::Display for Frame {
 }
 
 /// An address, and whether it is behind a call.
-type Place = (usize, bool);
+type CodeAddress = (usize, bool);
 
 /// What was found for the places of earlier dumps: of each one frame, or several if the compiler has inlined functions.
-static KNOWN: Mutex<Option<HashMap<Place, Arc<[Frame]>>>> = Mutex::new(None);
+static KNOWN: Mutex<Option<HashMap<CodeAddress, Arc<[Frame]>>>> = Mutex::new(None);
 
 /// The frames of each of these stacks.
 pub(super) fn resolve(stacks: &[Vec<usize>]) -> Vec<Vec<Frame>> {
@@ -128,7 +128,7 @@ impl Objects {
         Self { objects, names, build_ids }
     }
 
-    fn frames_at(&self, (address, is_behind_call): Place) -> Arc<[Frame]> {
+    fn frames_at(&self, (address, is_behind_call): CodeAddress) -> Arc<[Frame]> {
         let index = self.objects.iter().position(|object| object.has_code(address));
         let plain = Frame {
             address,
