@@ -1,8 +1,8 @@
 //! A program with five illnesses, for trying out what finds them: a stuck fiber, two locks in two orders, a leak, a fiber that keeps
 //! its worker, and a slow request. The guide's page on debugging finds each.
 //!
-//! `cargo run --example sick` falls ill and stays so; `kill -QUIT` shows what every fiber does. With `-- --once` it shows that by
-//! itself, and ends.
+//! `ABACA_OBSERVE=/tmp/sick cargo run --example sick` falls ill and stays so; `abaca-top /tmp/sick`, with `--dump` and with `--leaks`, shows
+//! what every fiber does, as does `kill -QUIT`. With `-- --once` it shows that by itself, and ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -33,10 +33,15 @@ const LEAST_BYTES: usize = 1024;
 pub(crate) type Word = MaybeUninit<*mut ()>;
 
 /// Where the two sides of a coroutine go on. Its address is a multiple of 16, and the coroutine's frames lie below it.
+///
+/// To those who follow frame pointers, the first two words are a frame, the outermost of the coroutine, and the first two of a resumer's
+/// context are the next. So each [`resume`] relinks the chain by what it writes here in any case.
 #[repr(C, align(16))]
 pub(crate) struct Link {
     /// Where the resumer goes on, while the coroutine runs.
     pub(crate) resumer: Cell<Context>,
+    /// What that frame has for a return address: the name that a profiler shows.
+    resumed_by: *const (),
     /// Where the coroutine goes on, while it is suspended, or [`refusal`].
     pub(crate) coroutine: Cell<Context>,
 }
@@ -60,7 +65,11 @@ impl End {
 impl Link {
     /// The link of a coroutine that does not go on.
     pub(crate) const fn closed() -> Self {
-        Self { resumer: Cell::new(Context::dangling()), coroutine: Cell::new(refusal()) }
+        Self {
+            resumer: Cell::new(Context::dangling()),
+            resumed_by: backend::RESUMED_BY,
+            coroutine: Cell::new(refusal()),
+        }
     }
 }
 
@@ -87,6 +96,25 @@ pub(crate) unsafe fn prepare_linked(link: *mut Link, entry: LinkedEntry) {
         link.write(Link::closed());
         let context = backend::prepare_linked(link, entry);
         (*link).coroutine.set(context);
+    }
+}
+
+/// The same for an `entry` that looks at a suspended computation: as long as the link's resumer is a context that was saved by
+/// [`switch`](crate::switch), unwinders go on there.
+///
+/// # Safety
+///
+/// As for [`prepare_linked`].
+pub(crate) unsafe fn prepare_visit(link: *mut Link, entry: LinkedEntry) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        prepare_linked(link, entry);
+        #[cfg(all(
+            not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+            target_pointer_width = "64",
+            any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+        ))]
+        backend::make_visit((*link).coroutine.get());
     }
 }
 
@@ -154,6 +182,9 @@ mod by_switch {
 
     /// No context that is one.
     pub(super) const REFUSAL: Context = Context::dangling();
+
+    /// A backtrace by frame pointers ends in the coroutine.
+    pub(super) const RESUMED_BY: *const () = ptr::null();
 
     /// What the resumer sends.
     #[derive(Clone, Copy)]

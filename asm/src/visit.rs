@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "prepares a stack and switches to it")]
 
 use crate::context::Context;
-use crate::linking::{End, Link, Word, bury, finish, prepare_linked, resume};
+use crate::linking::{End, Link, Word, bury, finish, prepare_visit, resume};
 use crate::stack::Stack;
 
 /// What `enter` needs, at the top of the stack that it runs on.
@@ -52,7 +52,7 @@ pub unsafe fn backtrace_from(suspended: Context, stack: &Stack, look: &mut dyn F
         let visit = stack.top().cast::<Visit<'_>>().sub(1);
         visit.write(Visit { link: Link::closed(), suspended, look });
         let link = visit.cast::<Link>();
-        prepare_linked(link, enter);
+        prepare_visit(link, enter);
         resume(link, (*link).coroutine.get(), Word::uninit());
         bury(link);
     }

@@ -117,3 +117,90 @@ fn a_backtrace_goes_through_nested_coroutines() {
         .collect();
     assert!(places(&trace, &names).is_sorted(), "innermost first:\n{trace}");
 }
+
+/// The functions that called this one, innermost first, as a profiler finds them that follows frame pointers.
+#[inline(never)]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+fn functions_by_frame_pointers() -> Vec<usize> {
+    unsafe extern "C" {
+        fn _Unwind_FindEnclosingFunction(pc: *mut std::ffi::c_void) -> *mut std::ffi::c_void;
+    }
+    let mut at: usize;
+    // SAFETY: reads a register.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        std::arch::asm!("mov {}, rbp", out(reg) at, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "aarch64")]
+        std::arch::asm!("mov {}, x29", out(reg) at, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "riscv64")]
+        std::arch::asm!("addi {}, s0, -16", out(reg) at, options(nomem, nostack, preserves_flags));
+    }
+    let mut functions = Vec::new();
+    for _ in 0..64 {
+        let mut frame = [0_usize; 2];
+        let local = libc::iovec { iov_base: frame.as_mut_ptr().cast(), iov_len: 16 };
+        let remote = libc::iovec { iov_base: std::ptr::without_provenance_mut(at), iov_len: 16 };
+        // SAFETY: the kernel copies, and says so if it cannot. Without frame pointers the address may be anything.
+        if unsafe { libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0) }
+            != 16
+        {
+            break;
+        }
+        // SAFETY: reads the tables of the program.
+        let function =
+            unsafe { _Unwind_FindEnclosingFunction(std::ptr::without_provenance_mut(frame[1])) }.addr();
+        functions.push(function);
+        at = frame[0].wrapping_sub(if cfg!(target_arch = "riscv64") { 16 } else { 0 });
+    }
+    functions
+}
+
+#[inline(never)]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+fn has_frame_pointers() -> bool {
+    std::hint::black_box(functions_by_frame_pointers()).first()
+        == Some(&(has_frame_pointers as fn() -> bool as usize))
+}
+
+#[inline(never)]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+fn watches(yielder: &Yielder<(), Vec<usize>>, (): ()) {
+    for _ in 0..3 {
+        yielder.suspend(functions_by_frame_pointers());
+    }
+}
+
+#[inline(never)]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+fn resumer_of<const NUMBER: usize>(coroutine: &mut Coroutine<(), Vec<usize>, ()>) -> (Vec<usize>, usize) {
+    (coroutine.resume(()).into_yield().expect("it suspends"), NUMBER)
+}
+
+/// Only in a build with frame pointers: `-C force-frame-pointers=yes`, as the tests of the other guard have it.
+#[test]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+#[cfg_attr(any(abaca_asan, abaca_tsan, abaca_corosensei), ignore = "its chain ends with the coroutine")]
+fn frame_pointers_lead_through_a_coroutine_to_the_resumer_of_the_moment() {
+    type Resumer = fn(&mut Coroutine<(), Vec<usize>, ()>) -> (Vec<usize>, usize);
+    if !has_frame_pointers() {
+        return;
+    }
+    let mut coroutine = Coroutine::new(watches);
+    let resumers = [resumer_of::<1> as Resumer, resumer_of::<2>, resumer_of::<1>];
+    for resumer in resumers {
+        let (functions, number) = resumer(&mut coroutine);
+        let place = |function: usize| functions.iter().position(|other| *other == function);
+        let body = place(watches as fn(&Yielder<(), Vec<usize>>, ()) as usize);
+        let test = frame_pointers_lead_through_a_coroutine_to_the_resumer_of_the_moment as fn() as usize;
+        let places = [body, place(resumer as usize), place(test)];
+        assert!(
+            places.iter().all(Option::is_some) && places.is_sorted(),
+            "{number}: {places:?} of {functions:x?}"
+        );
+        let others = resumers.iter().filter(|other| **other as usize != resumer as usize);
+        assert!(
+            others.into_iter().all(|other| place(*other as usize).is_none()),
+            "{number}: only who resumed it"
+        );
+    }
+}

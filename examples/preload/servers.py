@@ -324,9 +324,11 @@ def threads_of(pid):
     """How many threads a process and its children have."""
     count = 0
     for thread in os.listdir(f"/proc/{pid}/task"):
-        count += 1
-        with open(f"/proc/{pid}/task/{thread}/children") as children:
-            count += sum(threads_of(child) for child in children.read().split())
+        try:
+            with open(f"/proc/{pid}/task/{thread}/children") as children:
+                count += 1 + sum(threads_of(child) for child in children.read().split())
+        except FileNotFoundError:
+            pass  # it has ended meanwhile
     return count
 
 

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use abaca::actor::{self, ActorRef, Down, Exit, ExitReason, Mailbox};
 
@@ -249,5 +250,61 @@ fn an_actor_that_cannot_be_spawned_has_failed_for_its_link() {
             assert_eq!(reason, ExitReason::failed(abaca::SpawnError::LimitReached { max_fibers: 2 }));
         });
         assert_eq!(parent.wait(), ExitReason::Normal);
+    });
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("in a destructor");
+    }
+}
+
+#[test]
+fn panics_of_those_that_are_told_and_of_destructors_keep_nobody_from_being_told() {
+    let bodies: [fn(&mut Mailbox<Bomb>); 4] = [
+        |mailbox| std::mem::forget(mailbox.receive()),
+        |mailbox| drop(mailbox.receive()),
+        |mailbox| {
+            // Passes all over, and ends.
+            assert!(mailbox.receive_match_timeout::<()>(Duration::ZERO, Err).is_none());
+        },
+        |mailbox| {
+            std::mem::forget(mailbox.receive());
+            std::panic::panic_any(Bomb)
+        },
+    ];
+    abaca::run(move || {
+        for body in bodies {
+            let (gate, opened) = abaca::channel::bounded::<()>(0);
+            let mortal = actor::spawn(move |mailbox: &mut Mailbox<Bomb>| {
+                let _ = opened.recv();
+                body(mailbox);
+            });
+            let told = Arc::new(AtomicUsize::new(0));
+            let trapping = [0, 1].map(|_| {
+                let (pid, told) = (mortal.pid(), Arc::clone(&told));
+                let (ready, is_ready) = abaca::channel::bounded(0);
+                let linked = actor::spawn(move |mailbox: &mut Mailbox<Option<Exit>>| {
+                    mailbox.trap_exits(|exit| if exit.from.is_some() { panic!("in a trap") } else { None });
+                    mailbox.link(pid);
+                    ready.send(()).unwrap();
+                    mailbox.receive();
+                });
+                is_ready.recv().unwrap();
+                mortal.pid().on_exit(move |_| {
+                    told.fetch_add(1, SeqCst);
+                    panic!("in a watcher");
+                });
+                linked
+            });
+            (0..3).for_each(|_| mortal.send(Bomb).ok().unwrap());
+            drop(gate);
+            assert!(mortal.pid().wait_timeout(LONG).is_some());
+            assert_eq!(told.load(SeqCst), 2);
+            trapping.iter().for_each(|linked| linked.kill());
+        }
     });
 }

@@ -1,5 +1,6 @@
 //! Sets of fibers: results in the order of the ends, and nothing lost.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -177,4 +178,58 @@ fn every_fiber_of_a_set_in_a_storm_is_joined_once_or_ends_with_its_set() {
     });
     // The runtime has ended, and with it the members of the sets that were dropped.
     assert_eq!(gone.load(SeqCst), spawned.into_inner());
+}
+
+#[test]
+fn a_name_that_cannot_be_leaves_the_set_as_it_was() {
+    on_one_worker(|| {
+        let mut set = JoinSet::new();
+        set.spawn(|| 1);
+        let named = abaca::Builder::new().name("a\0b".into());
+        assert!(catch_unwind(AssertUnwindSafe(|| set.spawn_with(named, || 2))).is_err());
+        assert_eq!(set.len(), 1);
+        assert_eq!(set.join_next().unwrap().unwrap(), 1);
+        assert!(set.join_next().is_none());
+    });
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("in the destructor of a result");
+    }
+}
+
+#[test]
+fn destructors_of_results_that_panic_are_contained() {
+    on_one_worker(|| {
+        for how in 0..3 {
+            let mut set = JoinSet::new();
+            let ended = Arc::new(AtomicUsize::new(0));
+            let end = |ended: &Arc<AtomicUsize>| _ = ended.fetch_add(1, SeqCst);
+            for panics in [false, true, false] {
+                let ended = Arc::clone(&ended);
+                set.spawn(move || {
+                    end(&ended);
+                    if panics { std::panic::panic_any(Bomb) } else { Bomb }
+                });
+            }
+            while ended.load(SeqCst) < 3 {
+                abaca::sleep(Duration::from_millis(1));
+            }
+            match how {
+                0 => drop(set),
+                1 => set.detach_all(),
+                _ => {
+                    let unwound = catch_unwind(AssertUnwindSafe(|| {
+                        let _set = set;
+                        panic!("with a set");
+                    }));
+                    assert!(unwound.is_err());
+                }
+            }
+        }
+    });
 }

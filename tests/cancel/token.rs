@@ -1,5 +1,8 @@
 //! Tokens: trees, guards, and the code that runs under them.
 
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use abaca::cancel::CancellationToken;
@@ -98,5 +101,33 @@ fn tokens_and_timeouts_nest() {
             abaca::park();
         });
         assert_eq!(result, None);
+    });
+}
+
+/// A waker that panics.
+struct Panicking;
+
+impl Wake for Panicking {
+    fn wake(self: Arc<Self>) {
+        panic!("in a waker");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_waiting() {
+    on_one_worker(|| {
+        let root = CancellationToken::new();
+        let tokens = [root.clone(), root.child_token(), root.child_token()];
+        let waiters = tokens.each_ref().map(|token| {
+            let token = token.clone();
+            begun(move || token.cancelled())
+        });
+        let waker = Waker::from(Arc::new(Panicking));
+        let mut futures = tokens.each_ref().map(|token| Box::pin(token.cancelled_async()));
+        for future in &mut futures {
+            assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        root.cancel();
+        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
     });
 }

@@ -118,3 +118,14 @@ fn the_builder_names_scoped_fibers() {
         handle.join().unwrap();
     });
 }
+
+#[abaca::test]
+fn a_name_that_cannot_be_leaves_the_scope_as_it_was() {
+    let result = abaca::scope(|scope| {
+        let named = abaca::Builder::new().name("a\0b".into());
+        let spawned = catch_unwind(AssertUnwindSafe(|| named.spawn_scoped(scope, || 1).map(drop)));
+        assert!(spawned.is_err());
+        scope.spawn(|| 2).join().unwrap()
+    });
+    assert_eq!(result, 2);
+}

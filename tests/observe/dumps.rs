@@ -174,6 +174,8 @@ fn each_kind_of_wait_has_its_words() {
         let holder = find(&dump, "once holder").id().unwrap();
         assert_eq!(wait(&dump, "once").holder(), Some(&Holder::Fiber(holder)));
         assert!(dump.cycles().is_empty(), "{dump}");
+        let text = dump.to_string();
+        assert!(!text.contains("wait_by") && !text.contains("block_on"), "they are the runtime's: {text}");
         drop((sender, there));
         fibers.iter().for_each(|fiber| fiber.cancel());
         fibers.into_iter().for_each(|fiber| drop(fiber.join()));
@@ -278,7 +280,11 @@ fn the_fibers_of_a_worker_that_is_busy_are_read_from_outside() {
         let runtime = abaca::Runtime::builder().workers(1).stall_threshold(None).build().unwrap();
         let line = line!() + 1;
         let neighbour = runtime.spawn(deep_in_the_program);
-        while !matches!(state_at(line), Some(FiberState::Parked)) {
+        let sleeper = runtime.spawn(|| {
+            abaca::observe::set_label("request", 4711);
+            abaca::sleep(Duration::from_secs(3600));
+        });
+        while [line, line + 1].iter().any(|line| state_at(*line) != Some(FiberState::Parked)) {
             std::thread::yield_now();
         }
         let began = Arc::new(AtomicBool::new(false));
@@ -306,6 +312,9 @@ fn the_fibers_of_a_worker_that_is_busy_are_read_from_outside() {
         };
         let Some(seen) = at(line) else { panic!("{dump}") };
         assert_eq!(seen.wait().map(Wait::reason), Some("park"), "{dump}");
+        let sleeping = at(line + 1).unwrap();
+        assert!(sleeping.wait().and_then(Wait::object).unwrap().starts_with("due in 3"), "{dump}");
+        assert_eq!(sleeping.labels(), [("request".to_string(), "4711".to_string())], "{dump}");
         let has = |name: &str| {
             let is = |frame: &abaca::observe::Frame| frame.function().is_some_and(|f| f.contains(name));
             dump.fibers().iter().any(|fiber| fiber.frames().iter().any(is))
@@ -321,7 +330,8 @@ fn the_fibers_of_a_worker_that_is_busy_are_read_from_outside() {
             std::io::Write::write_all(&mut writer, &[0]).unwrap();
         }
         neighbour.fiber().unpark();
-        runtime.run(|| (hog.join().unwrap(), neighbour.join().unwrap()));
+        sleeper.cancel();
+        runtime.run(|| (hog.join().unwrap(), neighbour.join().unwrap(), sleeper.join().unwrap_err()));
         stop.store(false, Ordering::Relaxed);
     }
 }

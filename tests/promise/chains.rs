@@ -218,3 +218,36 @@ fn an_endless_loop_of_binds_keeps_nothing_of_its_past() {
     assert_eq!(whole.wait().unwrap(), 0);
     assert_eq!(live.load(SeqCst), 0);
 }
+
+/// Panics when it is cloned.
+#[derive(Debug)]
+struct NoClone;
+
+impl Clone for NoClone {
+    fn clone(&self) -> Self {
+        panic!("in a clone");
+    }
+}
+
+#[test]
+fn a_clone_that_panics_rejects_what_it_was_for() {
+    let (promise, resolver) = Promise::<NoClone>::pending();
+    let (outer, begin) = Promise::pending();
+    let inner = promise.clone();
+    let followed = outer.bind(move |()| inner);
+    let copies = [promise.protected(), promise.no_cancel()];
+    let called = Arc::new(AtomicUsize::new(0));
+    let after = promise.catch({
+        let called = Arc::clone(&called);
+        move |error| {
+            called.fetch_add(1, SeqCst);
+            Promise::rejected(error)
+        }
+    });
+    resolver.resolve(NoClone);
+    begin.resolve(());
+    for rejected in copies.iter().chain([&followed, &after]) {
+        assert_eq!(format!("{rejected:?}").split('(').next(), Some("Rejected"));
+    }
+    assert_eq!(called.load(SeqCst), 0);
+}

@@ -1,6 +1,7 @@
 //! Promises as futures: which waker is woken, and that a dropped future leaves nothing behind.
 
 use std::future::{Future, IntoFuture};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -67,4 +68,33 @@ fn dropped_futures_leave_nothing_in_the_promise() {
     resolver.resolve(1);
     assert_eq!(count.0.load(SeqCst), 0, "nobody waits any more");
     assert_eq!(promise.wait().unwrap(), 1);
+}
+
+/// A waker that panics.
+struct Panicking;
+
+impl Wake for Panicking {
+    fn wake(self: Arc<Self>) {
+        panic!("in a waker");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_keeps_no_other_asleep() {
+    let (promise, resolver) = Promise::pending();
+    let count = Arc::new(Count::default());
+    let wakers = [Waker::from(Arc::new(Panicking)), Waker::from(Arc::clone(&count))];
+    let mut futures = wakers.each_ref().map(|waker| {
+        let mut future = Box::pin(promise.clone().into_future());
+        assert!(future.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+        future
+    });
+    let next = promise.map(|number| number + 1);
+    assert!(
+        catch_unwind(AssertUnwindSafe(|| resolver.resolve(3))).is_err(),
+        "the resolver's caller gets the panic"
+    );
+    assert_eq!(count.0.load(SeqCst), 1);
+    assert!(futures[1].as_mut().poll(&mut Context::from_waker(&wakers[1])).is_ready());
+    assert_eq!(next.wait().unwrap(), 4);
 }

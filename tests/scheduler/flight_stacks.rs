@@ -82,3 +82,12 @@ fn stacks_are_kept_of_some_turns_or_of_none() {
         check(&recording);
     }
 }
+
+#[test]
+fn the_rarest_sample_is_one_in_as_many_turns_as_can_be_said() {
+    let recorder = Recorder::new().events(0).stacks(u32::MAX);
+    let runtime = Runtime::builder().workers(1).flight_recorder(recorder).build().unwrap();
+    runtime.run(|| (0..300).for_each(|_| abaca::yield_now()));
+    let too_many = Runtime::builder().flight_recorder(Recorder::new().events(usize::MAX)).build();
+    assert_eq!(too_many.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+}

@@ -135,6 +135,47 @@ fn a_path_that_exists_is_an_error_and_is_left_alone() {
 }
 
 #[test]
+fn a_socket_at_which_nobody_listens_is_replaced_and_one_of_a_program_is_not() {
+    let place = Place::new("abandoned");
+    drop(std::os::unix::net::UnixListener::bind(&place.0).unwrap());
+    assert!(place.0.exists(), "as a program leaves it that is killed");
+    let runtime = place.observed();
+    assert!(ask(&mut connect(&place.0), "metrics").is_ok());
+    let error = Runtime::builder().observe_at(&place.0).build().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    assert!(ask(&mut connect(&place.0), "dump text").unwrap().starts_with("abaca: "));
+    drop(runtime);
+}
+
+/// The child of the test below: two runtimes, of which only one can have the socket.
+fn two_runtimes_with_a_path_of_the_environment() {
+    let path = std::env::var_os("ABACA_OBSERVE").unwrap();
+    let runtimes = [(); 2].map(|()| Runtime::builder().workers(1).build().unwrap());
+    for runtime in &runtimes {
+        assert_eq!(runtime.run(|| abaca::spawn(|| 5).join().unwrap()), 5);
+    }
+    assert!(ask(&mut connect(Path::new(&path)), "metrics").is_ok());
+}
+
+#[test]
+fn a_path_of_the_environment_stops_no_program() {
+    const NAME: &str = "observed::a_path_of_the_environment_stops_no_program";
+    if std::env::var_os("ABACA_OBSERVED_ROLE").is_some() {
+        return two_runtimes_with_a_path_of_the_environment();
+    }
+    let place = Place::new("environment");
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child
+        .args(["--exact", NAME, "--nocapture"])
+        .env("ABACA_OBSERVED_ROLE", "two")
+        .env("ABACA_OBSERVE", &place.0);
+    let output = child.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert_eq!(text.matches("abaca: this runtime is not observed: cannot listen at").count(), 1, "{text}");
+}
+
+#[test]
 fn the_file_goes_with_the_runtime_unless_it_is_another_one() {
     let place = Place::new("goes");
     drop(place.observed());

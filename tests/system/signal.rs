@@ -221,3 +221,12 @@ fn signals_have_their_names_and_numbers() {
     assert_eq!(format!("{:>8}", Signal::Pipe), " SIGPIPE");
     assert_eq!(Signal::Terminate.number(), 15);
 }
+
+#[test]
+fn a_signal_that_is_named_twice_arrives_once() {
+    in_a_process_of_its_own!("a_signal_that_is_named_twice_arrives_once");
+    let mut signals = Signals::new([Signal::User2, Signal::User2]).unwrap();
+    raise(Signal::User2);
+    assert_eq!(signals.try_wait(), Some(Signal::User2));
+    assert_eq!(signals.try_wait(), None);
+}

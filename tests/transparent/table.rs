@@ -197,13 +197,39 @@ const ROWS: &[Row] = &[
     },
     Row {
         hooks: "fgets __fgets_chk _IO_fgets fread __fread_chk _IO_fread fgetc getc _IO_getc getline getdelim __getdelim fgets_unlocked \
-            fread_unlocked getc_unlocked fgetc_unlocked getchar getchar_unlocked",
+            fread_unlocked getc_unlocked fgetc_unlocked getchar getchar_unlocked __uflow",
         ways: [
             "stdio::a_read_by_stdio_waits_for_bytes_and_for_the_end",
             "stdio::a_read_by_stdio_without_waiting_is_an_error",
             NO_TIME,
             "signals",
             "stdio::a_read_by_stdio_waits_for_all_parts_and_can_be_given_up_between_two",
+            "- closing a file that another uses is undefined",
+        ],
+    },
+    Row {
+        hooks: "fwrite fwrite_unlocked _IO_fwrite fputs fputs_unlocked _IO_fputs puts _IO_puts fputc fputc_unlocked putc putc_unlocked _IO_putc \
+            putchar putchar_unlocked __overflow fflush fflush_unlocked _IO_fflush fclose _IO_fclose freopen freopen64 perror \
+            printf _IO_printf fprintf _IO_fprintf dprintf vprintf vfprintf _IO_vfprintf vdprintf __printf_chk __fprintf_chk \
+            __dprintf_chk __vprintf_chk __vfprintf_chk __vdprintf_chk",
+        ways: [
+            "sinks::a_write_by_stdio_waits_for_room_and_moves_all",
+            "sinks::a_write_by_stdio_without_waiting_is_an_error",
+            "sinks::the_time_of_a_socket_ends_a_write_by_stdio",
+            "signals",
+            "sinks::a_write_by_stdio_to_a_full_pipe_can_be_given_up",
+            "- closing a file that another uses is undefined",
+        ],
+    },
+    Row {
+        hooks: "scanf fscanf vscanf vfscanf __isoc99_scanf __isoc99_fscanf __isoc99_vscanf __isoc99_vfscanf __isoc23_scanf __isoc23_fscanf \
+            __isoc23_vscanf __isoc23_vfscanf",
+        ways: [
+            "scans::a_scan_waits_for_what_it_reads_and_leaves_the_rest",
+            "scans::a_scan_of_a_user_that_wants_errors_is_one",
+            NO_TIME,
+            "signals",
+            "scans::a_scan_can_be_given_up",
             "- closing a file that another uses is undefined",
         ],
     },
@@ -255,7 +281,7 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "sigaction __sigaction signal siginterrupt pthread_sigmask sigprocmask sigpending pthread_kill pthread_sigqueue kill raise",
+        hooks: "sigaction __sigaction signal siginterrupt pthread_sigmask sigprocmask sigpending pthread_kill pthread_sigqueue kill sigqueue raise",
         ways: [NEVER, "signals", NEVER, "signals", NEVER, NO_DESCRIPTOR],
     },
     Row {

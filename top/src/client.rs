@@ -22,6 +22,8 @@ pub(crate) enum ClientError {
     Gone(io::Error),
     /// The program says why.
     Refused(String),
+    /// The answer cannot be printed.
+    Output(io::Error),
 }
 
 impl fmt::Display for ClientError {
@@ -29,6 +31,7 @@ impl fmt::Display for ClientError {
         match self {
             Self::Gone(error) => write!(f, "the program does not answer: {error}"),
             Self::Refused(text) => f.write_str(text),
+            Self::Output(error) => write!(f, "cannot print the answer: {error}"),
         }
     }
 }

@@ -143,12 +143,18 @@ fn draw_fibers(frame: &mut Frame<'_>, area: Rect, app: &App) {
     // No more than what may be seen: the selected line is among the rest of these.
     let seen = app.selected + usize::from(area.height);
     let rows = fibers.iter().take(seen).map(|fiber| {
+        let hogged = app.look.as_ref().and_then(|look| look.hogged_by(fiber)).filter(|time| *time >= HOG);
         let state = match fiber.state.as_str() {
+            "running" if hogged.is_some() => "HOG".red().bold(),
             "running" => "running".green(),
             "ready" => "ready".yellow(),
             _ => Span::from(fiber.reason.clone()),
         };
-        let waits = if fiber.state == "parked" { short(fiber.waits_ms) } else { String::new() };
+        let waits = match hogged {
+            Some(time) => short(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            None if fiber.state == "parked" => short(fiber.waits_ms),
+            None => String::new(),
+        };
         let holder = fiber.holder.map(|id| format!("held by {id}, ")).unwrap_or_default();
         Row::new([
             Cell::from(who(fiber)),
@@ -161,14 +167,18 @@ fn draw_fibers(frame: &mut Frame<'_>, area: Rect, app: &App) {
         ])
     });
     let head = ["fiber", "worker", "state", "for", "what", "spawned at", "labels"];
+    let longest = |text: fn(&Fiber) -> &str, head: &str, most: usize| {
+        let needed = fibers.iter().take(seen).map(|fiber| text(fiber).chars().count()).max().unwrap_or(0);
+        Constraint::Length(needed.clamp(head.len(), most) as u16)
+    };
     let widths = [
         Constraint::Length(18),
         Constraint::Length(6),
         Constraint::Length(16),
         Constraint::Length(8),
-        Constraint::Fill(2),
-        Constraint::Length(20),
         Constraint::Fill(1),
+        longest(|fiber| file(&fiber.site), head[5], 24),
+        longest(|fiber| &fiber.labels, head[6], 32),
     ];
     table(frame, area, app, title, &head, &widths, rows.collect());
 }

@@ -6,6 +6,7 @@ mod client;
 mod draw;
 mod model;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -21,27 +22,38 @@ use crate::client::{Client, ClientError};
 use crate::model::Look;
 
 const USAGE: &str = "\
-usage: abaca-top [--json | --leaks] [--interval SECONDS] SOCKET
+usage: abaca-top [--dump | --leaks | --json] [--interval SECONDS] SOCKET
   SOCKET              where the program listens: runtime::Builder::observe_at, or ABACA_OBSERVE
-  --json              one look, as JSON on the standard output: {\"metrics\": .., \"dump\": ..}
+  --dump              what every fiber does, with its stack, and fibers that wait for each other
   --leaks             fibers that nobody can wake any more, and sites where ever more wait; looks at all memory of the program
+  --json              one look, as JSON on the standard output: {\"metrics\": .., \"dump\": ..}
   --interval SECONDS  the time between two looks (1)
 keys: 1 fibers, 2 holders, 3 reasons, s sort, / filter, f freeze, enter stack, w save, q quit";
 
+/// What is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    View,
+    Dump,
+    Leaks,
+    Json,
+}
+
 struct Options {
     socket: PathBuf,
-    json: bool,
-    leaks: bool,
+    what: What,
     interval: Duration,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
-        let (mut socket, mut json, mut leaks, mut interval) = (None, false, false, Duration::from_secs(1));
+        let (mut socket, mut what, mut interval) = (None, What::View, Duration::from_secs(1));
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "--json" => json = true,
-                "--leaks" => leaks = true,
+                "--dump" | "--leaks" | "--json" if what != What::View => return None,
+                "--dump" => what = What::Dump,
+                "--leaks" => what = What::Leaks,
+                "--json" => what = What::Json,
                 "--interval" => {
                     interval = Duration::try_from_secs_f64(arguments.next()?.parse().ok()?).ok()?
                 }
@@ -50,7 +62,7 @@ impl Options {
                 path => socket = Some(path.into()),
             }
         }
-        (!json || !leaks).then_some(Self { socket: socket?, json, leaks, interval })
+        Some(Self { socket: socket?, what, interval })
     }
 }
 
@@ -66,10 +78,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = match options {
-        Options { json: true, .. } => print_json(client),
-        Options { leaks: true, .. } => print_leaks(client),
-        Options { interval, .. } => watch(client, interval),
+    let result = match options.what {
+        What::View => watch(client, options.interval),
+        What::Dump => print_text(client, "dump text", "no fibers"),
+        What::Leaks => print_text(client, "leaks", "no leaks found"),
+        What::Json => print_json(client),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -82,18 +95,23 @@ fn main() -> ExitCode {
 
 fn print_json(mut client: Client) -> Result<(), ClientError> {
     let (metrics, dump) = (client.ask("metrics")?, client.ask("dump")?);
-    println!("{}", as_one(&metrics, &dump));
-    Ok(())
+    say(&as_one(&metrics, &dump))
 }
 
-fn print_leaks(mut client: Client) -> Result<(), ClientError> {
-    let leaks = client.ask("leaks")?;
-    if leaks.is_empty() {
-        println!("no leaks found");
-    } else {
-        print!("{}", String::from_utf8_lossy(&leaks));
+/// Prints the answer to a request; if it is empty, `nothing`.
+fn print_text(mut client: Client, request: &str, nothing: &str) -> Result<(), ClientError> {
+    let answer = client.ask(request)?;
+    let text = String::from_utf8_lossy(&answer);
+    say(if text.is_empty() { nothing } else { text.trim_end() })
+}
+
+/// Prints a text, unless nobody reads it to its end.
+fn say(text: &str) -> Result<(), ClientError> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(ClientError::Output(error)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Both answers as one value.
@@ -227,12 +245,20 @@ mod tests {
     fn the_command_line_is_understood() {
         let parse = |line: &str| Options::parse(line.split_whitespace().map(str::to_owned));
         let options = parse("--interval 0.5 /run/x --json").unwrap();
-        assert!(options.json && options.interval == Duration::from_millis(500));
+        assert!(options.what == What::Json && options.interval == Duration::from_millis(500));
         assert_eq!(options.socket, PathBuf::from("/run/x"));
         assert!(
-            ["", "a b", "--what x", "--json --leaks x", "--interval x y", "--interval -1 y"]
-                .iter()
-                .all(|line| parse(line).is_none())
+            [
+                "",
+                "a b",
+                "--what x",
+                "--json --leaks x",
+                "--dump --dump x",
+                "--interval x y",
+                "--interval -1 y"
+            ]
+            .iter()
+            .all(|line| parse(line).is_none())
         );
     }
 }

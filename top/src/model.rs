@@ -160,6 +160,12 @@ impl Look {
         holders
     }
 
+    /// For how long this fiber has kept its worker, as far as was seen, if it runs.
+    pub(crate) fn hogged_by(&self, fiber: &Fiber) -> Option<Duration> {
+        let is_there = fiber.runtime == 0 && fiber.state == "running";
+        self.workers.get(usize::try_from(fiber.worker).ok()?).filter(|_| is_there).map(|worker| worker.stuck)
+    }
+
     /// The fiber with this id.
     pub(crate) fn fiber(&self, id: u64) -> Option<&Fiber> {
         self.fibers.iter().find(|fiber| fiber.id == Some(id))
@@ -205,7 +211,9 @@ fn list_of_stacks(dump: &Value) -> Vec<Vec<String>> {
             None => format!("{} + {:#x}", text(&frame["object"]), number(&frame["offset"])),
         }
     };
-    array(&dump["stacks"]).map(|stack| array(stack).map(line).collect()).collect()
+    // The runtime's own frames would fill the screen.
+    let is_shown = |frame: &&Value| frame["inner"] != true;
+    array(&dump["stacks"]).map(|stack| array(stack).filter(is_shown).map(line).collect()).collect()
 }
 
 #[cfg(test)]
@@ -223,7 +231,7 @@ mod tests {
             "abaca_worker_woken_remote_total": {"0": 1, "1": 1, "10": 1},
         });
         let dump = json!({
-            "unstarted": 4, "cycles": [[1, 2]], "stacks": [[{"function": "main", "file": "a.rs", "line": 3}, {"object": "lib", "offset": 16}]],
+            "unstarted": 4, "cycles": [[1, 2]], "stacks": [[{"function": "park", "inner": true}, {"function": "main", "file": "a.rs", "line": 3}, {"object": "lib", "offset": 16}]],
             "fibers": [
                 {"id": 1, "state": "parked", "worker": 0, "wait": {"reason": "mutex", "ms": 70, "holder": 2}, "labels": {"a": "b"}},
                 {"id": 2, "name": "two", "state": "parked", "worker": 0, "wait": {"reason": "mutex", "ms": 50, "holder": 1}},
@@ -255,6 +263,8 @@ mod tests {
         let second = look(10, Some(&first));
         assert!(second.workers[0].stuck > Duration::ZERO, "a fiber runs there");
         assert_eq!(second.workers[1].stuck, Duration::ZERO, "none runs there");
+        assert_eq!(second.hogged_by(second.fiber(3).unwrap()), Some(second.workers[0].stuck));
+        assert_eq!(second.hogged_by(second.fiber(1).unwrap()), None, "it waits");
         assert_eq!(look(11, Some(&second)).workers[0].stuck, Duration::ZERO);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::contained::drop_each;
 use super::life::{Life, Process};
 use super::reason::Exit;
 use super::reference::SendError;
@@ -112,6 +113,6 @@ impl<M: Send> Process for Cell<M> {
             messages.closed = true;
             std::mem::take(&mut messages.queue)
         };
-        drop(unread);
+        drop_each(unread);
     }
 }

@@ -6,12 +6,14 @@
 //!
 //! A link is an entry in both lives, a monitor an entry in the life that it watches. The actor that ends takes the entries out
 //! under its lock, so each death is reported once. A link to, or a monitor of, an actor that has ended is reported at once. No
-//! two lives are locked at the same time, and no lock is held while others are notified.
+//! two lives are locked at the same time, and no lock is held while others are notified. Nor does the panic of one that is notified,
+//! or of a message's destructor, keep the others from being told.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::contained::contained;
 use super::pid::{ActorId, Pid};
 use super::reason::{Down, Exit, ExitReason};
 use crate::fiber::JoinHandle;
@@ -247,13 +249,13 @@ pub(super) fn end(process: &Arc<dyn Process>, reason: &ExitReason) {
     drop(fiber);
     // Before the messages are dropped: a caller that waits for a reply gets the reason and not `NoReply`.
     for watcher in watchers.into_values() {
-        watcher(Down { from: life.id, reason: reason.clone() });
+        contained(|| watcher(Down { from: life.id, reason: reason.clone() }));
     }
     process.close();
     life.status.lock().notify_all();
     for other in links.into_values() {
         other.life().leave(life.id);
-        tell(&other, Exit { from: Some(life.id), reason: reason.clone() });
+        contained(|| tell(&other, Exit { from: Some(life.id), reason: reason.clone() }));
     }
 }
 

@@ -290,6 +290,11 @@ impl<M: Send + 'static> Mailbox<M> {
         self.stopping.take()
     }
 
+    /// Takes the messages that selective receives have passed over.
+    pub(super) fn take_passed(&mut self) -> VecDeque<M> {
+        std::mem::take(&mut self.passed)
+    }
+
     pub(super) fn process(&self) -> Arc<dyn Process> {
         Arc::clone(&self.cell) as _
     }

@@ -87,6 +87,7 @@
 
 mod call;
 mod cell;
+mod contained;
 mod life;
 mod mailbox;
 mod pid;

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::cell::Cell;
+use super::contained::{contained, drop_each};
 use super::life::{self, Process};
 use super::mailbox::Mailbox;
 use super::pid::Pid;
@@ -256,9 +257,14 @@ impl<M: Send + 'static> Living<M> {
         let reason = match result {
             Ok(reason) => reason,
             Err(payload) if Cancelled::is_own(&*payload) => self.why_cancelled(),
-            Err(payload) => ExitReason::of_panic(&*payload),
+            Err(payload) => {
+                let reason = ExitReason::of_panic(&*payload);
+                contained(|| drop(payload));
+                reason
+            }
         };
         self.end(&reason);
+        drop_each(self.mailbox.take_passed());
     }
 
     fn why_cancelled(&self) -> ExitReason {

@@ -86,9 +86,10 @@ struct Attached(Option<NonNull<Header>>);
 unsafe impl Send for Attached {}
 
 impl Identity {
-    /// The offsets of the id and the name; see `snapshot.rs`.
+    /// The offsets of the id, the name and the labels; see `snapshot.rs`.
     pub(super) const ID: usize = std::mem::offset_of!(Self, id);
     pub(super) const NAME: usize = std::mem::offset_of!(Self, name);
+    pub(super) const LABELS: usize = std::mem::offset_of!(Self, labels) + SpinLock::<Labels>::VALUE;
 
     /// Lets the holders of a handle cancel the fiber. Its header must stay alive until `detach`.
     pub(crate) fn attach(&self, header: NonNull<Header>) {

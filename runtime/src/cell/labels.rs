@@ -1,16 +1,21 @@
 //! Labels: names with values that belong to a fiber, and that the fibers which it spawns inherit.
 
-#![expect(unsafe_code, reason = "makes a handle of a fiber that is being spawned")]
+#![expect(
+    unsafe_code,
+    reason = "makes a handle of a fiber that is being spawned, and values of bytes that the kernel has copied"
+)]
 
+use std::mem::{offset_of, transmute_copy};
 use std::sync::Arc;
 
 use super::{Fiber, Flags, Header};
+use crate::os::peek;
 
 /// The labels of a fiber, in the order in which they were first set. A value: fibers that inherit it share it until one changes its own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Labels(Option<Arc<[Label]>>);
 
-type Label = (Box<str>, Box<str>);
+pub(super) type Label = (Box<str>, Box<str>);
 
 impl Labels {
     fn iter(&self) -> impl Iterator<Item = &Label> {
@@ -19,6 +24,28 @@ impl Labels {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Where the name and the value are in a label.
+    pub(super) const OFFSETS: [usize; 2] = [offset_of!(Label, 0), offset_of!(Label, 1)];
+
+    /// The labels of a fiber that may end at any time: where the first is, which is not followed, and how many there are.
+    pub(super) fn peek(place: *const Self) -> Option<(*const Label, usize)> {
+        const { assert!(size_of::<Self>() == size_of::<[usize; 2]>()) };
+        // The two words of an `Arc`, of which one is the length, and the other leads to where its values are, or to what comes before.
+        let words = |labels: &Self| -> [usize; 2] {
+            // SAFETY: of the same size, and any bytes are valid numbers.
+            unsafe { transmute_copy(labels) }
+        };
+        let known = Self::default().with("", "");
+        let [address, length] = words(&known);
+        let before = known.0.as_deref()?.as_ptr().addr().wrapping_sub(address);
+        if length != 1 {
+            return None;
+        }
+        // SAFETY: any bytes are valid numbers.
+        let [address, length] = unsafe { peek::value(place.cast::<[usize; 2]>())?.assume_init() };
+        (address != 0).then(|| (std::ptr::without_provenance(address.wrapping_add(before)), length))
     }
 
     /// Copies of all names and values.

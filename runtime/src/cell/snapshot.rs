@@ -1,4 +1,4 @@
-//! A snapshot of a running fiber that another thread takes without the fiber's help: its name and its id.
+//! A snapshot of a running fiber that another thread takes without the fiber's help: its name, its id and its labels.
 //!
 //! The fiber may end at any time, and its cell with it, so no address is dereferenced: the kernel copies the memory
 //! (`os/peek.rs`). If the caller then finds that the fiber has run without a switch from before the copy until after it, the
@@ -17,12 +17,15 @@ use abaca_asm::stack::Stack;
 use super::header::VTable;
 use super::own::Own;
 use super::wait::{CoarseTime, Wait};
-use super::{FiberId, Flags, Header, Identity, Reason, Waiter};
+use super::{FiberId, Flags, Header, Identity, Labels, Reason, Waiter};
 use crate::os::peek;
 use crate::queue::Links;
 
-/// The longest name in a snapshot, in bytes; the rest is cut off.
+/// The longest name in a snapshot, in bytes; the rest is cut off. So it is with names and values of labels.
 const NAME_BYTES: usize = 256;
+
+/// The most labels of a fiber in a snapshot.
+const MOST_LABELS: usize = 64;
 
 /// See the module's documentation. Both fields are `None` for a fiber that has no identity yet, and where the kernel does not
 /// let the process copy its own memory.
@@ -34,13 +37,21 @@ pub(crate) struct FiberSnapshot {
 
 impl FiberSnapshot {
     pub(crate) fn of(header: *const Header) -> Self {
-        let place = header.wrapping_byte_add(Header::IDENTITY).cast::<*const Identity>();
-        // SAFETY: the value is an address, which is not followed.
-        match peek::value(place).map(|copy| unsafe { copy.assume_init() }) {
-            Some(identity) if !identity.is_null() => Self { id: id_of(identity), name: name_of(identity) },
-            _ => Self::default(),
-        }
+        identity_of(header)
+            .map_or_else(Self::default, |identity| Self { id: id_of(identity), name: name_of(identity) })
     }
+
+    /// The labels of the fiber, which only it changes.
+    pub(crate) fn labels_of(header: *const Header) -> Vec<(String, String)> {
+        identity_of(header).and_then(labels_of).unwrap_or_default()
+    }
+}
+
+fn identity_of(header: *const Header) -> Option<*const Identity> {
+    let place = header.wrapping_byte_add(Header::IDENTITY).cast::<*const Identity>();
+    // SAFETY: the value is an address, which is not followed.
+    let identity = unsafe { peek::value(place)?.assume_init() };
+    (!identity.is_null()).then_some(identity)
 }
 
 fn id_of(identity: *const Identity) -> Option<FiberId> {
@@ -51,14 +62,26 @@ fn id_of(identity: *const Identity) -> Option<FiberId> {
 }
 
 fn name_of(identity: *const Identity) -> Option<String> {
+    text_at(identity.wrapping_byte_add(Identity::NAME).cast())
+}
+
+/// The text to which a box or an optional box leads.
+fn text_at(place: *const Option<Box<str>>) -> Option<String> {
     // A box is laid out as the pointer that it owns.
     const { assert!(size_of::<Option<Box<str>>>() == size_of::<Option<NonNull<str>>>()) };
-    let place = identity.wrapping_byte_add(Identity::NAME).cast::<Option<NonNull<str>>>();
     // SAFETY: the value is an address and a length, and both are used only as numbers.
-    let name = unsafe { peek::value(place)?.assume_init() }?.as_ptr();
+    let name = unsafe { peek::value(place.cast::<Option<NonNull<str>>>())?.assume_init() }?.as_ptr();
     let len = (name as *const [u8]).len().min(NAME_BYTES);
     let bytes = peek::bytes(name.cast_const().cast(), len)?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn labels_of(identity: *const Identity) -> Option<Vec<(String, String)>> {
+    let (first, count) = Labels::peek(identity.wrapping_byte_add(Identity::LABELS).cast())?;
+    let text =
+        |index: usize, offset: usize| text_at(first.wrapping_add(index).wrapping_byte_add(offset).cast());
+    let [name, value] = Labels::OFFSETS;
+    (0..count.min(MOST_LABELS)).map(|index| Some((text(index, name)?, text(index, value)?))).collect()
 }
 
 /// Where a debugger finds the fields of a header, in bytes from its start: the next fiber in its list, the context, the number of the
@@ -167,7 +190,7 @@ impl HeaderSnapshot {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::super::Fiber;
-    use super::{id_of, name_of};
+    use super::{id_of, labels_of, name_of};
     use crate::os::peek;
 
     #[test]
@@ -180,5 +203,10 @@ mod tests {
         assert_eq!(name_of(fiber.identity()).as_deref(), Some("worker bee"));
         assert_eq!(name_of(Fiber::new(None).identity()), None);
         assert_eq!(name_of(std::ptr::without_provenance(8)), None);
+        assert_eq!(labels_of(fiber.identity()), None);
+        fiber.identity().change_labels(|labels| labels.with("request", "4711").with("user", "ada"));
+        let labels = [("request", "4711"), ("user", "ada")].map(|(name, value)| (name.into(), value.into()));
+        assert_eq!(labels_of(fiber.identity()), Some(labels.to_vec()));
+        assert_eq!(labels_of(std::ptr::without_provenance(8)), None);
     }
 }

@@ -71,6 +71,7 @@ impl Header {
     }
 
     /// The reason of the fiber's wait, and when it began. For the fiber's home.
+    #[inline(always)]
     pub(crate) fn wait(&self) -> (Reason, CoarseTime) {
         let wait = self.wait.get();
         (wait.reason(), wait.since())

@@ -44,6 +44,16 @@ pub(super) enum Flavor<T> {
 impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 
+/// Receives from a clock, or waits for ever: out of the way of those who receive from a channel.
+#[cold]
+#[inline(never)]
+fn receive_from_clock<T>(clock: Option<&Clock<T>>, block: Block) -> Result<T, Refusal> {
+    match clock {
+        Some(clock) => clock.receive(block),
+        None => clock::never(block),
+    }
+}
+
 impl<T> Receiver<T> {
     /// A receiver. A new channel already counts its first one.
     pub(super) fn new(flavor: Flavor<T>) -> Self {
@@ -54,8 +64,8 @@ impl<T> Receiver<T> {
     fn receive(&self, block: Block) -> Result<T, Refusal> {
         match &self.flavor {
             Flavor::Channel(channel) => channel.receive(block),
-            Flavor::Clock(clock) => clock.receive(block),
-            Flavor::Never => clock::never(block),
+            Flavor::Clock(clock) => receive_from_clock(Some(clock), block),
+            Flavor::Never => receive_from_clock(None, block),
         }
     }
 

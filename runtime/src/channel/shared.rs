@@ -98,14 +98,18 @@ impl<T> Channel<T> {
     pub(super) fn receive(&self, block: Block) -> Result<T, Refusal> {
         park::spend_as(|| block.cost());
         let mut state = self.lock();
-        match state.pop() {
-            Some(message) => Ok(message),
-            None => match self.receive_from_other(state, block) {
-                Ok(result) => result,
-                // Here, where nothing of the attempt is left on the stack: those who wait are many.
-                Err((state, deadline)) => self.wait_to_receive(state, deadline),
-            },
+        if let Some(message) = state.pop() {
+            return Ok(message);
         }
+        let (state, deadline) = match block {
+            Block::Until(deadline) if state.has_nothing() => (state, deadline),
+            _ => match self.receive_from_other(state, block) {
+                Ok(result) => return result,
+                Err(refused) => refused,
+            },
+        };
+        // Here, where nothing of the attempt is left on the stack: those who wait are many.
+        self.wait_to_receive(state, deadline)
     }
 
     /// Sends to a waiting receiver, or waits.
@@ -290,7 +294,7 @@ impl<T> Channel<T> {
     }
 
     /// Releases the lock after a change, delivers the wake-up, and wakes the watchers.
-    #[inline]
+    #[inline(always)]
     pub(super) fn unlock_and_wake(&self, state: Locked<'_, T>, wakeup: Option<Wakeup>) {
         let is_watched = state.is_watched();
         drop(state);

@@ -169,6 +169,14 @@ impl<T> State<T> {
         wakeup
     }
 
+    /// Whether a `take` would neither find anything nor change anything, and the other side may still come.
+    #[inline]
+    pub(super) fn has_nothing(&self) -> bool {
+        // One branch for what is seldom.
+        let is_open = !self.disconnected & (self.buffer.capacity() <= self.spacious);
+        self.buffer.is_empty() && self.senders.is_empty() & is_open
+    }
+
     /// A receiver returns the message in `packet`, which was handed to it and which it has not received. The next receiver
     /// gets this message before all others. The caller wakes the receiver.
     pub(super) fn put_back(&mut self, packet: &mut Packet<T>) -> Option<Wakeup> {

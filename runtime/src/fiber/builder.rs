@@ -326,6 +326,14 @@ impl Builder {
         Ok(unsafe { JoinHandle::new(cell) })
     }
 
+    /// Panics if the name is one with which spawning panics. For callers that must not be left half-way.
+    #[track_caller]
+    pub(super) fn check_name(&self) {
+        if let Some(name) = &self.name {
+            check_name(name);
+        }
+    }
+
     #[inline(always)]
     #[track_caller]
     fn settings(self) -> Result<(u32, Option<Fiber>), SpawnError> {
@@ -347,11 +355,19 @@ fn identity(name: Option<String>, labels: Labels) -> Option<Fiber> {
 /// # Panics
 ///
 /// If there is a NUL in the name, with std's message.
+#[track_caller]
+fn check_name(name: &str) {
+    assert!(!name.contains('\0'), "thread name may not contain interior null bytes");
+}
+
+/// # Panics
+///
+/// As [`check_name`].
 #[cold]
 #[track_caller]
 fn identity_of(name: Option<String>, labels: &Labels) -> Fiber {
     if let Some(name) = &name {
-        assert!(!name.contains('\0'), "thread name may not contain interior null bytes");
+        check_name(name);
     }
     let fiber = Fiber::new(name.map(String::into_boxed_str));
     fiber.identity().change_labels(|_| labels.clone());

@@ -6,14 +6,15 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Builder, JoinHandle, SpawnError};
-use crate::cell::{Cancelled, Fiber};
-use crate::channel::{Receiver, Sender, unbounded};
+use crate::cell::{Cancelled, Fiber, contained};
+use crate::channel::{Receiver, Sender, never, unbounded};
 use crate::time::{Elapsed, timeout};
 
 /// A set of fibers that are joined in the order in which they end. Mirrors tokio's `JoinSet`.
 ///
 /// Dropping the set cancels the fibers that are left, and does not wait for them;
-/// [`shutdown`](Self::shutdown) does. To let them run on instead, call [`detach_all`](Self::detach_all).
+/// [`shutdown`](Self::shutdown) does. To let them run on instead, call [`detach_all`](Self::detach_all). As with tokio's, the panic of
+/// the destructor of a result that nobody has taken is reported, and otherwise ignored.
 ///
 /// ```
 /// use abaca::JoinSet;
@@ -121,7 +122,16 @@ impl<T> JoinSet<T> {
         self.handles.clear();
         self.free.clear();
         let (reporter, ended) = unbounded();
-        (self.reporter, self.ended) = (reporter, ended);
+        self.reporter = reporter;
+        self.drop_results(ended);
+    }
+
+    /// Drops the results that nobody has taken, each for itself: their destructors are the user's, and may panic. Those to come
+    /// are received by `next`.
+    fn drop_results(&mut self, next: Receiver<Report<T>>) {
+        let ended = std::mem::replace(&mut self.ended, next);
+        crate::park::shield(|| ended.try_iter().for_each(|report| contained(|| drop(report))));
+        contained(|| drop(ended));
     }
 
     /// Cancels all fibers and waits for their ends. Their results are dropped.
@@ -296,6 +306,7 @@ impl<T: Send + 'static> JoinSet<T> {
     where
         F: FnOnce() -> T + Send + 'static,
     {
+        builder.check_name();
         let (index, run) = self.reserve(f);
         let spawned = builder.spawn(run);
         self.insert(index, spawned)
@@ -311,6 +322,7 @@ impl<T> Default for JoinSet<T> {
 impl<T> Drop for JoinSet<T> {
     fn drop(&mut self) {
         self.cancel_all();
+        self.drop_results(never());
     }
 }
 

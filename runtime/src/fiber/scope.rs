@@ -172,6 +172,7 @@ impl Builder {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
+        self.check_name();
         let packet = Arc::new(Packet {
             result: SpinLock::new(Some(Err(Box::new(NotRun)))),
             panicked: AtomicBool::new(false),

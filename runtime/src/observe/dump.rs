@@ -15,6 +15,9 @@ use crate::os::{clock, descriptor_name};
 use crate::park::{self, Latch};
 use crate::{fiber, os};
 
+/// A sleep that ends no earlier is shown as one that does not end: a century.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// What every fiber of the process does; made by [`dump`]. Its `Display` form is text for people, in which fibers with equal stacks
 /// are one group; `{:#}` shows the runtime's own frames as well. [`to_json`](Dump::to_json) is for programs.
 #[derive(Clone, Debug)]
@@ -339,7 +342,10 @@ fn wait_of(
             let name = names.entry(*fd).or_insert_with(|| descriptor_name::of(*fd));
             (Some(format!("descriptor {fd}, {name}")), None)
         }
-        Object::Time(at) => (Some(format!("due in {:.1?}", at.saturating_duration_since(now))), None),
+        Object::Time(at) => {
+            let left = at.saturating_duration_since(now);
+            (Some(if left < FOR_EVER { format!("due in {left:.1?}") } else { "due never".into() }), None)
+        }
     };
     Wait {
         reason: name_of(facts.reason),

@@ -78,6 +78,13 @@ impl Json {
         self.quote(text);
     }
 
+    /// What is false is left out.
+    pub(super) fn true_at(&mut self, key: &str) {
+        self.key(key);
+        self.item();
+        self.text.push_str("true");
+    }
+
     /// Writes nothing if there is no text.
     pub(super) fn option_at(&mut self, key: &str, text: Option<&str>) {
         if let Some(text) = text {

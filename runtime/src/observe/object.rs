@@ -160,6 +160,7 @@ impl Object {
                 Some(Self::Handles { address, key: !(address & !1), count: None })
             }
             Reason::Join if address != 0 => Some(Self::Fiber(address, None)),
+            Reason::Sleep => peek::instant(address).map(Self::Time),
             _ => None,
         }
     }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `metrics` | [`Metrics::to_json`](super::Metrics::to_json) |
 //! | `dump` | [`Dump::to_json`](super::Dump::to_json), of all runtimes of the process |
+//! | `dump text` | the same as text |
 //! | `leaks` | the text of [`leaks`](fn@super::leaks) |
 //! | `recording html`, `recording perfetto` | the two forms of a [`Recording`] |
 //!
@@ -64,7 +65,7 @@ impl Server {
         let with_path = |error: io::Error| {
             let hint = match error.kind() {
                 io::ErrorKind::AddrInUse => {
-                    ": a file of that name exists; remove it if no program listens there"
+                    ": a file of that name exists, perhaps of another program that listens there"
                 }
                 _ => "",
             };
@@ -152,6 +153,7 @@ fn answer(request: &str, shared: &Weak<Shared>) -> Result<Vec<u8>, &'static str>
     match request {
         "metrics" => bytes = Metrics::of(&shared).to_json().into_bytes(),
         "dump" => bytes = dump().to_json().into_bytes(),
+        "dump text" => bytes = dump().to_string().into_bytes(),
         "leaks" => bytes = leaks().to_string().into_bytes(),
         "recording html" => recording()?.write_html(&mut bytes).expect("a vector takes all bytes"),
         "recording perfetto" => recording()?.write_perfetto(&mut bytes).expect("a vector takes all bytes"),

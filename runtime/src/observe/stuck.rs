@@ -24,6 +24,7 @@ pub(super) fn read(shared: &Shared, runtime: usize, index: usize, found: &mut Fo
         let identity = FiberSnapshot::of(header);
         let mut facts = Facts::of(header.addr(), runtime, index);
         (facts.id, facts.name) = (identity.id, identity.name);
+        facts.labels = FiberSnapshot::labels_of(header);
         if is_running {
             facts.activity = Activity::Running;
             match worker.thread_place() {

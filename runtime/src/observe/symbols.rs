@@ -89,8 +89,11 @@ impl fmt::Display for Frame {
     }
 }
 
-/// What was found for the addresses of earlier dumps: of each one frame, or several if the compiler has inlined functions.
-static KNOWN: Mutex<Option<HashMap<usize, Arc<[Frame]>>>> = Mutex::new(None);
+/// An address, and whether it is behind a call.
+type CodeAddress = (usize, bool);
+
+/// What was found for the places of earlier dumps: of each one frame, or several if the compiler has inlined functions.
+static KNOWN: Mutex<Option<HashMap<CodeAddress, Arc<[Frame]>>>> = Mutex::new(None);
 
 /// The frames of each of these stacks.
 pub(super) fn resolve(stacks: &[Vec<usize>]) -> Vec<Vec<Frame>> {
@@ -99,8 +102,9 @@ pub(super) fn resolve(stacks: &[Vec<usize>]) -> Vec<Vec<Frame>> {
     let objects = Objects::new();
     let mut frames_of = |stack: &Vec<usize>| {
         let mut frames = Vec::new();
-        for address in stack {
-            let found = known.entry(*address).or_insert_with(|| objects.frames_at(*address));
+        for (index, address) in stack.iter().enumerate() {
+            let place = (*address, index > 0);
+            let found = known.entry(place).or_insert_with(|| objects.frames_at(place));
             frames.extend(found.iter().cloned());
         }
         frames
@@ -124,7 +128,7 @@ impl Objects {
         Self { objects, names, build_ids }
     }
 
-    fn frames_at(&self, address: usize) -> Arc<[Frame]> {
+    fn frames_at(&self, (address, is_behind_call): CodeAddress) -> Arc<[Frame]> {
         let index = self.objects.iter().position(|object| object.has_code(address));
         let plain = Frame {
             address,
@@ -136,7 +140,8 @@ impl Objects {
             build_id: index.map_or_else(|| "".into(), |index| Arc::clone(&self.build_ids[index])),
         };
         let mut frames = Vec::new();
-        add_names(address, &plain, &mut frames);
+        // What finds the names takes each address for one behind a call, and looks for the call.
+        add_names(address.wrapping_add(usize::from(!is_behind_call)), &plain, &mut frames);
         if frames.is_empty() {
             frames.push(plain);
         }

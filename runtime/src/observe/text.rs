@@ -93,7 +93,10 @@ fn write_group(f: &mut fmt::Formatter<'_>, group: &[&FiberDump]) -> fmt::Result 
 
 /// The frames that are the program's. All of them if that leaves none.
 pub(super) fn visible(frames: &[Frame]) -> &[Frame] {
-    let begin = frames.iter().position(|frame| !is_inner(frame)).unwrap_or(0);
+    // A function of std's is passed over that calls one of the runtime's.
+    let is_called = |frame: &&Frame| is_inner(frame) || is_std(frame);
+    let inner = frames.iter().take_while(is_called).count();
+    let begin = frames[..inner].iter().rposition(is_inner).map_or(0, |last| last + 1);
     // What calls a fiber's closure is the same for every fiber.
     let end = frames.iter().rposition(|frame| !is_outer(frame)).map_or(0, |last| last + 1);
     if begin < end { &frames[begin..end] } else { frames }
@@ -119,11 +122,15 @@ fn is_inner(frame: &Frame) -> bool {
 
 /// Whether the frame is of what calls a closure: the runtime, or std's function that catches panics.
 fn is_outer(frame: &Frame) -> bool {
-    let is_std = |file: &str| file.contains("/rustc/") || file.contains("/rustlib/src/rust/library/");
+    is_inner(frame) || is_std(frame)
+}
+
+fn is_std(frame: &Frame) -> bool {
+    let in_std = |file: &str| file.contains("/rustc/") || file.contains("/rustlib/src/rust/library/");
     let name = frame.function().unwrap_or("");
     let is_std_name =
         ["core::", "<core::", "std::", "__rust_try"].iter().any(|start| name.starts_with(start));
-    is_inner(frame) || frame.file().map_or(is_std_name, |file| is_std(file) || name.starts_with("__rust_try"))
+    frame.file().map_or(is_std_name, |file| in_std(file) || name.starts_with("__rust_try"))
 }
 
 fn title(fiber: &FiberDump) -> String {

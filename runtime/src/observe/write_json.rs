@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::dump::{Dump, FiberDump, FiberState, Holder};
 use super::json::Json;
+use super::text::visible;
 use crate::cell::FiberId;
 
 impl Dump {
@@ -14,7 +15,7 @@ impl Dump {
     /// | `workers` | the number of workers of each runtime |
     /// | `unstarted` | the number of fibers that have not started |
     /// | `cycles` | arrays of fiber ids; see [`Cycle`](super::Cycle) |
-    /// | `stacks` | arrays of frames: `address`, `function`, `file`, `line`, `object`, `offset`, `build_id`, each where it is known |
+    /// | `stacks` | arrays of frames: `address`, `function`, `file`, `line`, `object`, `offset`, `build_id`, each where it is known, and `inner`, which is `true` for those that the text leaves out, the runtime's own |
     /// | `fibers` | `id`, `name`, `labels`, `state` (`running`, `ready`, `parked`), `runtime`, `worker`, `wait`, `spawned`, `stack` (an index into `stacks`), `stack_used` and `stack_bytes`, each where it is known |
     /// | `wait` | `reason`, `ms`, `object`, `address`, and `holder`: a fiber id, or `"other"` |
     ///
@@ -64,8 +65,13 @@ impl Dump {
 }
 
 fn write_frames(json: &mut Json, fiber: &FiberDump) {
+    // A part of the same frames.
+    let shown = visible(fiber.frames()).as_ptr_range();
     for frame in fiber.frames() {
         json.object(|json| {
+            if !shown.contains(&std::ptr::from_ref(frame)) {
+                json.true_at("inner");
+            }
             json.number_at("address", frame.address() as u64);
             json.option_at("function", frame.function());
             json.option_at("file", frame.file());

@@ -12,6 +12,7 @@ pub(crate) mod clock;
 pub(crate) mod copy;
 pub(crate) mod descriptor_name;
 mod dwarf;
+pub(crate) mod epoch;
 pub(crate) mod epoll;
 pub(crate) mod fork;
 #[cfg(feature = "backtrace")]

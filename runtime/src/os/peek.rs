@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
+use std::time::{Duration, Instant};
 
 /// The bytes of the value at `address`. `None` if there is no such memory, or if the kernel does not let a process read
 /// itself in this way, as some containers do not.
@@ -38,6 +39,26 @@ pub(crate) fn word(address: usize) -> Option<usize> {
 /// Fills `to` with the bytes at `address`. Returns false if they cannot all be read.
 pub(crate) fn copy(address: usize, to: &mut [u8]) -> bool {
     copy_out(std::ptr::without_provenance(address), to.as_mut_ptr(), to.len())
+}
+
+/// The time at `address`. `None` as for [`value`], and if that is no time.
+pub(crate) fn instant(address: usize) -> Option<Instant> {
+    const NANOS: i128 = 1_000_000_000;
+    // Seconds and nanoseconds, as std has them on Linux. That they are where they are thought to be is seen by two known times.
+    let nanos_at = |address| {
+        let mut bytes = [0; size_of::<Instant>()];
+        let (seconds, rest) = copy(address, &mut bytes).then_some(&bytes)?.split_first_chunk()?;
+        let rest = u32::from_ne_bytes(*rest.first_chunk()?);
+        (i128::from(rest) < NANOS)
+            .then(|| i128::from(i64::from_ne_bytes(*seconds)) * NANOS + i128::from(rest))
+    };
+    let now = Instant::now();
+    let later = now + Duration::from_millis(1500);
+    let base = nanos_at((&raw const now).addr())?;
+    let is_known = nanos_at((&raw const later).addr())? - base == NANOS * 3 / 2;
+    let from_now = nanos_at(address).filter(|_| is_known)? - base;
+    let distance = Duration::from_nanos(u64::try_from(from_now.unsigned_abs()).ok()?);
+    if from_now < 0 { now.checked_sub(distance) } else { now.checked_add(distance) }
 }
 
 /// Words of memory that may change at any time, copied a page at a time. Two words of a page are of the same moment.
@@ -75,7 +96,9 @@ fn copy_out(from: *const u8, to: *mut u8, len: usize) -> bool {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{Pages, bytes, value};
+    use std::time::{Duration, Instant};
+
+    use super::{Pages, bytes, instant, value};
 
     #[test]
     fn mapped_memory_is_copied_and_other_addresses_give_none() {
@@ -93,5 +116,19 @@ mod tests {
             assert_eq!(pages.word(address + 1), None);
         }
         assert_eq!((pages.word(8), super::word(8)), (None, None));
+    }
+
+    #[test]
+    fn a_time_is_copied_and_what_is_none_gives_none() {
+        let now = Instant::now();
+        if value(&raw const now).is_none() {
+            return; // not allowed here
+        }
+        for time in [now, now + Duration::from_nanos(999_999_999), now - Duration::new(3, 7)] {
+            assert_eq!(instant((&raw const time).addr()), Some(time));
+        }
+        let no_time = [u64::MAX; 2];
+        assert_eq!(instant((&raw const no_time).addr()), None);
+        assert_eq!(instant(8), None);
     }
 }

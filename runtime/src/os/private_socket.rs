@@ -2,11 +2,12 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, fchmod};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind, listen, send,
     shutdown, socket_with, sockopt,
@@ -23,18 +24,21 @@ pub(crate) struct PrivateSocket {
 }
 
 impl PrivateSocket {
-    /// Listens at `path`.
+    /// Listens at `path`, in place of a socket of the same user there at which nobody listens any more.
     ///
     /// # Errors
     ///
-    /// * `AddrInUse`: there is a file of this name.
+    /// * `AddrInUse`: there is another file of this name.
     /// * `InvalidInput`: the path is too long for a socket, or has a NUL.
     pub(crate) fn bind(path: &Path) -> io::Result<Self> {
         let address = SocketAddrUnix::new(path)?;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         // Before the file is there: its mode is that of the socket, as far as the umask lets it be.
         fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
-        bind(&socket, &address)?;
+        match bind(&socket, &address) {
+            Err(Errno::ADDRINUSE) if remove_if_abandoned(path) => bind(&socket, &address)?,
+            result => result?,
+        }
         listen(&socket, 8)?;
         let file = std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino())).ok();
         Ok(Self { listener: socket.into(), path: path.into(), file })
@@ -56,6 +60,20 @@ impl PrivateSocket {
         // It fails only if it was done before.
         let _ = shutdown(&self.listener, Shutdown::Both);
     }
+}
+
+/// Removes a socket of this user that a program has left behind which was killed. Returns whether it has.
+fn remove_if_abandoned(path: &Path) -> bool {
+    let seen = || {
+        let file = std::fs::symlink_metadata(path).ok()?;
+        let is_ours = file.file_type().is_socket() && file.uid() == geteuid().as_raw();
+        is_ours.then(|| (file.dev(), file.ino()))
+    };
+    let before = seen();
+    let is_refused =
+        UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+    // Another program that does the same may have put its own there meanwhile.
+    is_refused && before.is_some() && seen() == before && std::fs::remove_file(path).is_ok()
 }
 
 /// Writes to a peer that may have gone, without the signal SIGPIPE.

@@ -29,9 +29,6 @@ pub(crate) type Subject = fn() -> usize;
 /// The most frames of a backtrace.
 const FRAMES: usize = 64;
 
-/// How long the requesting thread waits. A thread that computes gets the signal at the next tick of its clock.
-const TIMEOUT: Duration = Duration::from_millis(200);
-
 static SUBJECT: OnceLock<Subject> = OnceLock::new();
 
 static COVERED: Layers = Layers::new();
@@ -58,9 +55,14 @@ static BACKTRACE: [AtomicUsize; FRAMES] = [const { AtomicUsize::new(0) }; FRAMES
 /// what it has in a register alone.
 static REGISTERS: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
 
-/// The backtrace of a thread as code addresses, innermost first. `None` if the thread does not compute for a fifth of a second,
-/// if it no longer runs `expected`, or if another request is under way.
-pub(crate) fn trace(thread_id: i32, subject: Subject, expected: usize) -> Option<Vec<usize>> {
+/// The backtrace of a thread as code addresses, innermost first. `None` if the thread does not compute within `limit` (if it does, it
+/// gets the signal at the next tick of its clock), if it no longer runs `expected`, or if another request is under way.
+pub(crate) fn trace(
+    thread_id: i32,
+    subject: Subject,
+    expected: usize,
+    limit: Duration,
+) -> Option<Vec<usize>> {
     let mut number = match REQUEST.try_lock() {
         Ok(number) => number,
         Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
@@ -74,7 +76,7 @@ pub(crate) fn trace(thread_id: i32, subject: Subject, expected: usize) -> Option
     // Release: pairs with the exchange in the handler.
     STAGE.store(request | REQUESTED, Ordering::Release);
     let timer = Timer::start(thread_id, request)?;
-    let deadline = Instant::now() + TIMEOUT;
+    let deadline = Instant::now() + limit;
     while STAGE.load(Ordering::Acquire) == request | REQUESTED && Instant::now() < deadline {
         futex::wait(&STAGE, request | REQUESTED, Some(deadline));
     }

@@ -71,6 +71,8 @@ mod model_cancel;
 pub(crate) mod primitive;
 mod thread;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
+pub(crate) mod trust;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
 pub(crate) mod turn;
 mod wait;
 pub(crate) mod wait_list;

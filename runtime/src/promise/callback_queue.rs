@@ -19,6 +19,8 @@ pub(super) struct CallbackQueue {
     jobs: VecDeque<Job>,
     /// The payload if the caller was cancelled inside of a callback: it unwinds with it after the other callbacks.
     cancelled: Option<Box<dyn Any + Send>>,
+    /// The first panic of what is not a callback but foreign all the same, such as a waker.
+    panicked: Option<Box<dyn Any + Send>>,
 }
 
 impl CallbackQueue {
@@ -29,7 +31,7 @@ impl CallbackQueue {
         while let Some(job) = queue.jobs.pop_front() {
             job(&mut queue);
         }
-        if let Some(payload) = queue.cancelled {
+        if let Some(payload) = queue.cancelled.or(queue.panicked) {
             // In a destructor that runs because of a panic, a second one would abort.
             if !std::thread::panicking() {
                 resume_unwind(payload);
@@ -42,12 +44,24 @@ impl CallbackQueue {
         self.jobs.push_back(Box::new(job));
     }
 
+    /// Calls what must not keep the callbacks after it from being called. The caller of [`run`](Self::run) gets the first panic.
+    pub(super) fn call_guarded(&mut self, callback: impl FnOnce(&mut Self)) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(self)))
+            && self.panicked.is_none()
+        {
+            self.panicked = Some(payload);
+        }
+    }
+
     /// Calls a user's callback; its panic becomes an error.
     pub(super) fn call<R>(&mut self, callback: impl FnOnce() -> R) -> Result<R, Error> {
         catch_unwind(AssertUnwindSafe(callback)).map_err(|payload| {
             let error = Error::of_panic(&*payload);
             if Cancelled::is_own(&*payload) {
                 self.cancelled = Some(payload);
+            } else if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                // The payload's destructor is the user's, and so is what it panics with.
+                std::mem::forget(payload);
             }
             error
         })

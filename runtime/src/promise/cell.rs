@@ -156,7 +156,7 @@ impl<T: Send + Sync + 'static> Cell<T> {
     fn call_all(&self, callbacks: Vec<Entry<T>>, queue: &mut CallbackQueue) {
         let outcome = self.outcome.get().expect("written before its callbacks are called");
         for entry in callbacks {
-            (entry.call)(outcome, queue);
+            queue.call_guarded(|queue| (entry.call)(outcome, queue));
         }
     }
 
@@ -219,7 +219,9 @@ impl<T: Clone + Send + Sync + 'static> Cell<T> {
                 return;
             }
             if let Some(outcome) = inner.outcome.get() {
-                Self::settle(&outer, outcome.clone(), queue);
+                // A `clone` of the user's may panic.
+                let outcome = queue.call(|| outcome.clone()).and_then(|outcome| outcome);
+                Self::settle(&outer, outcome, queue);
                 return;
             }
             if outer.outcome.get().is_some() || inner.merge_into(&outer) {

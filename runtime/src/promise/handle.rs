@@ -230,7 +230,11 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
 
     fn copy(&self, on_cancel: OnCancel) -> Self {
         let (promise, resolver) = Self::made(on_cancel);
-        Cell::when(&self.cell, None, move |outcome, queue| resolver.settle(outcome.clone(), queue));
+        Cell::when(&self.cell, None, move |outcome, queue| {
+            // A `clone` of the user's may panic.
+            let outcome = queue.call(|| outcome.clone()).and_then(|outcome| outcome);
+            resolver.settle(outcome, queue);
+        });
         promise
     }
 }

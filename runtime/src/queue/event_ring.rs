@@ -20,6 +20,9 @@
 
 use crate::atomic::{AtomicU64, Ordering, fence};
 
+/// How many words of a long event are copied without counting them.
+const GROUP: usize = 8;
+
 /// A ring of events of so many words, a power of two, whose meaning is the user's. See the module's documentation.
 pub(crate) struct EventRing<const WORDS: usize> {
     /// How many words were written so far.
@@ -33,7 +36,9 @@ impl<const WORDS: usize> EventRing<WORDS> {
     /// A ring of so many slots, rounded up to a power of two.
     pub(crate) fn new(slots: usize) -> Self {
         const { assert!(WORDS.is_power_of_two(), "an event does not go over the end of the ring") };
-        let words = slots.max(2).next_power_of_two() * WORDS;
+        // An optimised build would go on with a ring of no words, and write beyond it.
+        let slots = slots.max(2).checked_next_power_of_two();
+        let words = slots.and_then(|slots| slots.checked_mul(WORDS)).expect("a ring fits into memory");
         Self {
             head: AtomicU64::new(0),
             mask: words as u64 - 1,
@@ -44,21 +49,34 @@ impl<const WORDS: usize> EventRing<WORDS> {
     /// Writes an event. One thread at a time may call it, and each must have seen what the one before did.
     #[inline(always)]
     pub(crate) fn push(&self, event: [u64; WORDS]) {
-        self.write(event.into_iter());
+        self.write(event, 0, |_| 0);
     }
 
-    /// [`push`](Self::push) of an event some of whose last words do not matter: they are what they were.
+    /// [`push`](Self::push) of an event that begins with `first` and goes on with so many words of `rest`, by their numbers. What
+    /// does not fit is left out; the last words do not matter if there are fewer: they are what they were.
     #[inline(always)]
-    pub(crate) fn write(&self, event: impl Iterator<Item = u64>) {
+    pub(crate) fn write<const FIRST: usize>(
+        &self,
+        first: [u64; FIRST],
+        count: usize,
+        rest: impl Fn(usize) -> u64,
+    ) {
         // Relaxed: only the writer stores it.
         let head = self.head.load(Ordering::Relaxed);
-        let first = (head & self.mask) as usize;
+        let place = (head & self.mask) as usize;
         // SAFETY: `new` makes `mask + 1` words, in slots of `WORDS`, and `head` is at the begin of a slot.
-        let slot = unsafe { &*self.words.as_ptr().add(first).cast::<[AtomicU64; WORDS]>() };
-        for (word, value) in slot.iter().zip(event) {
-            // Release: pairs with the fence in `snapshot`. Whoever sees a word of this event then sees that there are `head` words.
-            word.store(value, Ordering::Release);
+        let slot = unsafe { &*self.words.as_ptr().add(place).cast::<[AtomicU64; WORDS]>() };
+        // Release: pairs with the fence in `snapshot`. Whoever sees a word of this event then sees that there are `head` words.
+        let store = |word: &AtomicU64, value| word.store(value, Ordering::Release);
+        let (before, after) = slot.split_at(FIRST);
+        before.iter().zip(first).for_each(|(word, value)| store(word, value));
+        // Some at a time: to count the words takes as long as to copy them.
+        let (groups, single) = after[..count.min(after.len())].as_chunks::<GROUP>();
+        for (number, group) in groups.iter().enumerate() {
+            group.iter().enumerate().for_each(|(index, word)| store(word, rest(number * GROUP + index)));
         }
+        let done = groups.len() * GROUP;
+        single.iter().enumerate().for_each(|(index, word)| store(word, rest(done + index)));
         // Release: pairs with the Acquire in `snapshot`.
         self.head.store(head.wrapping_add(WORDS as u64), Ordering::Release);
     }
@@ -149,6 +167,18 @@ mod tests {
         assert_eq!(ring.snapshot(), (0, vec![[0, 0], [1, 1], [2, 2]]));
         (3..10).for_each(|n| ring.push([n, n]));
         assert_eq!(ring.snapshot(), (7, vec![[7, 7], [8, 8], [9, 9]]));
+    }
+
+    #[test]
+    fn a_long_event_has_all_its_words_and_is_cut_off_at_the_end_of_its_slot() {
+        let ring = EventRing::<32>::new(4);
+        ring.write([1, 2], 11, |number| 100 + number as u64);
+        ring.write([3], usize::MAX, |number| number as u64);
+        let (_, events) = ring.snapshot();
+        let expected: Vec<u64> = [1, 2].into_iter().chain(100..111).chain([0; 19]).collect();
+        assert_eq!(events[0][..], expected);
+        let expected: Vec<u64> = [3].into_iter().chain(0..31).collect();
+        assert_eq!(events[1][..], expected);
     }
 
     #[test]

@@ -14,7 +14,6 @@ use super::deadlock::{self, DeadlockPolicy};
 use super::dump_signal;
 use super::poller::Poller;
 use crate::cell::contained;
-use crate::observe::Server;
 use crate::observe::flight::Recorder;
 use crate::poller;
 use crate::pool::{self, Pool};
@@ -258,12 +257,13 @@ impl Builder {
     /// # Errors
     ///
     /// * [`ErrorKind::InvalidInput`](io::ErrorKind::InvalidInput): no workers or more than 1024, a stack of 4 GiB or more, a
-    ///   name with a NUL, a blocking pool without threads, or a value of an environment variable that does not parse.
+    ///   name with a NUL, a blocking pool without threads, a flight recorder of more than 2^32 events, or a value of an environment
+    ///   variable that does not parse.
     /// * [`ErrorKind::Unsupported`](io::ErrorKind::Unsupported): fibers are to have thread-local storage of their own, and this
     ///   machine or build cannot do that. The error says why.
     /// * [`ErrorKind::PermissionDenied`](io::ErrorKind::PermissionDenied), or `Unsupported`: stacks are to be
     ///   [compacted](Self::compact_after), and the process may or can not do that. The error says why.
-    /// * [`ErrorKind::AddrInUse`](io::ErrorKind::AddrInUse): there is a file where the runtime is to be [observed](Self::observe_at).
+    /// * [`ErrorKind::AddrInUse`](io::ErrorKind::AddrInUse): there is a file where the runtime is to be [observed](Self::observe_at), and no abandoned socket.
     /// * The error of the operating system, if it refuses an epoll instance, a timer, a thread, or memory for one stack a worker.
     pub fn build(mut self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;
@@ -273,6 +273,9 @@ impl Builder {
         }
         if self.name.contains('\0') {
             return Err(invalid("a thread's name may not contain interior null bytes"));
+        }
+        if self.recorder.as_ref().is_some_and(|recorder| recorder.events > Recorder::MAX_EVENTS) {
+            return Err(invalid("a flight recorder keeps at most 2^32 events a worker"));
         }
         super::panic_report::name_fibers();
         scheduler::copy::watch_forks();
@@ -360,7 +363,7 @@ impl Builder {
         }
         let weak = Arc::downgrade(&shared);
         crew.start_thread(format!("{}-monitor", self.name), move || scheduler::run_monitor(&shared))?;
-        runtime.server = socket_path.map(|path| Server::start(&path, weak)).transpose()?;
+        runtime.server = socket_path.map_or(Ok(None), |path| path.serve(weak))?;
         if self.dump_on_sigquit {
             let (listener, body) = dump_signal::listen()?;
             crew.listener = Some(listener);

@@ -2,10 +2,14 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Weak;
 use std::thread;
 
 use super::builder::{Builder, invalid};
 use super::poller::Poller;
+use crate::observe::Server;
+use crate::os::stderr;
+use crate::scheduler::Shared;
 
 /// The most workers of one runtime.
 const MAX_WORKERS: usize = 1024;
@@ -35,8 +39,29 @@ impl Builder {
     }
 
     /// The path that is set, or that the environment has.
-    pub(super) fn socket_path(&self) -> Option<PathBuf> {
+    pub(super) fn socket_path(&self) -> Option<SocketPath> {
         let of_environment = || std::env::var_os("ABACA_OBSERVE").filter(|path| !path.is_empty());
-        self.observe_at.clone().or_else(|| of_environment().map(PathBuf::from))
+        let path = self.observe_at.clone().map(SocketPath::Set);
+        path.or_else(|| of_environment().map(|path| SocketPath::OfEnvironment(path.into())))
+    }
+}
+
+/// Where a runtime is to be observed.
+pub(super) enum SocketPath {
+    Set(PathBuf),
+    OfEnvironment(PathBuf),
+}
+
+impl SocketPath {
+    /// Starts the server. A path of the environment is there to look at the program, and does not stop it.
+    pub(super) fn serve(&self, shared: Weak<Shared>) -> io::Result<Option<Server>> {
+        match self {
+            Self::Set(path) => Server::start(path, shared).map(Some),
+            Self::OfEnvironment(path) => Ok(Server::start(path, shared)
+                .inspect_err(|error| {
+                    stderr::write(format!("abaca: this runtime is not observed: {error}\n").as_bytes());
+                })
+                .ok()),
+        }
     }
 }

@@ -11,8 +11,9 @@ impl Builder {
     ///
     /// What is asked is answered by plain threads; a client that stops reading holds up nobody else.
     ///
-    /// [`build`](Self::build) fails with [`AddrInUse`](std::io::ErrorKind::AddrInUse) if there is a file at `path`, which a program that
-    /// was killed leaves there.
+    /// A socket of the same user at which nobody listens any more, such as a program that was killed leaves there, is replaced. If there is
+    /// another file at `path`, [`build`](Self::build) fails with [`AddrInUse`](std::io::ErrorKind::AddrInUse). With a path of the
+    /// environment variable it does not fail for such a reason: a line on standard error says that the runtime is not observed, and why.
     ///
     /// ```
     /// use std::io::{BufRead, BufReader, Write};

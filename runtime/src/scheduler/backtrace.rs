@@ -3,9 +3,13 @@
 
 use std::fmt::Write;
 use std::ptr;
+use std::time::Duration;
 
 use super::current_fiber;
 use crate::os::trace_signal;
+
+/// How long the monitor waits for the frames.
+const LIMIT: Duration = Duration::from_millis(200);
 
 /// A line for each function, innermost first, and a second line for its place in the source, if that is known.
 #[derive(Clone, Debug)]
@@ -15,7 +19,7 @@ impl Trace {
     /// The backtrace of the fiber whose header is at `fiber`, on the thread with this id. `None` if the fiber does not compute,
     /// or the thread runs another one by now.
     pub(super) fn of(thread_id: i32, fiber: usize) -> Option<Self> {
-        Some(Self::of_frames(frames(thread_id, fiber)?))
+        Some(Self::of_frames(frames(thread_id, fiber, LIMIT)?))
     }
 
     /// Of these code addresses, innermost first.
@@ -32,10 +36,11 @@ impl Trace {
     }
 }
 
-/// The frames of the fiber whose header is at `fiber`, as code addresses, innermost first. `None` as for [`Trace::of`].
-pub(super) fn frames(thread_id: i32, fiber: usize) -> Option<Vec<usize>> {
+/// The frames of the fiber whose header is at `fiber`, as code addresses, innermost first. `None` as for [`Trace::of`], and if the thread
+/// gets no processor for so long.
+pub(super) fn frames(thread_id: i32, fiber: usize, limit: Duration) -> Option<Vec<usize>> {
     let here = || current_fiber().map_or(0, |fiber| fiber.as_ptr().addr());
-    trace_signal::trace(thread_id, here, fiber)
+    trace_signal::trace(thread_id, here, fiber, limit)
 }
 
 fn write_frame(text: &mut String, index: usize, frame: usize) {

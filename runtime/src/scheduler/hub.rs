@@ -11,7 +11,6 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::event::Cause;
 use super::giving_way::GivingWay;
 use super::here;
 use super::shared::Phase;
@@ -260,13 +259,11 @@ impl Worker {
 
     /// Waits for the poller's events, and wakes whom they are for. Returns how many there were.
     pub(super) fn poll(&self, poller: &Poller, timeout: Option<Duration>) -> u64 {
-        self.wake_for(Cause::Poller, || {
-            poller.wait(
-                timeout,
-                #[inline(always)]
-                |wakeup| self.wake_here(wakeup),
-            )
-        })
+        poller.wait(
+            timeout,
+            #[inline(always)]
+            |wakeup| self.wake_polled(wakeup),
+        )
     }
 
     /// `None` if enough workers search, or there is none to steal from.

@@ -23,12 +23,12 @@ impl Worker {
     pub(super) fn sleep(&self, search: Option<Search>) -> Result<Option<Search>, Departure> {
         let shared = self.shared();
         self.trim_stacks(STACKS_KEPT);
-        self.scavenge();
+        let mut now = self.scavenge();
         shared.sleepers.announce(self.index, search);
         let work = shared.has_work_for_anyone();
-        let may_sleep = !work && !self.must_close() && !self.watch_inbox();
+        let may_sleep = !work && !self.must_close() && !self.watch_inbox(&mut now);
         // Before the sleep begins, or a sibling might give way to this worker.
-        if let Some(began) = may_sleep.then(|| self.pause_for_sibling(shared.now_ns()))
+        if let Some(began) = may_sleep.then(|| self.pause_for_sibling(now.unwrap_or_else(|| shared.now_ns())))
             && self.remote.inbox.begin_sleep()
         {
             self.remote.counters.sleeps.add(1);
@@ -52,8 +52,14 @@ impl Worker {
     pub(super) fn wait_in_kernel(&self, timeout: Option<Duration>) {
         slack::sleep(timeout, |timeout| match self.shared().poller_of(self.index) {
             Some(poller) => _ = self.poll(poller, timeout),
-            None => self.remote.parker.park(timeout),
+            None => self.wait_in_parker(timeout),
         });
+    }
+
+    /// Waits in the kernel while a thread of its own polls. Not inlined: its frame is larger than that of a wait in the poller.
+    #[inline(never)]
+    fn wait_in_parker(&self, timeout: Option<Duration>) {
+        self.remote.parker.park(timeout);
     }
 
     pub(super) fn end_sleep(&self) {
@@ -77,10 +83,12 @@ impl Worker {
     /// Spins before sleeping, if the inbox ended the last sleep so soon that it did not pay: two fibers on two workers that
     /// answer each other would otherwise wake a core for each message. Not with a poller thread, which may need this very
     /// core.
-    fn watch_inbox(&self) -> bool {
+    fn watch_inbox(&self, now: &mut Option<u64>) -> bool {
         if !self.hub_state.expects_items.get() || !self.hub_state.spin.should_spin() {
             return false;
         }
+        // It is later afterwards.
+        *now = None;
         let end = self.shared().now_ns() + WATCH.as_nanos() as u64;
         // Timers and descriptors must not be served later than in a sleep.
         let end = self.wheel.next_deadline().map_or(end, |timer| timer.min(end));

@@ -9,11 +9,17 @@ use std::fmt;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+#[cfg(feature = "backtrace")]
+use std::time::Duration;
 
 use super::shared::Shared;
 use super::worker::Worker;
 use crate::cell::{Fiber, Header, HeaderSnapshot, LiveList};
 use crate::os::thread_state;
+
+/// How long a thread may take to tell its frames: on a busy machine it has to wait for a processor.
+#[cfg(feature = "backtrace")]
+const TRACE: Duration = Duration::from_secs(2);
 
 /// What is asked of a worker's hub.
 #[derive(Debug)]
@@ -155,7 +161,7 @@ impl Worker {
     /// The frames of the fiber with this address, if the worker's thread computes in it.
     pub(crate) fn trace(&self, fiber: usize) -> Option<Vec<usize>> {
         #[cfg(feature = "backtrace")]
-        return super::backtrace::frames(self.thread_id(), fiber);
+        return super::backtrace::frames(self.thread_id(), fiber, TRACE);
         #[cfg(not(feature = "backtrace"))]
         {
             let _ = fiber;

@@ -94,29 +94,40 @@ impl Scavenger {
 }
 
 impl Worker {
-    /// Takes a step if one is due. From the hub, before the worker sleeps.
-    pub(super) fn scavenge(&self) {
+    /// Takes a step if one is due. From the hub, before the worker sleeps. Returns the time, if it was read for nothing else.
+    #[inline]
+    pub(super) fn scavenge(&self) -> Option<u64> {
+        let due_ns = self.scavenger.due_ns.get();
+        // Models have neither a clock nor stacks.
+        if cfg!(loom)
+            || (due_ns == NEVER && self.remote.epoch.load(Ordering::Relaxed) == self.scavenger.epoch.get())
+        {
+            return None;
+        }
+        let now = self.shared().now_ns();
+        if due_ns != NEVER && now < due_ns { Some(now) } else { self.scavenge_at(now) }
+    }
+
+    /// [`scavenge`](Self::scavenge) when a step is due, or none is planned although the worker has run something.
+    #[inline(never)]
+    fn scavenge_at(&self, now: u64) -> Option<u64> {
         let shared = self.shared();
         let scavenger = &self.scavenger;
         let epoch = self.remote.epoch.load(Ordering::Relaxed);
-        // Models have neither a clock nor stacks.
-        if cfg!(loom) || (scavenger.due_ns.get() == NEVER && epoch == scavenger.epoch.get()) {
-            return;
-        }
-        let now = shared.now_ns();
         if scavenger.due_ns.get() == NEVER {
             // The worker has run something since the last round, and may have left unused memory.
             scavenger.epoch.set(epoch);
             scavenger.idle_rounds.set(0);
             scavenger.due_ns.set(now.saturating_add(PERIOD.as_nanos() as u64));
-            return;
+            return Some(now);
         }
-        if now < scavenger.due_ns.get() || scavenger.is_walk_taken.get() {
-            return;
+        if scavenger.is_walk_taken.get() {
+            return Some(now);
         }
         if shared.phase() == Phase::Closing {
             // All memory is freed soon.
-            return scavenger.due_ns.set(NEVER);
+            scavenger.due_ns.set(NEVER);
+            return Some(now);
         }
         if !scavenger.is_under_way.get() {
             self.begin_round(epoch);
@@ -142,6 +153,7 @@ impl Worker {
             NEVER
         });
         scavenger.is_under_way.set(!is_over);
+        None
     }
 
     /// [`scavenge`](Self::scavenge) for a worker that always has something to run: it is called once in a tick.

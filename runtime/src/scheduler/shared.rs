@@ -24,6 +24,7 @@ use super::stacks::StackSupply;
 use super::worker::{Stealable, Worker, complete};
 use crate::cell::{Depot, Header, contained};
 use crate::os::clock;
+use crate::os::epoch::Epoch;
 use crate::os::fork::Generation;
 use crate::poller::Poller;
 use crate::pool::Pool;
@@ -78,7 +79,7 @@ pub(crate) struct Shared {
     alive: CachePadded<AtomicUsize>,
     /// How many fibers may be alive at once; `usize::MAX` is no limit.
     pub(crate) max_fibers: usize,
-    epoch: Instant,
+    epoch: Epoch,
     pub(crate) blocking: Arc<Pool>,
     pub(super) monitor_parker: CachePadded<MonitorParker>,
     pub(super) hooks: Hooks,
@@ -126,7 +127,7 @@ impl Shared {
         hooks: Hooks,
         reporting: Reporting,
     ) -> io::Result<Arc<Self>> {
-        let epoch = Instant::now();
+        let epoch = Epoch::new();
         clock::start();
         let cells = Arc::new(Depot::new());
         let shared = Arc::new(Self {
@@ -147,7 +148,7 @@ impl Shared {
             epoch,
             blocking,
             hooks,
-            monitor_parker: CachePadded::new(MonitorParker::new(epoch)?),
+            monitor_parker: CachePadded::new(MonitorParker::new(epoch.instant())?),
             period: monitor::period(workers, &reporting),
             reporting,
             recorder: OnceLock::new(),
@@ -231,12 +232,12 @@ impl Shared {
 
     /// Nanoseconds since the runtime was created: the clock of its timers.
     pub(crate) fn now_ns(&self) -> u64 {
-        self.ns_at(Instant::now())
+        self.epoch.now_ns()
     }
 
     /// `at` on the clock of the runtime's timers. Saturates after some 584 years.
     pub(crate) fn ns_at(&self, at: Instant) -> u64 {
-        u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
+        self.epoch.ns_at(at)
     }
 
     pub(crate) fn poller_of(&self, worker: usize) -> Option<&Arc<Poller>> {

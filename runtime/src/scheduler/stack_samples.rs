@@ -74,17 +74,18 @@ impl StackSamples {
         let first = ptr::with_exposed_provenance::<u64>(sp);
         // SAFETY: the words are those of the caller's own stack from its stack pointer to below the top, which is mapped. Somebody who
         // wakes the caller may write to one just then: what is seen of it is shown, and nothing else is done with it.
-        let stack = (0..count).map(|word| unsafe { first.add(word).read_volatile() });
+        let word = |number| unsafe { first.add(number).read_volatile() };
         let fiber = ptr::from_ref(fiber).addr() as u64;
-        let before = [now, fiber, pc as u64, sp as u64, fp as u64, count as u64];
-        ring.write(before.into_iter().chain(stack));
+        let before: [u64; BEFORE] = [now, fiber, pc as u64, sp as u64, fp as u64, count as u64];
+        ring.write(before, count, word);
     }
 
     /// From 1 to twice the mean.
     fn next_gap(&self) -> u32 {
         let random = self.random.get().wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         self.random.set(random);
-        1 + ((u64::from(random) * (2 * u64::from(self.one_in) - 1)) >> 32) as u32
+        let widest = self.one_in.saturating_mul(2) - 1;
+        1 + ((u64::from(random) * u64::from(widest)) >> 32) as u32
     }
 
     /// The samples that are there, from any thread.

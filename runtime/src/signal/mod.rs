@@ -63,10 +63,14 @@ impl Signals {
     /// * [`OutOfMemory`](io::ErrorKind::OutOfMemory): the kernel has no memory for them.
     pub fn new(signals: impl IntoIterator<Item = Signal>) -> io::Result<Self> {
         let arrivals = Descriptor::new(arrivals::watch()?, Kind::Other);
-        let wanted = signals
-            .into_iter()
-            .map(|signal| Ok(Wanted { signal, subscription: Subscription::new(signal.number())? }));
-        Ok(Self { arrivals, wanted: wanted.collect::<io::Result<_>>()? })
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for signal in signals {
+            // One that is named twice still arrives once.
+            if wanted.iter().all(|before| before.signal != signal) {
+                wanted.push(Wanted { signal, subscription: Subscription::new(signal.number())? });
+            }
+        }
+        Ok(Self { arrivals, wanted })
     }
 
     /// Blocks until one of the signals has arrived, and returns it. If several have arrived, the signal that comes first in the

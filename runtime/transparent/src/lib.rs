@@ -39,7 +39,8 @@
 //! | `system` | a thread of the pool starts the command, and a pidfd tells its end |
 //! | `getaddrinfo` and `getnameinfo` but for addresses in figures, `gethostby*` `getpw*` `getgr*` `res_*`, `popen` `pclose`, `fsync` `fdatasync` `syncfs` `copy_file_range`, `lockf`, `fcntl(F_SETLKW)`, reads of files that are not in memory, `close` of a socket that lingers | run on a thread of the runtime's pool |
 //! | `open` of a FIFO | the fiber waits until there is another end; to read, on a thread of the pool |
-//! | `fgets` `fread` `fgetc` `getc` `getchar` `getline` `getdelim`, and those without a lock | the fiber waits until there is something to read, before each part of a line or of what is to be read |
+//! | `fgets` `fread` `fgetc` `getc` `getchar` `getline` `getdelim`, and those without a lock; `scanf` and its kin | the fiber waits until there is something to read, before each part of a line or of what is to be read |
+//! | `fwrite` `fputs` `puts` `fputc` `putc` `putchar`, and those without a lock; `printf` `dprintf` and their kin; `perror`; `fflush` of a file, `fclose` `freopen` | what does not fit into the file's buffer is written as by `write`; the file's lock is held meanwhile, as libc holds it, and other fibers wait for it |
 //! | `dlopen` `dlclose` | do not park: what they run is called with a lock of libc's |
 //!
 //! | `syscall(SYS_futex, ..)`, by which std, parking_lot and crossbeam wait | in a table of sleepers by address; plain threads sleep in the kernel, and each wakes the other. Words that processes share are the kernel's |
@@ -57,11 +58,11 @@
 //!
 //! * **The user's wishes.** O_NONBLOCK counts, whoever has set it. That a user waits is asked of the kernel once, or is known from the accept, until the mode
 //!   of any file is changed by a function of libc (`fcntl`, `ioctl(FIONBIO)`, `syscall`). Of a file that another process may have, it is asked
-//!   in each call that would wait. A change by a system call that is no function of libc's is noticed within a second: a call that has begun to
+//!   in each call that would wait. A call that waits already goes on, by whatever number of the file, or in whatever process, its mode is changed. A change by a system call that is no function of libc's is noticed within a second: a call that has begun to
 //!   wait by then ends in EAGAIN. SO_RCVTIMEO and SO_SNDTIMEO limit a wait. No hook leaves a trace in the mode of an open file.
 //! * **`errno`.** A call that succeeds leaves it alone.
 //! * **Descriptors.** A call that waits goes on with its file if the number is closed meanwhile, as a thread's does. Numbers that are closed
-//!   and used again behind the hooks' back, by `fclose` or a system call, are noticed when they are made or after a second or two.
+//!   and used again behind the hooks' back, by a system call, are noticed when they are made or after a second or two.
 //! * **Signals.** A handler that runs for the process interrupts the call of the main fiber, or, if that does not wait in one, of the fiber that
 //!   has waited the longest: it ends in EINTR, or goes on if the handler restarts calls (SA_RESTART) and the call is one that can be restarted.
 //!   `pthread_kill` runs the handler on the fiber that it is for, from the call in which that waits or the next one that would. A
@@ -69,8 +70,9 @@
 //! * **Masks of signals.** `pthread_sigmask` and `sigprocmask` change the calling fiber's mask, and no other's. What is sent to a fiber that
 //!   blocks it waits for that fiber. What is sent to the process waits if the main fiber blocks it (with `threads_are_fibers`, the main
 //!   thread), until a fiber waits that does not, or unblocks it, or takes it by `sigwait`; also what would end the process. `sigsuspend`,
-//!   `ppoll`, `pselect` and `epoll_pwait` use their mask; `sigpending` tells of all. A real-time signal that is sent again before it
-//!   is taken is told once. A signal that the process sends to itself waits when `kill` returns; from elsewhere it may be some
+//!   `ppoll`, `pselect` and `epoll_pwait` use their mask; `sigpending` tells of all. A real-time signal waits
+//!   as often as it was sent, with its values and in its order; of what another process sends, two that two OS threads take at the same moment may
+//!   change places. No more than 4,096 wait. A signal that the process sends to itself waits when `kill` returns; from elsewhere it may be some
 //!   microseconds on its way. A thread of the kernel's, or a child by `posix_spawn` or `system`, has the mask of the fiber that starts it; a copy
 //!   by `fork`, and what it executes, has the fiber's mask as well. What is blocked where the
 //!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A plain thread
@@ -114,15 +116,19 @@
 //! | `system` | the command is killed, and waited for, as by libc if its thread is cancelled |
 //! | `pclose` | is left behind: the file is closed, and the child waited for |
 //! | `copy_file_range` | ends after at most 4 MiB more, and returns what it has moved |
-//! | `popen`, reads and writes of files on disks | are waited for to the end, which does not depend on others |
-//! | `getpwent` `getgrent` `fgetpwent` | are waited for: the next call goes on where they end |
+//! | `popen`, reads and writes of files on disks | are waited for to the end, which does not depend on others: `popen` only starts the command |
+//! | `getpwent` `getgrent` `fgetpwent` | are waited for: the next call goes on where they end, and would miss an entry that was left behind; `fgetpwent` reads from a file of the caller's |
 //! | `getgrouplist` | is waited for: it can only say that its list is too short |
 //! | `res_nquery` `res_nsearch` | are waited for: they use a state of the caller's, with times of its own |
 //! | `dlopen` `dlclose` | are waited for: they hold a lock of libc's |
 //! | `pthread_join` of a thread of the kernel's | is waited for, as that of a fiber |
 //!
-//! What stdio reads is lost with a call that ends so in the middle of a line, as with libc's own functions, and `ferror` tells. Functions of
-//! stdio that write, and `scanf`, wait in the kernel, and are not ended.
+//! What stdio reads is lost with a call that ends so in the middle of a line, and what is in the buffer of a file with a write that ends so, as
+//! with libc's own functions, and `ferror` tells. `fclose` closes the file all the same. These wait in the kernel, and are not ended:
+//! `fflush(NULL)`, and the end of the process, which write the buffers of all files; `fseek` and `setvbuf` of a file that has something to
+//! write; functions for wide characters; what other functions of libc write within (`warn` `err` `error` `psignal` `syslog`).
+//!
+//! A thread that `pthread_cancel` ends waits in its clean-up handlers for what these wait for.
 //!
 //! A loop that ignores errors, such as `for stream in listener.incoming().flatten()`, does not end when its fiber is cancelled. It is slowed
 //! down, and the end of the runtime leaves it behind after its time (`Builder::shutdown_timeout`).

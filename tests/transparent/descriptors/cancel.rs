@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::panic::AssertUnwindSafe;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use abaca::cancel::CancellationToken;
@@ -70,7 +70,16 @@ fn a_cancelled_write_is_an_error_or_the_part() {
     }
     on_one_worker(|| {
         let (reader, writer) = tcp();
-        let fiber = abaca::spawn(move || outcome(WRITES[0].1(raw(&writer), &vec![0; 4_000_000])));
+        let has_begun = Arc::new(AtomicBool::new(false));
+        let begins = has_begun.clone();
+        let fiber = abaca::spawn(move || {
+            let bytes = vec![0; 4_000_000];
+            begins.store(true, SeqCst);
+            outcome(WRITES[0].1(raw(&writer), &bytes))
+        });
+        while !has_begun.load(SeqCst) {
+            abaca::yield_now();
+        }
         (0..20).for_each(|_| abaca::yield_now());
         fiber.cancel();
         let (part, error) = fiber.join().unwrap();

@@ -6,12 +6,14 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use libc::c_int;
 
-use crate::support::{on_one_worker, outcome, same};
+use crate::ends::tcp;
+use crate::support::{beside_others, on_one_worker, outcome, same};
 
 /// A call that accepts.
 type Accept = fn(c_int) -> c_int;
@@ -40,6 +42,59 @@ fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind(SocketAddr::from(([127, 2, high, low], 0))).unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
+}
+
+/// The reader asks again and again what the user wants, and waits until it is told.
+#[test]
+fn a_fiber_that_roams_reads_while_a_copy_changes_the_mode_of_its_socket() {
+    use std::io::{Read, Write};
+    const ROUNDS: usize = 3_000;
+    beside_others(|| {
+        abaca_transparent::install().expect("fibers can have storage of their own here");
+        let runtime = abaca::Runtime::builder().workers(4).build().expect("a runtime starts");
+        runtime.run(|| {
+            let (near, far) = tcp();
+            let (near, far) = (Arc::new(TcpStream::from(near)), Arc::new(TcpStream::from(far)));
+            let is_over = Arc::new(AtomicBool::new(false));
+            let reader = abaca::Builder::new().spawn_roaming({
+                let near = near.clone();
+                move || {
+                    let mut left = ROUNDS;
+                    while left > 0 {
+                        left -= (&*near).read(&mut [0; 64]).unwrap();
+                    }
+                }
+            });
+            let copies = {
+                let (near, is_over) = (near.clone(), is_over.clone());
+                abaca::spawn(move || {
+                    let file = std::fs::File::open("/proc/self/exe").unwrap();
+                    while !is_over.load(SeqCst) {
+                        let mut from = 0;
+                        // SAFETY: an offset that can be written; and no memory is involved.
+                        unsafe {
+                            assert_eq!(libc::sendfile(near.as_raw_fd(), file.as_raw_fd(), &mut from, 1), 1);
+                            libc::fcntl(file.as_raw_fd(), libc::F_SETFL, 0);
+                        }
+                        abaca::yield_now();
+                    }
+                })
+            };
+            let drain = {
+                let far = far.clone();
+                abaca::spawn(move || while (&*far).read(&mut [0; 4096]).unwrap() > 0 {})
+            };
+            for _ in 0..ROUNDS {
+                (&*far).write_all(b"a").unwrap();
+                (0..3).for_each(|_| abaca::yield_now());
+            }
+            reader.unwrap().join().unwrap();
+            is_over.store(true, SeqCst);
+            copies.join().unwrap();
+            near.shutdown(std::net::Shutdown::Write).unwrap();
+            drain.join().unwrap();
+        });
+    });
 }
 
 #[test]

@@ -15,6 +15,8 @@ mod reads;
 mod report;
 mod rest;
 mod room;
+mod scans;
+mod sinks;
 mod stdio;
 mod support;
 mod wishes;

@@ -128,7 +128,7 @@ impl Helper {
 }
 
 /// Whether the thread sleeps in a system call, at two looks.
-fn is_waiting(id: libc::pid_t) -> bool {
+pub(crate) fn is_waiting(id: libc::pid_t) -> bool {
     let state = || {
         let stat = fs::read_to_string(format!("/proc/self/task/{id}/stat")).unwrap_or_default();
         let rest = stat.rsplit(") ").next().unwrap_or_default().to_owned();

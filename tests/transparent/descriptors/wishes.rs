@@ -7,12 +7,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
+use std::time::Duration;
 
 use libc::{F_SETFL, FIONBIO, O_NONBLOCK, O_RDWR, c_int};
 
 use crate::ends::{pipe, tcp, unix};
-use crate::support::{World, outcome, raw, same, with_children};
+use crate::support::{World, is_waiting, outcome, raw, same, with_children};
 
 /// Waits for some bytes one after the other, until an answer would be kept.
 fn wait_often(world: &World, reader: &OwnedFd, writer: &OwnedFd) {
@@ -56,6 +57,14 @@ fn unseen(number: i64, a: c_int, b: usize, c: usize) {
     }
 }
 
+/// Puts the file of another number, which is closed afterwards, into non-blocking mode.
+fn by_other(fd: c_int) {
+    // SAFETY: the caller has made it.
+    let other = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: only the file's mode changes.
+    assert_eq!(unsafe { libc::fcntl(raw(&other), F_SETFL, O_NONBLOCK) }, 0);
+}
+
 /// A way to put a file into non-blocking mode.
 type Way = (&'static str, fn(c_int));
 
@@ -77,8 +86,20 @@ const WAYS: &[Way] = unsafe {
             let one: c_int = 1;
             assert_eq!(libc::syscall(libc::SYS_ioctl, fd, FIONBIO, &raw const one), 0);
         }),
-        ("fcntl of a duplicate", |fd| {
-            let other = OwnedFd::from_raw_fd(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0));
+        ("fcntl of a duplicate", |fd| by_other(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0))),
+        ("fcntl of a duplicate that exec leaves open", |fd| by_other(libc::fcntl(fd, libc::F_DUPFD, 0))),
+        ("dup", |fd| by_other(libc::dup(fd))),
+        ("dup2", |fd| by_other(libc::dup2(fd, libc::dup(0)))),
+        ("dup3", |fd| by_other(libc::dup3(fd, libc::dup(0), libc::O_CLOEXEC))),
+        ("syscall of dup", |fd| by_other(libc::syscall(libc::SYS_dup, fd) as c_int)),
+        ("a duplicate of a duplicate", |fd| {
+            let one = OwnedFd::from_raw_fd(libc::dup(fd));
+            by_other(libc::dup(raw(&one)));
+        }),
+        ("SCM_RIGHTS", |fd| {
+            let (to, from) = unix();
+            crate::numbers::send_right(raw(&from), fd);
+            let other = crate::numbers::receive_right(raw(&to));
             assert_eq!(libc::fcntl(raw(&other), F_SETFL, O_NONBLOCK), 0);
         }),
         ("a system call of its own", |fd| unseen(libc::SYS_fcntl, fd, F_SETFL as usize, FLAGS)),
@@ -120,26 +141,68 @@ fn a_user_that_wants_errors_from_now_on_gets_them() {
     });
 }
 
+/// All ways at once, but for the one that nobody sees: a wait has begun on each of as many files, then all modes are changed. The hooks ask
+/// again what a user wants, and then something comes. Each read waits for that, and only the next one is an error.
 #[test]
 fn a_wait_that_has_begun_goes_on_when_its_user_changes_the_mode() {
-    same("a mode that is changed under a read", |world| {
-        let (reader, writer) = tcp();
-        wait_often(world, &reader, &writer);
-        let (fd, mut writer) = (raw(&reader), File::from(writer));
-        let is_fiber = world.is_fiber();
-        let helper = world.when_waiting(move || {
-            WAYS[0].1(fd);
-            // The hooks ask again what a user wants.
+    let ways = || WAYS.iter().filter(|(way, _)| *way != "a system call of its own");
+    with_children(|| {
+        same("modes that are changed under reads", |world| {
+            let is_fiber = world.is_fiber();
+            let all: Vec<_> = ways()
+                .map(|(way, set)| {
+                    let (reader, writer) = tcp();
+                    wait_often(world, &reader, &writer);
+                    let reader = Arc::new(reader);
+                    let reads = Arc::new(AtomicI32::new(0));
+                    let read = {
+                        let (reader, reads) = (reader.clone(), reads.clone());
+                        move || {
+                            // SAFETY: it takes nothing.
+                            reads.store(unsafe { libc::gettid() }, SeqCst);
+                            let first = read(raw(&reader));
+                            format!("{way}: {first:?}, then {:?}", read(raw(&reader)))
+                        }
+                    };
+                    (Begun::new(is_fiber, read), reader, writer, set, reads)
+                })
+                .collect();
+            for (.., reads) in &all {
+                while reads.load(SeqCst) == 0 || !is_fiber && !is_waiting(reads.load(SeqCst)) {
+                    std::thread::yield_now();
+                }
+            }
+            all.iter().for_each(|(_, reader, _, set, _)| set(raw(reader)));
             let rounds = abaca::hook::descriptors::rounds_of_renewal();
             while is_fiber && abaca::hook::descriptors::rounds_of_renewal() < rounds + 2 {
-                abaca::sleep(std::time::Duration::from_millis(10));
+                abaca::sleep(Duration::from_millis(10));
             }
-            writer.write_all(b"a").unwrap();
+            let ends = all.into_iter().map(|(begun, _reader, writer, ..)| {
+                File::from(writer.try_clone().unwrap()).write_all(b"a").unwrap();
+                begun.join()
+            });
+            ends.collect::<Vec<_>>()
         });
-        let found = read(raw(&reader));
-        helper.join();
-        found
     });
+}
+
+/// A call that waits on another thread or fiber.
+enum Begun {
+    Thread(std::thread::JoinHandle<String>),
+    Fiber(abaca::JoinHandle<String>),
+}
+
+impl Begun {
+    fn new(is_fiber: bool, call: impl FnOnce() -> String + Send + 'static) -> Self {
+        if is_fiber { Self::Fiber(abaca::spawn(call)) } else { Self::Thread(std::thread::spawn(call)) }
+    }
+
+    fn join(self) -> String {
+        match self {
+            Self::Thread(thread) => thread.join().unwrap(),
+            Self::Fiber(fiber) => fiber.join().unwrap(),
+        }
+    }
 }
 
 #[test]

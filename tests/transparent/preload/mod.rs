@@ -78,6 +78,9 @@ fn a_daemon_closes_descriptors_and_its_children_have_threads() {
 /// How many connections are open at once: more than a small number of threads.
 const CONNECTIONS: usize = 300;
 
+/// Fewer threads than this are not one for each connection.
+const FEW: usize = 100;
+
 /// Lets `program` serve all connections at once. Returns its last line, and how many threads of the kernel it had meanwhile.
 fn serve(program: &Path, workers: Option<&str>) -> (String, usize) {
     let mut command = Command::new(program);
@@ -102,7 +105,16 @@ fn serve(program: &Path, workers: Option<&str>) -> (String, usize) {
             numbers.push(number.parse::<usize>().unwrap());
         }
     }
-    let threads = std::fs::read_dir(format!("/proc/{}/task", server.id())).unwrap().count();
+    // Threads that only make the storage of fibers may still be about to end.
+    let looks = (0..1000).map(|_| std::fs::read_dir(format!("/proc/{}/task", server.id())).unwrap().count());
+    let mut threads = usize::MAX;
+    for count in looks {
+        threads = threads.min(count);
+        if !(FEW..=CONNECTIONS).contains(&threads) {
+            break;
+        }
+        std::thread::yield_now();
+    }
     numbers.sort_unstable();
     assert!(numbers.into_iter().eq(1..=3 * CONNECTIONS), "each line is counted once");
     writeln!(clients[0].0, "end").unwrap();
@@ -118,6 +130,5 @@ fn a_servers_threads_are_fibers_of_two_workers() {
     assert!(threads > CONNECTIONS, "{threads} threads");
     let (said_on_fibers, threads) = serve(&program, Some("2"));
     assert_eq!(said_on_fibers, said);
-    // On a busy machine workers leave threads that the kernel does not run, for up to 256 others.
-    assert!(threads < CONNECTIONS, "{threads} threads");
+    assert!(threads < FEW, "{threads} threads");
 }

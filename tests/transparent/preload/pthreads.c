@@ -1,6 +1,7 @@
 // What pthread's and C11's functions answer: the same on threads and on fibers. Prints what it sees, nothing that depends on time.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -483,7 +484,15 @@ static void *waits_for_semaphore(void *unused) {
     return unused;
 }
 static int ends[2];
+// What a clean-up handler waits for is waited for.
+static void wait_and_read(void *unused) {
+    char byte;
+    SAY(usleep(1000));
+    SAY(poll(NULL, 0, 1));
+    if (write(ends[1], "y", 1) == 1) SAY(read(ends[0], &byte, 1));
+}
 static void *reads(void *unused) {
+    pthread_cleanup_push(wait_and_read, NULL);
     pthread_cleanup_push(clean, "of a read");
     char byte;
     sem_post(&go);
@@ -491,6 +500,7 @@ static void *reads(void *unused) {
     // The byte was there: the next one never comes.
     sem_post(&go);
     if (read(ends[0], &byte, 1) == 1) puts("read another byte");
+    pthread_cleanup_pop(0);
     pthread_cleanup_pop(0);
     return unused;
 }

@@ -7,6 +7,7 @@ mod calls;
 mod kills;
 mod masks;
 mod pool;
+mod queued;
 #[path = "../descriptors/room.rs"]
 mod room;
 
@@ -36,15 +37,25 @@ fn main() -> ExitCode {
             abaca_transparent::install().unwrap();
             in_copy(|| abaca::Runtime::builder().workers(1).build().unwrap().run(interrupted));
         }
-        Ok("masks on a thread") => masks::of_process(),
+        Ok("masks on a thread") => {
+            masks::of_process();
+            queued::of_process();
+        }
         Ok("masks on a fiber") => {
             abaca_transparent::install().unwrap();
-            abaca::Runtime::builder().workers(1).build().unwrap().run(masks::of_process);
+            abaca::Runtime::builder().workers(1).build().unwrap().run(|| {
+                masks::of_process();
+                queued::of_process();
+            });
         }
-        Ok("masks of threads") => masks::of_threads(),
+        Ok("masks of threads") => {
+            masks::of_threads();
+            queued::of_threads();
+        }
         Ok("masks of fibers") => {
             abaca_transparent::threads_are_fibers().unwrap();
             masks::of_threads();
+            queued::of_threads();
         }
         Ok("kill threads") => kills(),
         Ok("kill fibers") => {
@@ -201,6 +212,8 @@ const RESTARTED: &[&str] = &[
     "open to write",
     "fgets of a part of a line",
     "fread of a part",
+    "fputs of a line to a full socket",
+    "fscanf of a part",
 ];
 
 fn scenarios() {

@@ -11,7 +11,7 @@ use libc::{SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGUSR1, SIGUSR2, c_int, sigset_
 
 use crate::{HANDLED, HANDLER, LONG, outcome, set_up};
 
-fn set_of(signals: &[c_int]) -> sigset_t {
+pub(super) fn set_of(signals: &[c_int]) -> sigset_t {
     // SAFETY: all zeros are an empty set.
     unsafe {
         let mut set = zeroed();
@@ -20,7 +20,7 @@ fn set_of(signals: &[c_int]) -> sigset_t {
     }
 }
 
-fn change(how: c_int, signals: &[c_int]) {
+pub(super) fn change(how: c_int, signals: &[c_int]) {
     // SAFETY: an initialised set.
     assert_eq!(unsafe { libc::pthread_sigmask(how, &set_of(signals), null_mut()) }, 0);
 }

@@ -135,6 +135,36 @@ pub(super) fn calls() -> Calls {
                 }
             }),
         ),
+        (
+            "fputs of a line to a full socket",
+            Box::new(|| {
+                let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
+                fill(&near);
+                // SAFETY: a descriptor that the file takes.
+                unsafe {
+                    let file = libc::fdopen(near.into_raw_fd(), c"w".as_ptr());
+                    libc::setvbuf(file, null_mut(), libc::_IOLBF, 4096);
+                    let ended = outcome(libc::fputs(c"line\n".as_ptr(), file) as isize);
+                    format!("{ended}, {:?}", (libc::ferror(file) != 0, libc::fclose(file)))
+                }
+            }),
+        ),
+        (
+            "fscanf of a part",
+            Box::new(|| {
+                let (reader, mut writer) = std::io::pipe().unwrap();
+                writer.write_all(b"7 8").unwrap();
+                let mut numbers = [0; 3];
+                let [one, two, three] = numbers.each_mut().map(|number| &raw mut *number);
+                // SAFETY: a descriptor that the file takes, and as many numbers as the format has.
+                unsafe {
+                    let file = libc::fdopen(reader.into_raw_fd(), c"r".as_ptr());
+                    let found = outcome(libc::fscanf(file, c"%d%d%d".as_ptr(), one, two, three) as isize);
+                    let flags = (libc::feof(file), libc::ferror(file) != 0, libc::fclose(file));
+                    format!("{found}, {numbers:?}, {flags:?}")
+                }
+            }),
+        ),
         ("system", Box::new(|| tell!(libc::system(c"sleep 0.02; exit 3".as_ptr())))),
         (
             "pclose",

@@ -1,11 +1,22 @@
 //! The switches of a coroutine for aarch64. Registers are treated as by `aarch64.rs`, which the comments call `switch`.
 //!
-//! `resume` and `suspend` leave the same four words as `switch`. What they need besides is passed in registers: `x0` has the
-//! link, `x1` the context of the coroutine that is continued, `x2` the word. The start of a coroutine, whose link is 0x7fe0_efd0:
+//! `suspend` leaves the same four words as `switch`. `resume` leaves them in another order, for frame pointers (see `mod.rs`); the context
+//! of a resumer, 0x7fe0_2070, is
+//!
+//! ```text
+//! 0x7fe0_2088 | unused           |
+//! 0x7fe0_2080 | x19              |
+//! 0x7fe0_2078 | resume address   |
+//! 0x7fe0_2070 | x29              |  <- context
+//!             +------------------+
+//! ```
+//!
+//! What they need besides is passed in registers: `x0` has the link, `x1` the context of the coroutine that is continued, `x2` the
+//! word. The start of a coroutine, whose link is 0x7fe0_efd0:
 //!
 //! ```text
 //!             | what belongs to the coroutine, above its frames
-//! 0x7fe0_efd0 | link: resumer    |  <- sp when `entry` is called
+//! 0x7fe0_efd0 | link: resumer    |  <- sp when `entry` is called, and x29
 //!             +------------------+
 //! 0x7fe0_efc8 | entry            |
 //! 0x7fe0_efc0 | start address    |
@@ -62,11 +73,12 @@ pub(crate) unsafe fn resume(link: *const Link, to: Context, word: Word) -> (Word
     // the reason.
     unsafe {
         asm!(
-            "stp x29, x19, [sp, #-32]!",
+            "str x19, [sp, #-16]!",
             "ldr x9, [x1, #{resume}]",
-            // A call, so that the `ret` of the other side is foreseen. The other side stores where to go on.
+            // A call, so that the `ret` of the other side is foreseen. The other side stores where to go on with x29, as a
+            // function does that has a frame pointer, and loads both.
             "blr x9",
-            "ldp x29, x19, [sp], #32",
+            "ldr x19, [sp], #16",
             resume = const RESUME,
             inlateout("x0") link => left,
             inlateout("x1") to.0.as_ptr() => end,
@@ -97,19 +109,20 @@ pub(crate) unsafe fn suspend(link: *const Link, word: Word) -> (Word, *const Lin
             "stp x29, x19, [sp, #-32]!",
             "str x9, [sp, #{resume}]",
             "mov x10, sp",
-            "str x10, [x0, #8]",
+            "str x10, [x0, #{coroutine}]",
             "ldr x10, [x0]",
             "mov sp, x10",
-            "ldr x30, [sp, #{resume}]",
+            "ldp x29, x30, [sp], #16",
             "ret",
             // Called by `resume`, on the resumer's stack.
             "2:",
-            "str x30, [sp, #{resume}]",
+            "stp x29, x30, [sp, #-16]!",
             "mov x10, sp",
             "str x10, [x0]",
             "mov sp, x1",
             "ldp x29, x19, [sp], #32",
             resume = const RESUME,
+            coroutine = const offset_of!(Link, coroutine),
             inlateout("x0") link => same,
             inlateout("x2") word => answer,
             out("x20") _,
@@ -136,9 +149,8 @@ pub(crate) unsafe fn finish(link: *const Link, word: Word, end: End) {
             "ldr x10, [x0]",
             "mov sp, x10",
             "mov x0, xzr",
-            "ldr x30, [sp, #{resume}]",
+            "ldp x29, x30, [sp], #16",
             "ret",
-            resume = const RESUME,
             in("x0") link,
             in("x1") end.0,
             in("x2") word,
@@ -168,54 +180,91 @@ unsafe extern "C" fn refuse() {
 #[inline(always)]
 pub(crate) unsafe fn bury(_: *const Link) {}
 
-/// Where a coroutine starts: called by the first [`resume`], on the resumer's stack.
-///
-/// To an unwinder, this function was called by the coroutine's last resumer. The resumer's context
-/// lies at `sp` while `entry` runs, so the frame of its suspended [`resume`] is found by one load:
-///
-/// ```text
-/// 0x7fe0_2090 sp of the resumer, the CFA   = [sp] + 32
-/// 0x7fe0_2080 where the resumer goes on      = CFA - 16
-/// 0x7fe0_2078 x19 of the resumer             = CFA - 24
-/// 0x7fe0_2070 x29 of the resumer             = CFA - 32
-/// ```
+/// See [`Link`]. An address within the function: profilers look for the call, before it.
+pub(crate) const RESUMED_BY: *const () = (resumed_by as *const ()).wrapping_byte_add(4);
+
+/// What a profiler shows that follows frame pointers, between a coroutine's frames and its resumer's. Nobody calls it.
 #[unsafe(naked)]
-unsafe extern "C" fn coroutine_start() {
-    naked_asm!(
-        ".cfi_startproc",
-        // To gdb, a caller whose stack lies below its callee's is a sign of corruption, unless the callee
-        // is marked as a frame that the kernel might have made. (It then shows it as a signal handler.) To
-        // other unwinders the mark means that the caller goes on at an instruction of its own accord, not
-        // after a call, which is true as well.
-        ".cfi_signal_frame",
-        // The places of the resumer's registers. The return address is stored by the first instruction.
-        ".cfi_def_cfa sp, 32",
-        ".cfi_offset x19, -24",
-        ".cfi_offset x29, -32",
-        "str x30, [sp, #{resume}]",
-        ".cfi_offset x30, -16",
-        "mov x10, sp",
-        "str x10, [x0]",
-        "mov sp, x0",
-        // From here on the link is at sp. The bytes:
-        //   0x0f       DW_CFA_def_cfa_expression, which computes the CFA
-        //   0x05       the length of the expression in bytes
-        //   0x8f 0x00  DW_OP_breg31 0: the address sp
-        //   0x06       DW_OP_deref: the context stored there
-        //   0x23 0x20  DW_OP_plus_uconst 32: over what `resume` stored
-        ".cfi_escape 0x0f, 0x05, 0x8f, 0x00, 0x06, 0x23, 0x20",
-        // entry(word in x0, link in x1), which does not return, and switches to the resumer by a `ret`. So it is not
-        // called, but jumped to. x29 still is the resumer's: the chain of frame pointers goes on there.
-        "ldr x9, [x1, #{entry}]",
-        "mov x1, x0",
-        "mov x0, x2",
-        "adr x30, 2f",
-        "br x9",
-        // An unwinder looks for this function here.
-        "2:",
-        "brk #1",
-        ".cfi_endproc",
-        entry = const offset_of!(LinkedFrame, entry),
-        resume = const RESUME,
-    )
+unsafe extern "C" fn resumed_by() {
+    naked_asm!(".cfi_startproc", ".cfi_undefined x30", "brk #1", "brk #1", ".cfi_endproc")
+}
+
+/// Makes the context of a coroutine that has not begun that of a visit. See [`crate::linking::prepare_visit`].
+///
+/// # Safety
+///
+/// It was made by [`prepare_linked`].
+#[inline(always)]
+pub(crate) unsafe fn make_visit(context: Context) {
+    // SAFETY: the caller's promise.
+    unsafe { (*context.0.cast::<LinkedFrame>().as_ptr()).start = visit_start };
+}
+
+/// Makes a function that is called by the first [`resume`], on the resumer's stack. The lines say where, to an unwinder, the
+/// resumer's registers are, and what the frame pointer is.
+macro_rules! start {
+    ($(#[$doc:meta])* $name:ident: $($line:literal),*) => {
+        $(#[$doc])*
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name() {
+            naked_asm!(
+                ".cfi_startproc",
+                // To gdb, a caller whose stack lies below its callee's is a sign of corruption, unless the callee
+                // is marked as a frame that the kernel might have made. (It then shows it as a signal handler.) To
+                // other unwinders the mark means that the caller goes on at an instruction of its own accord, not
+                // after a call, which is true as well.
+                ".cfi_signal_frame",
+                ".cfi_def_cfa sp, 16",
+                ".cfi_offset x19, -16",
+                "stp x29, x30, [sp, #-16]!",
+                ".cfi_def_cfa sp, 32",
+                ".cfi_offset x30, -24",
+                ".cfi_offset x29, -32",
+                "mov x10, sp",
+                "str x10, [x0]",
+                "mov sp, x0",
+                // From here on the link is at sp. The bytes:
+                //   0x0f       DW_CFA_def_cfa_expression, which computes the CFA
+                //   0x05       the length of the expression in bytes
+                //   0x8f 0x00  DW_OP_breg31 0: the address sp
+                //   0x06       DW_OP_deref: the context stored there
+                //   0x23 0x20  DW_OP_plus_uconst 32: over the four words of a context
+                ".cfi_escape 0x0f, 0x05, 0x8f, 0x00, 0x06, 0x23, 0x20",
+                $($line,)*
+                // entry(word in x0, link in x1), which does not return, and switches to the resumer by a `ret`. So it is not
+                // called, but jumped to.
+                "ldr x9, [x1, #{entry}]",
+                "mov x1, x0",
+                "mov x0, x2",
+                "adr x30, 2f",
+                "br x9",
+                // An unwinder looks for this function here.
+                "2:",
+                "brk #1",
+                ".cfi_endproc",
+                entry = const offset_of!(LinkedFrame, entry),
+            )
+        }
+    };
+}
+
+start! {
+    /// Where a coroutine starts.
+    ///
+    /// To an unwinder, this function was called by the coroutine's last resumer. The resumer's context
+    /// lies at `sp` while `entry` runs, so the frame of its suspended [`resume`] is found by one load:
+    ///
+    /// ```text
+    /// 0x7fe0_2090 sp of the resumer, the CFA   = [sp] + 32
+    /// 0x7fe0_2080 x19 of the resumer             = CFA - 16
+    /// 0x7fe0_2078 where the resumer goes on      = CFA - 24
+    /// 0x7fe0_2070 x29 of the resumer             = CFA - 32
+    /// ```
+    coroutine_start: "mov x29, x0"
+}
+
+start! {
+    /// Where a visit starts: the context at `sp` is that of a `switch`, which has the same words in another order. The chain of frame
+    /// pointers ends here.
+    visit_start: ".cfi_offset x19, -24", ".cfi_offset x30, -16", "mov x29, xzr"
 }

@@ -1,10 +1,23 @@
 //! The switches of a coroutine for riscv64. Registers are treated as by `riscv64.rs`, which the comments call `switch`.
 //!
-//! `resume` and `suspend` leave the same four words as `switch`. What they need besides is passed in registers: `a0` has the
-//! link, `a1` the context of the coroutine that is continued, `a2` the word. The start of a coroutine, whose link is 0x7fe0_efd0:
+//! `suspend` leaves the same four words as `switch`. `resume` leaves them in another order, for frame pointers (see `mod.rs`), which lie above
+//! what they lead to here; the context of a resumer, 0x7fe0_2080, is
+//!
+//! ```text
+//! 0x7fe0_2088 | unused           |
+//! 0x7fe0_2080 | s1               |  <- context
+//! 0x7fe0_2078 | resume address   |
+//! 0x7fe0_2070 | s0               |  <- sp
+//!             +------------------+
+//! ```
+//!
+//! What they need besides is passed in registers: `a0` has the link, `a1` the context of the coroutine that is continued, `a2` the
+//! word. The start of a coroutine, whose link is 0x7fe0_efd0:
 //!
 //! ```text
 //!             | what belongs to the coroutine, above its frames
+//! 0x7fe0_efe0 | link: coroutine  |  <- s0 when `entry` is called
+//! 0x7fe0_efd8 | link: resumed_by |
 //! 0x7fe0_efd0 | link: resumer    |  <- sp when `entry` is called
 //!             +------------------+
 //! 0x7fe0_efc8 | entry            |
@@ -64,12 +77,12 @@ pub(crate) unsafe fn resume(link: *const Link, to: Context, word: Word) -> (Word
         asm!(
             "addi sp, sp, -32",
             "sd s0, 0(sp)",
-            "sd s1, 8(sp)",
+            "sd s1, 16(sp)",
             "ld t1, {resume}(a1)",
             // A call, so that the `ret` of the other side is foreseen. The other side stores where to go on.
             "jalr t1",
             "ld s0, 0(sp)",
-            "ld s1, 8(sp)",
+            "ld s1, 16(sp)",
             "addi sp, sp, 32",
             resume = const RESUME,
             inlateout("a0") link => left,
@@ -128,19 +141,22 @@ pub(crate) unsafe fn suspend(link: *const Link, word: Word) -> (Word, *const Lin
             "sd s0, 0(sp)",
             "sd s1, 8(sp)",
             "sd t1, {resume}(sp)",
-            "sd sp, 8(a0)",
-            "ld sp, 0(a0)",
-            "ld ra, {resume}(sp)",
+            "sd sp, {coroutine}(a0)",
+            "ld t1, 0(a0)",
+            "addi sp, t1, -16",
+            "ld ra, 8(sp)",
             "ret",
             // Called by `resume`, on the resumer's stack.
             "2:",
-            "sd ra, {resume}(sp)",
-            "sd sp, 0(a0)",
+            "sd ra, 8(sp)",
+            "addi t1, sp, 16",
+            "sd t1, 0(a0)",
             "mv sp, a1",
             "ld s0, 0(sp)",
             "ld s1, 8(sp)",
             "addi sp, sp, 32",
             resume = const RESUME,
+            coroutine = const offset_of!(Link, coroutine),
             inlateout("a0") link => same,
             inlateout("a2") word => answer,
             out("s2") _,
@@ -190,11 +206,11 @@ pub(crate) unsafe fn finish(link: *const Link, word: Word, end: End) {
     // SAFETY: as in `suspend`; this side is not continued.
     unsafe {
         asm!(
-            "ld sp, 0(a0)",
+            "ld t1, 0(a0)",
+            "addi sp, t1, -16",
             "mv a0, zero",
-            "ld ra, {resume}(sp)",
+            "ld ra, 8(sp)",
             "ret",
-            resume = const RESUME,
             in("a0") link,
             in("a1") end.0,
             in("a2") word,
@@ -224,53 +240,91 @@ unsafe extern "C" fn refuse() {
 #[inline(always)]
 pub(crate) unsafe fn bury(_: *const Link) {}
 
-/// Where a coroutine starts: called by the first [`resume`], on the resumer's stack.
-///
-/// To an unwinder, this function was called by the coroutine's last resumer. The resumer's context
-/// lies at `sp` while `entry` runs, so the frame of its suspended [`resume`] is found by one load:
-///
-/// ```text
-/// 0x7fe0_2090 sp of the resumer, the CFA   = [sp] + 32
-/// 0x7fe0_2080 where the resumer goes on      = CFA - 16
-/// 0x7fe0_2078 s1 of the resumer             = CFA - 24
-/// 0x7fe0_2070 s0 of the resumer             = CFA - 32
-/// ```
+/// See [`Link`]. An address within the function: profilers look for the call, before it.
+pub(crate) const RESUMED_BY: *const () = (resumed_by as *const ()).wrapping_byte_add(2);
+
+/// What a profiler shows that follows frame pointers, between a coroutine's frames and its resumer's. Nobody calls it.
 #[unsafe(naked)]
-unsafe extern "C" fn coroutine_start() {
-    naked_asm!(
-        ".cfi_startproc",
-        // To gdb, a caller whose stack lies below its callee's is a sign of corruption, unless the callee
-        // is marked as a frame that the kernel might have made. (It then shows it as a signal handler.) To
-        // other unwinders the mark means that the caller goes on at an instruction of its own accord, not
-        // after a call, which is true as well.
-        ".cfi_signal_frame",
-        // The places of the resumer's registers. The return address is stored by the first instruction.
-        ".cfi_def_cfa sp, 32",
-        ".cfi_offset s1, -24",
-        ".cfi_offset s0, -32",
-        "sd ra, {resume}(sp)",
-        ".cfi_offset ra, -16",
-        "sd sp, 0(a0)",
-        "mv sp, a0",
-        // From here on the link is at sp. The bytes:
-        //   0x0f       DW_CFA_def_cfa_expression, which computes the CFA
-        //   0x05       the length of the expression in bytes
-        //   0x72 0x00  DW_OP_breg2 0: the address sp
-        //   0x06       DW_OP_deref: the context stored there
-        //   0x23 0x20  DW_OP_plus_uconst 32: over what `resume` stored
-        ".cfi_escape 0x0f, 0x05, 0x72, 0x00, 0x06, 0x23, 0x20",
-        // entry(word in a0, link in a1), which does not return, and switches to the resumer by a `ret`. So it is not
-        // called, but jumped to. s0 still is the resumer's: the chain of frame pointers goes on there.
-        "ld t1, {entry}(a1)",
-        "mv a1, a0",
-        "mv a0, a2",
-        "lla ra, 2f",
-        "jr t1",
-        // An unwinder looks for this function here.
-        "2:",
-        "ebreak",
-        ".cfi_endproc",
-        entry = const offset_of!(LinkedFrame, entry),
-        resume = const RESUME,
-    )
+unsafe extern "C" fn resumed_by() {
+    naked_asm!(".cfi_startproc", ".cfi_undefined ra", "ebreak", "ebreak", ".cfi_endproc")
+}
+
+/// Makes the context of a coroutine that has not begun that of a visit. See [`crate::linking::prepare_visit`].
+///
+/// # Safety
+///
+/// It was made by [`prepare_linked`].
+#[inline(always)]
+pub(crate) unsafe fn make_visit(context: Context) {
+    // SAFETY: the caller's promise.
+    unsafe { (*context.0.cast::<LinkedFrame>().as_ptr()).start = visit_start };
+}
+
+/// Makes a function that is called by the first [`resume`], on the resumer's stack. The lines say where, to an unwinder, the
+/// resumer's registers are, and what the frame pointer is.
+macro_rules! start {
+    ($(#[$doc:meta])* $name:ident: $($line:literal),*) => {
+        $(#[$doc])*
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name() {
+            naked_asm!(
+                ".cfi_startproc",
+                // To gdb, a caller whose stack lies below its callee's is a sign of corruption, unless the callee
+                // is marked as a frame that the kernel might have made. (It then shows it as a signal handler.) To
+                // other unwinders the mark means that the caller goes on at an instruction of its own accord, not
+                // after a call, which is true as well.
+                ".cfi_signal_frame",
+                // The return address is stored by the first instruction.
+                ".cfi_def_cfa sp, 32",
+                ".cfi_offset s1, -16",
+                ".cfi_offset s0, -32",
+                "sd ra, 8(sp)",
+                ".cfi_offset ra, -24",
+                "addi t1, sp, 16",
+                "sd t1, 0(a0)",
+                "mv sp, a0",
+                // From here on the link is at sp. The bytes:
+                //   0x0f       DW_CFA_def_cfa_expression, which computes the CFA
+                //   0x05       the length of the expression in bytes
+                //   0x72 0x00  DW_OP_breg2 0: the address sp
+                //   0x06       DW_OP_deref: the context stored there
+                //   0x23 0x10  DW_OP_plus_uconst 16: over what lies above the context
+                ".cfi_escape 0x0f, 0x05, 0x72, 0x00, 0x06, 0x23, 0x10",
+                $($line,)*
+                // entry(word in a0, link in a1), which does not return, and switches to the resumer by a `ret`. So it is not
+                // called, but jumped to.
+                "ld t1, {entry}(a1)",
+                "mv a1, a0",
+                "mv a0, a2",
+                "lla ra, 2f",
+                "jr t1",
+                // An unwinder looks for this function here.
+                "2:",
+                "ebreak",
+                ".cfi_endproc",
+                entry = const offset_of!(LinkedFrame, entry),
+            )
+        }
+    };
+}
+
+start! {
+    /// Where a coroutine starts.
+    ///
+    /// To an unwinder, this function was called by the coroutine's last resumer. The resumer's context
+    /// lies at `sp` while `entry` runs, so the frame of its suspended [`resume`] is found by one load:
+    ///
+    /// ```text
+    /// 0x7fe0_2090 sp of the resumer, the CFA   = [sp] + 16
+    /// 0x7fe0_2080 s1 of the resumer              = CFA - 16
+    /// 0x7fe0_2078 where the resumer goes on      = CFA - 24
+    /// 0x7fe0_2070 s0 of the resumer              = CFA - 32
+    /// ```
+    coroutine_start: "addi s0, a0, 16"
+}
+
+start! {
+    /// Where a visit starts: the context at `sp` is that of a `switch`, which has the same words in another order, and lies below all of
+    /// them: 32 in the last byte. The chain of frame pointers ends here.
+    visit_start: ".cfi_escape 0x0f, 0x05, 0x72, 0x00, 0x06, 0x23, 0x20", ".cfi_offset s1, -24", ".cfi_offset ra, -16", "mv s0, zero"
 }

@@ -1,11 +1,21 @@
 //! The switches of a coroutine for x86_64. Registers are treated as by `x86_64.rs`, which the comments call `switch`.
 //!
-//! `resume` and `suspend` leave the same four words as `switch`. What they need besides is passed in registers: `rdi` has the
-//! link, `rsi` the context of the coroutine that is continued, `rdx` the word. The start of a coroutine, whose link is 0x7fe0_efd0:
+//! `suspend` leaves the same three words as `switch`. `resume` leaves them in another order, for frame pointers (see `mod.rs`); the context
+//! of a resumer, 0x7fe0_2078, is
+//!
+//! ```text
+//! 0x7fe0_2088 | rbx              |
+//! 0x7fe0_2080 | resume address   |
+//! 0x7fe0_2078 | rbp              |  <- context
+//!             +------------------+
+//! ```
+//!
+//! What they need besides is passed in registers: `rdi` has the link, `rsi` the context of the coroutine that is continued, `rdx` the
+//! word. The start of a coroutine, whose link is 0x7fe0_efd0:
 //!
 //! ```text
 //!             | what belongs to the coroutine, above its frames
-//! 0x7fe0_efd0 | link: resumer    |  <- rsp when `entry` is called
+//! 0x7fe0_efd0 | link: resumer    |  <- rsp when `entry` is called, and rbp
 //!             +------------------+
 //! 0x7fe0_efc8 | entry            |
 //! 0x7fe0_efc0 | start address    |  <- context
@@ -17,6 +27,7 @@
 )]
 
 use core::arch::{asm, naked_asm};
+use core::mem::offset_of;
 use core::ptr::NonNull;
 
 use crate::context::Context;
@@ -52,12 +63,11 @@ pub(crate) unsafe fn resume(link: *const Link, to: Context, word: Word) -> (Word
     // the reason.
     unsafe {
         asm!(
-            "push rbp",
             "push rbx",
-            // Pushes where to go on, as a call does, so that the `ret` of the other side is foreseen.
+            // Pushes where to go on, as a call does, so that the `ret` of the other side is foreseen. The other side pushes rbp, as
+            // a function does that has a frame pointer, and pops it.
             "call [rsi]",
             "pop rbx",
-            "pop rbp",
             inlateout("rdi") link => left,
             inlateout("rsi") to.0.as_ptr() => end,
             inlateout("rdx") word => answer,
@@ -82,16 +92,19 @@ pub(crate) unsafe fn suspend(link: *const Link, word: Word) -> (Word, *const Lin
             "push rbx",
             "lea rax, [rip + 2f]",
             "push rax",
-            "mov [rdi + 8], rsp",
+            "mov [rdi + {coroutine}], rsp",
             "mov rsp, [rdi]",
+            "pop rbp",
             "ret",
             // Called by `resume`, on the resumer's stack. Nobody runs through the padding.
             ".p2align 5",
             "2:",
+            "push rbp",
             "mov [rdi], rsp",
             "lea rsp, [rsi + 8]",
             "pop rbx",
             "pop rbp",
+            coroutine = const offset_of!(Link, coroutine),
             inlateout("rdi") link => same,
             inlateout("rdx") word => answer,
             out("r12") _,
@@ -112,6 +125,7 @@ pub(crate) unsafe fn finish(link: *const Link, word: Word, end: End) {
         asm!(
             "mov rsp, [rdi]",
             "xor edi, edi",
+            "pop rbp",
             "ret",
             in("rdi") link,
             in("rsi") end.0,
@@ -127,9 +141,9 @@ pub(crate) const REFUSAL: Context = Context(NonNull::from_ref(&REFUSED).cast());
 /// A context that is continued at [`refuse`]. Nothing of it is written to.
 static REFUSED: unsafe extern "C" fn() = refuse;
 
-/// Called by [`resume`], on the resumer's stack: returns, with neither a link nor a reason.
 const _: () = assert!(End::REFUSED.0 == 0);
 
+/// Called by [`resume`], on the resumer's stack: returns, with neither a link nor a reason.
 #[unsafe(naked)]
 unsafe extern "C" fn refuse() {
     naked_asm!(".cfi_startproc", "xor edi, edi", "xor esi, esi", "ret", ".cfi_endproc")
@@ -139,51 +153,90 @@ unsafe extern "C" fn refuse() {
 #[inline(always)]
 pub(crate) unsafe fn bury(_: *const Link) {}
 
-/// Where a coroutine starts: called by the first [`resume`], on the resumer's stack.
-///
-/// To an unwinder, this function was called by the coroutine's last resumer. The resumer's context
-/// lies at `rsp` while `entry` runs, so the frame of its suspended [`resume`] is found by one load:
-///
-/// ```text
-/// 0x7fe0_2090 rsp of the resumer, the CFA  = [rsp] + 24
-/// 0x7fe0_2088 rbp of the resumer             = CFA - 8
-/// 0x7fe0_2080 rbx of the resumer             = CFA - 16
-/// 0x7fe0_2078 where the resumer goes on      = CFA - 24
-/// ```
+/// See [`Link`]. An address within the function: profilers look for the call, before it.
+pub(crate) const RESUMED_BY: *const () = (resumed_by as *const ()).wrapping_byte_add(1);
+
+/// What a profiler shows that follows frame pointers, between a coroutine's frames and its resumer's. Nobody calls it.
 #[unsafe(naked)]
-unsafe extern "C" fn coroutine_start() {
-    naked_asm!(
-        ".cfi_startproc",
-        // To gdb, a caller whose stack lies below its callee's is a sign of corruption, unless the callee
-        // is marked as a frame that the kernel might have made. (It then shows it as a signal handler.) To
-        // other unwinders the mark means that the caller goes on at an instruction of its own accord, not
-        // after a call, which is true as well.
-        ".cfi_signal_frame",
-        // The places of the resumer's registers.
-        ".cfi_offset rbp, -8",
-        ".cfi_offset rbx, -16",
-        ".cfi_offset rip, -24",
-        ".cfi_def_cfa rsp, 24",
-        "mov [rdi], rsp",
-        "mov rsp, rdi",
-        // From here on the link is at rsp. The bytes:
-        //   0x0f       DW_CFA_def_cfa_expression, which computes the CFA
-        //   0x05       the length of the expression in bytes
-        //   0x77 0x00  DW_OP_breg7 0: the address rsp
-        //   0x06       DW_OP_deref: the context stored there
-        //   0x23 0x18  DW_OP_plus_uconst 24: over the three words that `resume` pushed
-        ".cfi_escape 0x0f, 0x05, 0x77, 0x00, 0x06, 0x23, 0x18",
-        // entry(word in rdi, link in rsi), which does not return, and switches to the resumer by a `ret`. So it is not
-        // called, but jumped to. rbp still is the resumer's: the chain of frame pointers goes on there.
-        "mov rax, [rsi + 8]",
-        "mov rsi, rdi",
-        "mov rdi, rdx",
-        "lea rcx, [rip + 2f]",
-        "push rcx",
-        "jmp rax",
-        // An unwinder looks for this function here.
-        "2:",
-        "ud2",
-        ".cfi_endproc",
-    )
+unsafe extern "C" fn resumed_by() {
+    naked_asm!(".cfi_startproc", ".cfi_undefined rip", "ud2", ".cfi_endproc")
+}
+
+/// Makes the context of a coroutine that has not begun that of a visit. See [`crate::linking::prepare_visit`].
+///
+/// # Safety
+///
+/// It was made by [`prepare_linked`].
+#[inline(always)]
+pub(crate) unsafe fn make_visit(context: Context) {
+    // SAFETY: the caller's promise.
+    unsafe { (*context.0.cast::<LinkedFrame>().as_ptr()).start = visit_start };
+}
+
+/// Makes a function that is called by the first [`resume`], on the resumer's stack. The four lines say where, to an unwinder, the
+/// resumer's registers are, and what the frame pointer is.
+macro_rules! start {
+    ($(#[$doc:meta])* $name:ident: $($line:literal),*) => {
+        $(#[$doc])*
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name() {
+            naked_asm!(
+                ".cfi_startproc",
+                // To gdb, a caller whose stack lies below its callee's is a sign of corruption, unless the callee
+                // is marked as a frame that the kernel might have made. (It then shows it as a signal handler.) To
+                // other unwinders the mark means that the caller goes on at an instruction of its own accord, not
+                // after a call, which is true as well.
+                ".cfi_signal_frame",
+                ".cfi_def_cfa rsp, 16",
+                ".cfi_offset rip, -16",
+                ".cfi_offset rbx, -8",
+                "push rbp",
+                ".cfi_def_cfa rsp, 24",
+                ".cfi_offset rbp, -24",
+                "mov [rdi], rsp",
+                "mov rsp, rdi",
+                // From here on the link is at rsp. The bytes:
+                //   0x0f       DW_CFA_def_cfa_expression, which computes the CFA
+                //   0x05       the length of the expression in bytes
+                //   0x77 0x00  DW_OP_breg7 0: the address rsp
+                //   0x06       DW_OP_deref: the context stored there
+                //   0x23 0x18  DW_OP_plus_uconst 24: over the three words of a context
+                ".cfi_escape 0x0f, 0x05, 0x77, 0x00, 0x06, 0x23, 0x18",
+                $($line,)*
+                // entry(word in rdi, link in rsi), which does not return, and switches to the resumer by a `ret`. So it is not
+                // called, but jumped to.
+                "mov rax, [rsi + 8]",
+                "mov rsi, rdi",
+                "mov rdi, rdx",
+                "lea rcx, [rip + 2f]",
+                "push rcx",
+                "jmp rax",
+                // An unwinder looks for this function here.
+                "2:",
+                "ud2",
+                ".cfi_endproc",
+            )
+        }
+    };
+}
+
+start! {
+    /// Where a coroutine starts.
+    ///
+    /// To an unwinder, this function was called by the coroutine's last resumer. The resumer's context
+    /// lies at `rsp` while `entry` runs, so the frame of its suspended [`resume`] is found by one load:
+    ///
+    /// ```text
+    /// 0x7fe0_2090 rsp of the resumer, the CFA  = [rsp] + 24
+    /// 0x7fe0_2088 rbx of the resumer             = CFA - 8
+    /// 0x7fe0_2080 where the resumer goes on      = CFA - 16
+    /// 0x7fe0_2078 rbp of the resumer             = CFA - 24
+    /// ```
+    coroutine_start: "mov rbp, rdi"
+}
+
+start! {
+    /// Where a visit starts: the context at `rsp` is that of a `switch`, which has the same words in another order. The chain of frame
+    /// pointers ends here.
+    visit_start: ".cfi_offset rbp, -8", ".cfi_offset rbx, -16", ".cfi_offset rip, -24", "xor ebp, ebp"
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::children::{Children, Position};
 use super::spec::{Restart, Shutdown, Strategy};
 use super::{ChildError, ChildInfo, Command, Supervisor};
+use crate::actor::contained::contained;
 use crate::actor::{ActorId, Exit, ExitReason, Mailbox, Pid};
 use crate::cancel::Cancelled;
 
@@ -188,7 +189,11 @@ impl Running<'_> {
                 Ok(pid)
             }
             Err(payload) if Cancelled::is_own(&*payload) => resume_unwind(payload),
-            Err(payload) => Err(ExitReason::of_panic(&*payload)),
+            Err(payload) => {
+                let reason = ExitReason::of_panic(&*payload);
+                contained(|| drop(payload));
+                Err(reason)
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::Node;
+use crate::cell::contained;
 
 /// The tasks that wait for a token. Each of their futures has a number.
 #[derive(Debug, Default)]
@@ -18,7 +19,8 @@ pub(super) struct Tasks {
 impl Tasks {
     /// Wakes them all. Must not be called under the token's lock: a waker is foreign code.
     pub(super) fn wake(self) {
-        self.wakers.into_values().for_each(Waker::wake);
+        // The panic of a foreign waker, which the panic hook has reported, must not keep the others asleep.
+        self.wakers.into_values().for_each(|waker| contained(|| waker.wake()));
     }
 }
 

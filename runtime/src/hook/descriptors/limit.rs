@@ -61,10 +61,10 @@ impl WaitLimit {
         Self { goes_on: true, ..self }
     }
 
-    /// Whether the user wants an error instead of waiting.
+    /// Whether the user wants an error instead of waiting. `asks` is as in [`Wish::wants_errors`](super::wish::Wish::wants_errors).
     #[inline]
-    pub(super) fn is_refused(&self, watched: &Watched, fd: RawFd) -> bool {
-        !self.waits && watched.wish.wants_errors(fd)
+    pub(super) fn is_refused(&self, watched: &Watched, fd: RawFd, asks: impl FnOnce()) -> bool {
+        !self.waits && watched.wish.wants_errors(fd, asks)
     }
 
     /// The end of the wait. The first wait of a call begins its time.

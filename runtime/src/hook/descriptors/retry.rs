@@ -149,6 +149,8 @@ fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
         let is_ours = |poller: &Poller| me.get_or_insert_with(caller).0.polls_with(poller);
         if !(is_hinted && watched.source.is_polled_by(is_ours)) {
             let result = call(now_fd);
+            // It may have waited for its turn.
+            me = None;
             if result != WOULD_BLOCK {
                 seen.note(watched.is_stream && 0 < result && (result as usize) < wanted);
                 return done(result);
@@ -163,7 +165,8 @@ fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
             // Unless it has begun on an answer that was wrong.
             is_blocking &= watched.wish.errors() == errors;
         }
-        if !is_blocking && limit.is_refused(&watched, now_fd) {
+        // To ask is to wait, while a hook changes the mode.
+        if !is_blocking && limit.is_refused(&watched, now_fd, || me = None) {
             if is_hinted {
                 // The call is made after all, and says it.
                 gave_up = Some(Ended::WouldBlock);

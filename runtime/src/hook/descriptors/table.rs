@@ -20,7 +20,7 @@ use crate::queue::{SpinGuard, SpinLock};
 
 /// A file that somebody has waited for, under a number.
 pub(super) struct Watched {
-    number: RawFd,
+    pub(super) number: RawFd,
     pub(super) source: Source,
     /// Whether a short transfer means that the kernel's buffer is empty: a stream of TCP.
     pub(super) is_stream: bool,
@@ -99,11 +99,20 @@ struct Entry {
     watched: SpinLock<Option<Arc<Watched>>>,
     /// When a hook has seen its file made (`wish`); 0 if none has.
     born: AtomicU64,
+    /// Which file it is of, among those that have several numbers; 0 if it is of none.
+    file: AtomicU64,
 }
 
 impl Entry {
     fn new() -> Self {
-        Self { watched: SpinLock::new(None), born: AtomicU64::new(0) }
+        Self { watched: SpinLock::new(None), born: AtomicU64::new(0), file: AtomicU64::new(0) }
+    }
+
+    /// Notes that the number is another file's from now on, or none's.
+    #[inline]
+    fn begin_anew(&self) {
+        self.born.store(0, Ordering::Relaxed);
+        self.file.store(0, Ordering::Relaxed);
     }
 
     fn lock(&self) -> SpinGuard<'_, Option<Arc<Watched>>> {
@@ -190,7 +199,7 @@ pub(super) fn watched(fd: RawFd) -> Arc<Watched> {
 
 /// Calls `visit` for all that is known.
 pub(super) fn for_each_watched(mut visit: impl FnMut(&Watched)) {
-    for entry in table().into_iter().flat_map(|table| &table.rows).filter_map(OnceLock::get).flatten() {
+    for entry in entries() {
         let watched = entry.lock().clone();
         if let Some(watched) = watched {
             visit(&watched);
@@ -219,7 +228,7 @@ fn take(fd: RawFd) -> Option<Arc<Watched>> {
 #[inline]
 pub fn forget(fd: RawFd) {
     if let Some(entry) = peek(fd) {
-        entry.born.store(0, Ordering::Relaxed);
+        entry.begin_anew();
     }
     if let Some(old) = take(fd) {
         old.lose();
@@ -263,14 +272,44 @@ fn entry_of_new(fd: RawFd) -> Option<&'static Entry> {
 
 /// Notes that a number has become another one of the same file as `original`.
 pub fn duplicated(original: RawFd, fd: RawFd) {
-    let birth = peek(original).map_or(0, |entry| entry.born.load(Ordering::Relaxed));
+    /// The last file that got a second number.
+    static FILES: AtomicU64 = AtomicU64::new(0);
+    // Of a file whose birth nobody has seen nothing is kept.
+    let Some(first) = peek(original).filter(|entry| entry.born.load(Ordering::Relaxed) != 0) else { return };
     // A child of vfork(2) has descriptors of its own, and the memory of its parent.
-    let is_parents = || table().is_some_and(|table| table.process_id != fork::process_id());
-    if let Some(entry) = peek(fd)
-        && !is_parents()
-    {
-        entry.born.store(birth, Ordering::Relaxed);
+    let is_own = |table: &Table| table.generation.is_current() && table.process_id == fork::process_id();
+    if !table().is_some_and(is_own) {
+        return;
     }
+    let new = FILES.fetch_add(1, Ordering::Relaxed) + 1;
+    let file = match first.file.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => new,
+        Err(known) => known,
+    };
+    if let Some(entry) = entry(fd) {
+        entry.file.store(file, Ordering::Relaxed);
+        entry.born.store(first.born.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+/// Calls `visit` with what is known of the number, and of the others of its file.
+pub(super) fn for_each_of_file(fd: RawFd, mut visit: impl FnMut(&Watched)) {
+    let Some(entry) = peek(fd) else { return };
+    match entry.file.load(Ordering::Relaxed) {
+        0 => _ = entry.lock().clone().inspect(|watched| visit(watched)),
+        // A file with several numbers is seldom one of many: its numbers are not listed.
+        file => {
+            for entry in entries().filter(|entry| entry.file.load(Ordering::Relaxed) == file) {
+                let watched = entry.lock().clone();
+                watched.inspect(|watched| visit(watched));
+            }
+        }
+    }
+}
+
+/// All entries whose rows exist.
+fn entries() -> impl Iterator<Item = &'static Entry> {
+    table().into_iter().flat_map(|table| &table.rows).filter_map(OnceLock::get).flatten()
 }
 
 /// Forgets a number that is about to be closed, or to become another file's. Calls that are under way go on with the file, as a thread's
@@ -278,7 +317,7 @@ pub fn duplicated(original: RawFd, fd: RawFd) {
 #[inline]
 pub fn close_under(fd: RawFd) {
     if let Some(entry) = peek(fd) {
-        entry.born.store(0, Ordering::Relaxed);
+        entry.begin_anew();
     }
     if let Some(old) = take(fd) {
         close_watched(fd, old);

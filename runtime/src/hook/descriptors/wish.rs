@@ -7,7 +7,7 @@
 //!
 //! | who | by what | noticed |
 //! |---|---|---|
-//! | this process | `fcntl`, `ioctl`, `syscall` of libc, under this number or another of the same file | at once: [`modes_changed`] makes all answers old |
+//! | this process | `fcntl`, `ioctl`, `syscall` of libc, under this number or another of the same file | at once: [`mode_changes`] and [`modes_changed`] make all answers old |
 //! | another process | it has the file: by fork(2), posix_spawn(3) or SCM_RIGHTS | at once: of a file that may be shared nothing is kept |
 //! | this process | a system call that is no function of libc's | within a second: see below |
 //! | nobody | the number became another file's behind the hooks' back | within a second, as its registration |
@@ -19,7 +19,9 @@
 //!
 //! For the last two rows `renewal` makes all answers old in each of its rounds, and asks anew for the waits that began on a kept answer: if
 //! the user wants errors by now, such a wait ends in one. So no wait is lost: one that should have been an error becomes one
-//! after a second at most.
+//! after a second at most. A wait that has begun before a change that a hook sees goes on, as in the kernel: the hook asks the kernel before it
+//! makes the change, for all numbers of the file that dup(2) and its kin have made ([`mode_changes`]), and before another process can get the
+//! file.
 //!
 //! The hooks themselves change the mode of a socket for the time of one system call, for calls that have no flag of their own
 //! ([`in_changed_mode`]). Who asks meanwhile sees that mode, and asks again.
@@ -29,10 +31,11 @@
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use super::table::find;
-use crate::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use super::table::{for_each_of_file, for_each_watched};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::hook::{Slept, sleep_until, yield_now};
 use crate::os::socket;
+use crate::park::trust::Trust;
 
 /// How often an answer may have become old. Starts at 1: 0 is of no answer.
 static CHANGES: AtomicU64 = AtomicU64::new(1);
@@ -68,17 +71,30 @@ pub fn modes_changed() {
     CHANGES.fetch_add(1, Ordering::Release);
 }
 
-/// Notes that the user is about to change the mode of this number's file.
+/// Notes that somebody is about to change the mode of this number's file, or may do so from now on. Waits for it that have begun, by whatever
+/// number, are not concerned.
 pub fn mode_changes(fd: RawFd) {
-    if let Some(watched) = find(fd) {
-        watched.wish.settle(fd);
-    }
+    // SeqCst: see `park/trust.rs`.
+    CHANGES.fetch_add(1, Ordering::SeqCst);
+    for_each_of_file(fd, |watched| watched.wish.settle(watched.number));
 }
 
-/// Notes that files of this process may be another's as well from now on.
+/// Notes that all files of this process may be another's as well from now on.
 pub fn files_shared() {
+    note_shared();
+    for_each_watched(|watched| watched.wish.settle(watched.number));
+}
+
+/// Notes that this number's file may be another process's as well from now on, whoever hands it on.
+pub fn file_shared(fd: RawFd) {
+    note_shared();
+    for_each_of_file(fd, |watched| watched.wish.settle(watched.number));
+}
+
+fn note_shared() {
     SHARINGS.fetch_add(1, Ordering::SeqCst);
-    modes_changed();
+    // As above.
+    CHANGES.fetch_add(1, Ordering::SeqCst);
 }
 
 /// The birth of a file that is made now.
@@ -152,19 +168,14 @@ pub(super) struct Wish {
     /// As of which change the user waits; 0 if that is not known.
     waits_as_of: AtomicU64,
     /// Whether a wait has begun on a kept answer since the last round.
-    is_trusted: AtomicBool,
+    trust: Trust,
     /// How often such an answer was wrong.
     errors: AtomicU32,
 }
 
 impl Wish {
     pub(super) fn new(born: u64) -> Self {
-        Self {
-            born,
-            waits_as_of: AtomicU64::new(0),
-            is_trusted: AtomicBool::new(false),
-            errors: AtomicU32::new(0),
-        }
+        Self { born, waits_as_of: AtomicU64::new(0), trust: Trust::new(), errors: AtomicU32::new(0) }
     }
 
     /// Notes that the file was made after `moment`, without O_NONBLOCK, and is closed by exec(2).
@@ -172,15 +183,14 @@ impl Wish {
         self.waits_as_of.store(moment.changes, Ordering::Relaxed);
     }
 
-    /// Whether the user wants an error, of a call that is about to wait.
+    /// Whether the user wants an error, of a call that is about to wait. Calls `asks` before it does, for which the caller may have to wait.
     #[inline]
-    pub(super) fn wants_errors(&self, fd: RawFd) -> bool {
-        // Relaxed: each value that is stored says all. Acquire: pairs with the Release in `modes_changed`.
-        if self.waits_as_of.load(Ordering::Relaxed) == CHANGES.load(Ordering::Acquire) {
-            // SeqCst: before the wait is counted, so a round that sees the wait sees this.
-            self.is_trusted.store(true, Ordering::SeqCst);
+    pub(super) fn wants_errors(&self, fd: RawFd, asks: impl FnOnce()) -> bool {
+        // Relaxed: each value that is stored says all. The trust is noted before the wait is counted, so a round that sees the wait sees it.
+        if self.trust.begin(self.waits_as_of.load(Ordering::Relaxed), &CHANGES) {
             return false;
         }
+        asks();
         self.ask(fd)
     }
 
@@ -190,6 +200,7 @@ impl Wish {
         if is_nonblocking(fd) {
             return true;
         }
+        self.trust.settle(|| true);
         // SAFETY: the number is only asked about.
         if self.born == birth() && socket::is_closed_by_exec(unsafe { BorrowedFd::borrow_raw(fd) }) {
             self.waits_as_of.store(changes, Ordering::Relaxed);
@@ -210,20 +221,16 @@ impl Wish {
 
     /// Whether a wait has begun on an answer that is wrong: the user wants errors by now, and nobody knows since when.
     pub(super) fn was_wrong(&self, fd: RawFd) -> bool {
-        let was_wrong = self.is_trusted.load(Ordering::SeqCst)
-            && self.is_trusted.swap(false, Ordering::SeqCst)
-            && is_nonblocking_now(fd);
+        let was_wrong = self.trust.take() && is_nonblocking_now(fd);
         if was_wrong {
             self.errors.fetch_add(1, Ordering::Relaxed);
         }
         was_wrong
     }
 
-    /// Notes that the user is about to change the mode: waits that began before go on, as in the kernel, if the answer was right.
-    fn settle(&self, fd: RawFd) {
-        if self.is_trusted.load(Ordering::SeqCst) && !is_nonblocking_now(fd) {
-            self.is_trusted.store(false, Ordering::SeqCst);
-        }
+    /// Somebody is about to change the mode, or may do so from now on: waits that began before go on, as in the kernel, if the answer was right.
+    pub(super) fn settle(&self, fd: RawFd) {
+        self.trust.settle(|| !is_nonblocking_now(fd));
     }
 }
 

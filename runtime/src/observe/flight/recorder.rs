@@ -36,12 +36,15 @@ impl Default for Recorder {
 }
 
 impl Recorder {
+    /// The most events that may be kept of each worker.
+    pub(crate) const MAX_EVENTS: usize = 1 << 32;
+
     /// A recorder that keeps 32,768 events a worker and the stack of one turn in 128, and writes no file.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets how many events are kept of each worker; rounded up to a power of two. An event takes 32 bytes. A turn is
+    /// Sets how many events are kept of each worker, up to 2^32; rounded up to a power of two. An event takes 32 bytes. A turn is
     /// one event, and so are a spawn, a start, and a wake-up by another fiber. Default: 32,768, which are 1 MiB a worker.
     pub fn events(mut self, events: usize) -> Self {
         self.events = events;

@@ -16,24 +16,39 @@ impl Worker {
     /// Queues a fiber that this thread has woken. On the worker's own thread.
     #[inline]
     pub(crate) fn make_ready(&self, fiber: NonNull<Header>) {
-        if self.remote.counters.woken_here.next().is_multiple_of(PERIOD) {
-            // SAFETY: as in `queue`.
-            self.sample(unsafe { fiber.as_ref() });
-        }
+        // SAFETY: as in `queue`.
+        self.count_woken(unsafe { fiber.as_ref() });
         self.queue(fiber);
     }
 
-    /// Delivers a wake-up, in this worker's hub: most are of fibers that live here.
+    /// Counts a wake-up by this thread, and measures it if it is its turn.
     #[inline(always)]
-    pub(in crate::scheduler) fn wake_here(&self, wakeup: Wakeup) {
+    fn count_woken(&self, fiber: &Header) {
+        if self.remote.counters.woken_here.next().is_multiple_of(PERIOD) {
+            self.sample(fiber);
+        }
+    }
+
+    /// Delivers a wake-up by the poller, in this worker's hub: most are of fibers that live here.
+    #[inline(always)]
+    pub(in crate::scheduler) fn wake_polled(&self, wakeup: Wakeup) {
         if let Wakeup::Fiber(fiber) = wakeup {
-            // SAFETY: the claim gave us this one wake-up, without which the fiber cannot end. Relaxed: as in `wake`.
-            let home = unsafe { fiber.as_ref() }.home.load(Ordering::Relaxed);
-            if ptr::eq(home.cast(), self) {
-                return self.make_ready(fiber);
+            // SAFETY: the claim gave us this one wake-up, without which the fiber cannot end.
+            let header = unsafe { fiber.as_ref() };
+            // Relaxed: as in `wake`. That a fiber was woken which waited for a descriptor has no event.
+            if ptr::eq(header.home.load(Ordering::Relaxed).cast(), self)
+                && (!header.has(Flags::ROAMING_OR_RECORDED)
+                    || header.wait().0.is_of_descriptor() && !header.has(Flags::ROAMING))
+            {
+                self.count_woken(header);
+                if !self.notes_wakeup_of_absent(header) {
+                    // SAFETY: as in `queue`.
+                    unsafe { self.ready.push_back(fiber) };
+                }
+                return;
             }
         }
-        wake(wakeup);
+        self.wake_for(Cause::Poller, || wake(wakeup));
     }
 
     /// Queues the inbox's fibers on this worker. Returns false if the inbox was empty.

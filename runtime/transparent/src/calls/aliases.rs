@@ -6,6 +6,7 @@ use std::ffi::{c_char, c_int, c_uchar, c_void};
 
 use libc::{FILE, pid_t, size_t, ssize_t};
 
+use super::variadic::List;
 use crate::hooks::aliases;
 
 aliases! {
@@ -15,6 +16,13 @@ aliases! {
     fn _IO_fgets = super::stdio::fgets: (buffer: *mut c_char, bytes: c_int, file: *mut FILE) -> *mut c_char;
     fn _IO_fread = super::stdio::fread: (buffer: *mut c_void, bytes: size_t, count: size_t, file: *mut FILE) -> size_t;
     fn _IO_getc = super::stdio::getc: (file: *mut FILE) -> c_int;
+    fn _IO_fwrite = super::puts::fwrite: (buffer: *const c_void, bytes: size_t, count: size_t, file: *mut FILE) -> size_t;
+    fn _IO_fputs = super::puts::fputs: (text: *const c_char, file: *mut FILE) -> c_int;
+    fn _IO_puts = super::puts::puts: (text: *const c_char) -> c_int;
+    fn _IO_putc = super::puts::putc: (byte: c_int, file: *mut FILE) -> c_int;
+    fn _IO_fflush = super::puts::fflush: (file: *mut FILE) -> c_int;
+    fn _IO_fclose = super::puts::fclose: (file: *mut FILE) -> c_int;
+    fn _IO_vfprintf = super::formats::vfprintf: (file: *mut FILE, format: *const c_char, list: List) -> c_int;
     fn __getdelim = super::stdio::getdelim: (line: *mut *mut c_char, bytes: *mut size_t, end: c_int, file: *mut FILE) -> ssize_t;
     fn __res_query = super::names::res_query: (
         name: *const c_char, class: c_int, kind: c_int, answer: *mut c_uchar, bytes: c_int,

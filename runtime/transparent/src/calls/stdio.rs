@@ -8,8 +8,8 @@ use std::ptr::null_mut;
 
 use libc::{EOF, FILE, size_t, ssize_t};
 
+use super::file::call;
 use super::stream::{Stream, buffered};
-use crate::answer::errno;
 use crate::enter::Within;
 use crate::hooks::hooks;
 use crate::own::own;
@@ -95,6 +95,12 @@ hooks! {
         unsafe { byte(within, file, false, || own!(fn fgetc_unlocked(*mut FILE) -> c_int)(file)) }
     }
 
+    /// What getc_unlocked(3) calls where the compiler has put its code into the program: the buffer is empty.
+    fn __uflow(file: *mut FILE) -> c_int, |within| -> c {
+        // SAFETY: the caller's promise, here and below.
+        unsafe { byte(within, file, false, || own!(fn __uflow(*mut FILE) -> c_int)(file)) }
+    }
+
     /// getchar(3), which in C reads what `stdin` is.
     fn getchar() -> c_int, |within| -> c {
         // SAFETY: libc's variable, and as the program's own call.
@@ -129,15 +135,7 @@ hooks! {
 }
 
 unsafe extern "C" {
-    static stdin: *mut FILE;
-}
-
-/// Calls libc's own function, whose `errno` is the caller's.
-fn read<R>(within: &Within, call: impl FnOnce() -> R) -> R {
-    crate::answer::set_errno(within.errno());
-    let result = call();
-    within.fails_with(errno());
-    result
+    pub(super) static stdin: *mut FILE;
 }
 
 /// How many bytes of `found` belong to what ends at `end`, and whether it is among them.
@@ -153,11 +151,11 @@ fn part(found: &[u8], end: u8) -> (usize, bool) {
 unsafe fn byte(within: &Within, file: *mut FILE, locks: bool, own: impl FnOnce() -> c_int) -> c_int {
     // SAFETY: the caller's promise, here and below.
     if !unsafe { buffered(file) }.is_empty() {
-        return read(within, own);
+        return call(within, own);
     }
     // SAFETY: as above.
     match unsafe { Stream::begin(within, file, locks) } {
-        Ok(None) => read(within, own),
+        Ok(None) => call(within, own),
         Ok(Some(mut stream)) => match stream.fill() {
             [] => EOF,
             [first, ..] => {
@@ -188,7 +186,7 @@ unsafe fn line(
     // SAFETY: as above.
     let mut stream = match if has_all { Ok(None) } else { unsafe { Stream::begin(within, file, locks) } } {
         Ok(Some(stream)) => stream,
-        Ok(None) => return read(within, own),
+        Ok(None) => return call(within, own),
         Err(()) => return null_mut(),
     };
     let (count, has_error) = stream.with_own_errors(|stream| {
@@ -228,13 +226,13 @@ unsafe fn items(
     locks: bool,
     own: impl FnOnce() -> size_t,
 ) -> size_t {
-    let Some(all) = bytes.checked_mul(count) else { return read(within, own) };
+    let Some(all) = bytes.checked_mul(count) else { return call(within, own) };
     // SAFETY: the caller's promise, here and below.
     let has_all = unsafe { buffered(file) }.len() >= all;
     // SAFETY: as above.
     let mut stream = match if has_all { Ok(None) } else { unsafe { Stream::begin(within, file, locks) } } {
         Ok(Some(stream)) => stream,
-        Ok(None) => return read(within, own),
+        Ok(None) => return call(within, own),
         Err(()) => return 0,
     };
     let mut moved = 0;
@@ -270,7 +268,7 @@ unsafe fn delimited(
     // SAFETY: as above.
     let mut stream = match if has_all { Ok(None) } else { unsafe { Stream::begin(within, file, true) } } {
         Ok(Some(stream)) => stream,
-        Ok(None) => return read(within, own),
+        Ok(None) => return call(within, own),
         Err(()) => return -1,
     };
     let mut all: Vec<u8> = Vec::new();

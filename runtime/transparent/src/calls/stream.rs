@@ -4,34 +4,19 @@
 
 #![expect(unsafe_code, reason = "looks into files of libc, and fills their buffers")]
 
-use std::ffi::{c_char, c_int};
+use std::ffi::c_int;
 
 use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, is_nonblocking, retry};
 use libc::{EOF, FILE};
 
+use super::file::{END_SEEN, ERROR_SEEN, Head, Lock, waiting_number};
 use crate::answer::{errno, failed, set_errno};
-use crate::descriptors::kind::{Kind, kind_of};
-use crate::descriptors::pause::retry_with_pauses;
 use crate::descriptors::poll::look_at;
 use crate::enter::Within;
+use crate::threads::in_clean_up;
 
-/// The beginning of glibc's `FILE`, which its headers show.
-#[repr(C)]
-struct Head {
-    flags: c_int,
-    read_from: *const c_char,
-    read_to: *const c_char,
-}
-
-/// `_IO_EOF_SEEN`: what feof(3) tells.
-const END_SEEN: c_int = 0x10;
-/// `_IO_ERR_SEEN`: what ferror(3) tells.
-const ERROR_SEEN: c_int = 0x20;
-
-// SAFETY: as glibc defines them.
+// SAFETY: as glibc defines it.
 unsafe extern "C" {
-    fn ftrylockfile(file: *mut FILE) -> c_int;
-    fn funlockfile(file: *mut FILE);
     fn __underflow(file: *mut FILE) -> c_int;
 }
 
@@ -54,7 +39,7 @@ pub(super) struct Stream<'a> {
     within: &'a Within,
     file: *mut FILE,
     fd: c_int,
-    is_locked: bool,
+    _lock: Lock,
 }
 
 impl<'a> Stream<'a> {
@@ -65,22 +50,13 @@ impl<'a> Stream<'a> {
     /// The file is open.
     pub(super) unsafe fn begin(within: &'a Within, file: *mut FILE, locks: bool) -> Result<Option<Self>, ()> {
         // SAFETY: the caller's promise, here and below.
-        let fd = unsafe { libc::fileno(file) };
-        if fd < 0 || kind_of(fd) == Kind::Regular || is_nonblocking(fd) {
+        let Some(fd) = (unsafe { waiting_number(file) }) else { return Ok(None) };
+        if is_nonblocking(fd) {
             return Ok(None);
         }
-        if locks {
-            // SAFETY: as above.
-            let attempt = || if unsafe { ftrylockfile(file) } == 0 { 0 } else { failed(libc::EAGAIN) };
-            match retry_with_pauses(|| Ok(None), attempt) {
-                Ended::Done(_) => {}
-                _ => {
-                    within.fails_with(libc::ECANCELED);
-                    return Err(());
-                }
-            }
-        }
-        Ok(Some(Self { within, file, fd, is_locked: locks }))
+        // SAFETY: as above.
+        let lock = unsafe { Lock::take(within, file, locks) }?;
+        Ok(Some(Self { within, file, fd, _lock: lock }))
     }
 
     fn head(&self) -> *mut Head {
@@ -113,7 +89,8 @@ impl<'a> Stream<'a> {
             Ok(0) => failed(libc::EAGAIN),
             _ => 1,
         };
-        let error = match retry(Attempt { fd: self.fd, direction: Direction::Read, wanted: 0, limit, call }) {
+        let attempt = Attempt { fd: self.fd, direction: Direction::Read, wanted: 0, limit, call };
+        let error = match in_clean_up(|| retry(attempt)) {
             Ended::Cancelled => libc::ECANCELED,
             Ended::Interrupted => libc::EINTR,
             _ => return true,
@@ -136,6 +113,11 @@ impl<'a> Stream<'a> {
         unsafe { (*self.head()).flags & ERROR_SEEN != 0 }
     }
 
+    /// What `errno` will be.
+    pub(super) fn error(&self) -> c_int {
+        self.within.errno()
+    }
+
     /// Calls `read`, during which only its own errors count; then those from before are there again.
     pub(super) fn with_own_errors<R>(&mut self, read: impl FnOnce(&mut Self) -> R) -> R {
         // SAFETY: the file is open, here and below.
@@ -146,14 +128,5 @@ impl<'a> Stream<'a> {
         // SAFETY: as above.
         unsafe { (*self.head()).flags |= before };
         result
-    }
-}
-
-impl Drop for Stream<'_> {
-    fn drop(&mut self) {
-        if self.is_locked {
-            // SAFETY: this has taken the lock.
-            unsafe { funlockfile(self.file) };
-        }
     }
 }

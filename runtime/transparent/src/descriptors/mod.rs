@@ -3,14 +3,14 @@
 mod accept;
 mod aliases;
 mod connect;
-mod control;
+pub(crate) mod control;
 mod copy;
 mod disk;
 mod epoll;
 mod files;
 pub(crate) mod kind;
 mod mode;
-mod numbers;
+pub(crate) mod numbers;
 mod options;
 pub(crate) mod pause;
 pub(crate) mod poll;
@@ -21,7 +21,7 @@ mod select;
 mod send;
 mod vectors;
 pub(crate) mod wishes;
-mod write;
+pub(crate) mod write;
 
 use crate::table::Hook;
 

@@ -4,7 +4,7 @@
 
 use std::ffi::c_int;
 
-use abaca::hook::descriptors::{files_shared, forget};
+use abaca::hook::descriptors::{file_shared, forget};
 
 /// Forgets the numbers that a message has brought (SCM_RIGHTS), in case their last files were closed behind the runtime's back.
 ///
@@ -23,12 +23,8 @@ pub(super) unsafe fn forget_received(message: &libc::msghdr) {
 /// The header is one for sendmsg(2).
 #[inline]
 pub(super) unsafe fn note_sent(message: &libc::msghdr) {
-    let mut has_rights = false;
     // SAFETY: the caller's promise.
-    unsafe { for_each_right(message, |_| has_rights = true) };
-    if has_rights {
-        files_shared();
-    }
+    unsafe { for_each_right(message, file_shared) };
 }
 
 /// Calls `visit` with each descriptor of a message's control data.

@@ -11,7 +11,9 @@ use libc::{
     pthread_t, sched_param, sigval, size_t,
 };
 
+use super::details::sent;
 use super::record::{Name, Target};
+use super::sends;
 use crate::answer::errno;
 use crate::hooks::hooks;
 use crate::own::own;
@@ -188,10 +190,10 @@ hooks! {
             // SAFETY: the caller's promise.
             Target::Kernel => return unsafe { own!(fn pthread_kill(pthread_t, c_int) -> c_int)(thread, signal) },
             // SAFETY: it takes a number.
-            Target::Caller => unsafe { super::masks::raise(signal) },
+            Target::Caller => unsafe { sends::raise(signal) },
             // SAFETY: as above.
-            Target::Fiber(_) if thread == super::identity::current() && signal != 0 => unsafe { super::masks::raise(signal) },
-            Target::Fiber(record) if record.pending.send(signal, || record.cancel.wake()) => 0,
+            Target::Fiber(_) if thread == super::identity::current() && signal != 0 => unsafe { sends::raise(signal) },
+            Target::Fiber(record) if record.pending.send(signal, |signal| sent(signal, libc::SI_TKILL, None), || record.cancel.wake()) => 0,
             // What has no handler is the process's, whichever thread it is for.
             // SAFETY: the caller's promise.
             Target::Fiber(_) => unsafe { libc::kill(libc::getpid(), signal) },
@@ -202,11 +204,14 @@ hooks! {
     /// pthread_sigqueue(3), as pthread_kill.
     fn pthread_sigqueue(thread: pthread_t, signal: c_int, value: sigval) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
-        unsafe {
-            if matches!(Target::of(thread), Target::Kernel) {
-                return own!(fn pthread_sigqueue(pthread_t, c_int, sigval) -> c_int)(thread, signal, value);
-            }
-            if sigqueue(libc::getpid(), signal, value) == 0 { 0 } else { errno() }
+        match unsafe { Target::of(thread) } {
+            // SAFETY: the caller's promise.
+            Target::Kernel => unsafe { own!(fn pthread_sigqueue(pthread_t, c_int, sigval) -> c_int)(thread, signal, value) },
+            Target::Caller => sends::queue_to_caller(signal, value),
+            Target::Fiber(_) if thread == super::identity::current() => sends::queue_to_caller(signal, value),
+            Target::Fiber(record) if record.pending.send(signal, |signal| sent(signal, libc::SI_QUEUE, Some(value)), || record.cancel.wake()) => 0,
+            // SAFETY: as above.
+            Target::Fiber(_) => if unsafe { sends::sigqueue(libc::getpid(), signal, value) } == 0 { 0 } else { errno() },
         }
     }
 }
@@ -216,7 +221,6 @@ const GUARD_BYTES: usize = 4096;
 
 unsafe extern "C" {
     fn pthread_attr_setguardsize(attributes: *mut pthread_attr_t, bytes: size_t) -> c_int;
-    fn sigqueue(process: libc::pid_t, signal: c_int, value: sigval) -> c_int;
 }
 
 /// The name of a thread that was given none, as the kernel has it: the process's.

@@ -4,8 +4,8 @@
 //! semaphore, a call that waits for a descriptor. A join ends it when that has come to its end. `PTHREAD_CANCEL_ASYNCHRONOUS` is
 //! treated as deferred.
 //!
-//! A sleep in the table is woken there. A wait for a descriptor is ended by cancelling the fiber, whose further waits of that kind end at
-//! once: the thread unwinds by then.
+//! A sleep in the table is woken there. A wait for a descriptor is ended by cancelling the fiber. The thread unwinds then, and what its clean-up
+//! handlers wait for is waited for, as on a thread: the fiber's cancellation does not end it.
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
@@ -150,7 +150,12 @@ impl CancellationPoint {
         request.is_at_point.store(true, Ordering::Relaxed);
         // Either this sees the request, or who made it sees that the caller is here: the other fence is in `request`.
         hook::light_fence();
-        let result = if request.is_pending() { R::default() } else { call() };
+        let result = match request.state.load(Ordering::SeqCst) {
+            NONE => call(),
+            BEGUN => abaca::cancel::shield(call),
+            _ if request.is_pending() => R::default(),
+            _ => call(),
+        };
         request.is_at_point.store(false, Ordering::Relaxed);
         result
     }
@@ -172,6 +177,14 @@ fn test_thread() {
         request.state.store(BEGUN, Ordering::Relaxed);
         identity::exit(PTHREAD_CANCELED);
     }
+}
+
+/// Makes a call, of a caller that is within its hook, in which a thread that is unwinding because it was cancelled waits as any other.
+pub(crate) fn in_clean_up<R>(call: impl FnOnce() -> R) -> R {
+    // Relaxed: the thread's own.
+    let has_begun =
+        Record::current_within().is_some_and(|record| record.cancel.state.load(Ordering::Relaxed) == BEGUN);
+    if has_begun { abaca::cancel::shield(call) } else { call() }
 }
 
 hooks! {

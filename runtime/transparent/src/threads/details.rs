@@ -1,4 +1,4 @@
-//! What a handler is told of a signal that waits, one of each number.
+//! What a handler is told of a signal that waits, one of each number: of those that are told once.
 
 #![expect(unsafe_code, reason = "keeps what handlers are told where no lock may be taken")]
 
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use libc::siginfo_t;
 
 use super::handlers::SIGNALS;
+use crate::kernel::kernel;
 
 /// What a handler is told of a signal that waits.
 struct Details {
@@ -56,6 +57,22 @@ pub(super) fn take(signal: usize) -> Option<siginfo_t> {
     let info = unsafe { (*details.info.get()).assume_init_read() };
     details.state.store(EMPTY, Ordering::Release);
     Some(info)
+}
+
+/// A signal that this process has sent, with a value of its own if it was sent with one.
+pub(super) fn sent(signal: usize, code: c_int, value: Option<libc::sigval>) -> siginfo_t {
+    let mut info = unknown(signal);
+    info.si_code = code;
+    // SAFETY: the fields of a signal that a process has sent are two numbers, after three and padding, and then the value.
+    unsafe {
+        let fields = (&raw mut info).cast::<c_int>();
+        fields.add(4).write(kernel!(libc::SYS_getpid) as c_int);
+        fields.add(5).write(kernel!(libc::SYS_getuid) as c_int);
+        if let Some(value) = value {
+            fields.add(6).cast::<libc::sigval>().write(value);
+        }
+    }
+    info
 }
 
 /// A signal that somebody has sent.

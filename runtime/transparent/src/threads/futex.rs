@@ -11,7 +11,7 @@
 
 #![expect(unsafe_code, reason = "makes system calls, and looks at the words that callers point to")]
 
-use std::ffi::{c_int, c_long};
+use std::ffi::{c_int, c_long, c_ulong};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
@@ -19,11 +19,12 @@ use abaca::hook::{self, Slept};
 use libc::{
     CLOCK_MONOTONIC, CLOCK_REALTIME, EAGAIN, EINVAL, ETIMEDOUT, FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE,
     FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET,
-    FUTEX_WAKE_OP, SYS_fcntl, SYS_futex, SYS_ioctl, timespec,
+    FUTEX_WAKE_OP, SYS_futex, timespec,
 };
 
 use super::until::{self, Until};
 use crate::answer::{answer, failed};
+use crate::descriptors::{control, numbers};
 use crate::enter::enter;
 use crate::kernel;
 use crate::table::Hook;
@@ -64,15 +65,38 @@ pub(crate) unsafe extern "C" fn syscall(
         }
     } else {
         // SAFETY: the caller's promise.
-        let result = unsafe { kernel::call(number, [a, b, c, d, e, f]) };
-        if number == SYS_fcntl && b as c_int == libc::F_SETFL
-            || number == SYS_ioctl && b == libc::FIONBIO as usize
-        {
-            abaca::hook::descriptors::modes_changed();
+        if let Some(result) = unsafe { of_number(number, [a, b, c]) } {
+            return result.into();
         }
-        result
+        // SAFETY: the caller's promise.
+        unsafe { kernel::call(number, [a, b, c, d, e, f]) }
     };
     answer(result) as c_long
+}
+
+fn waits_for_lock(command: c_int) -> bool {
+    [libc::F_SETLKW, libc::F_OFD_SETLKW].contains(&command)
+}
+
+/// A system call about a number of a descriptor that does not wait, by the hook of its function.
+///
+/// # Safety
+///
+/// The arguments are those of the call.
+unsafe fn of_number(number: c_long, [a, b, c]: [usize; 3]) -> Option<c_int> {
+    // SAFETY: the caller's promise.
+    let result = unsafe {
+        match number {
+            libc::SYS_fcntl if !waits_for_lock(b as c_int) => control::fcntl(a as c_int, b as c_int, c),
+            libc::SYS_ioctl => control::ioctl(a as c_int, b as c_ulong, c),
+            libc::SYS_dup => numbers::dup(a as c_int),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_dup2 => numbers::dup2(a as c_int, b as c_int),
+            libc::SYS_dup3 => numbers::dup3(a as c_int, b as c_int, c as c_int),
+            _ => return None,
+        }
+    };
+    Some(result)
 }
 
 /// The hooks of this file.

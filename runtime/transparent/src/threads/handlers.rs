@@ -21,7 +21,10 @@ use abaca::hook::{self, Interrupted};
 use libc::{SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
 
 use super::masks;
+use super::queued::is_queued;
 use super::relay::{await_fibers, has_started, note_handled, start_relay};
+use super::waiting::{self, Taken};
+use crate::answer::failed;
 use crate::calls::kick::{set_mask, sigaction as own_sigaction};
 use crate::enter::within_handler;
 use crate::hooks::hooks;
@@ -36,6 +39,9 @@ static HANDLERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNAL
 
 /// The flags of each.
 static FLAGS: [AtomicI32; SIGNALS] = [const { AtomicI32::new(0) }; SIGNALS];
+
+/// The signals whose handlers take the number only.
+static WITHOUT_INFO: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// Whether the calling fiber sends itself a signal that another has sent to it.
@@ -70,7 +76,8 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     let is_attending = IS_ATTENDING.get();
     if !is_attending && masks::is_held_back(index) {
         let is_told = FLAGS[index].load(Ordering::SeqCst) & SA_SIGINFO != 0;
-        return masks::hold_back(index, if is_told { info } else { ptr::null() });
+        // SAFETY: the kernel has written it, if the handler was set up for that.
+        return waiting::hold_back(index, if is_told { unsafe { info.as_ref() } } else { None });
     }
     let handler = HANDLERS[index].load(Ordering::SeqCst);
     if handler == 0 {
@@ -152,28 +159,39 @@ pub(super) fn attend() -> Interrupted {
     if !has_started() {
         start_relay();
     }
-    let mut effect_of_all = if masks::has_awaited() { Interrupted::Restarts } else { Interrupted::Not };
-    for signal in masks::signals(masks::take_unblocked()) {
-        effect_of_all = effect_of_all.max(effect(signal));
-        run_handler(signal);
+    let mut effect_of_all = if waiting::has_awaited() { Interrupted::Restarts } else { Interrupted::Not };
+    let taken = waiting::take_unblocked();
+    if !taken.is_empty() {
+        effect_of_all = taken.iter().fold(effect_of_all, |all, (signal, _)| all.max(effect(*signal)));
+        run_handlers(&taken);
     }
     effect_of_all
 }
 
-/// Has the kernel run the handler here, with all that belongs to it.
-fn run_handler(signal: usize) {
-    let info = super::details::take(signal);
+/// Has the kernel run the handlers here, with all that belongs to them, in the order in which it runs those of signals that have waited.
+fn run_handlers(taken: &[Taken]) {
     IS_ATTENDING.set(true);
-    // SAFETY: sets, and what the kernel has told of the signal, for the calling thread, which may block it.
+    // SAFETY: sets, and what the kernel has told of the signals, for the calling thread, which may block them.
     unsafe {
         let (process, thread) = (kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid));
         let (mut set, mut before) = (std::mem::zeroed(), std::mem::zeroed());
-        libc::sigaddset(&mut set, signal as c_int);
-        match info {
-            Some(info) => kernel!(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, &raw const info),
+        taken.iter().for_each(|(signal, _)| _ = libc::sigaddset(&mut set, *signal as c_int));
+        let send = |signal: usize, info: &Option<siginfo_t>| match info {
+            Some(info) => {
+                kernel!(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, ptr::from_ref(info))
+            }
             None => kernel!(libc::SYS_tgkill, process, thread, signal),
         };
-        set_mask(libc::SIG_UNBLOCK, &set, &mut before);
+        set_mask(libc::SIG_BLOCK, &set, &mut before);
+        for (signal, info) in taken {
+            if send(*signal, info) == failed(libc::EAGAIN) {
+                // The kernel keeps no more: those before run first.
+                set_mask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
+                set_mask(libc::SIG_BLOCK, &set, ptr::null_mut());
+                send(*signal, info);
+            }
+        }
+        set_mask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
         set_mask(libc::SIG_SETMASK, &before, ptr::null_mut());
     }
     IS_ATTENDING.set(false);
@@ -190,6 +208,7 @@ hooks! {
         // SAFETY: null, or the user's.
         let wanted = unsafe { new.as_ref() }.copied();
         let before = HANDLERS[index].load(Ordering::SeqCst);
+        let was_without_info = WITHOUT_INFO.load(Ordering::SeqCst) & masks::bit(index) != 0;
         let mut action = wanted;
         if let Some(action) = &mut action {
             if ![SIG_DFL, SIG_IGN, ours].contains(&action.sa_sigaction) {
@@ -202,7 +221,18 @@ hooks! {
                     stand_for_default(action);
                 }
             }
+            let is_without_info = action.sa_flags & SA_SIGINFO == 0;
+            if is_queued(index) && action.sa_sigaction == ours {
+                // So that its value is known if it must wait.
+                action.sa_flags |= SA_SIGINFO;
+            }
             FLAGS[index].store(action.sa_flags, Ordering::SeqCst);
+            let signal = masks::bit(index);
+            if is_without_info {
+                WITHOUT_INFO.fetch_or(signal, Ordering::SeqCst);
+            } else {
+                WITHOUT_INFO.fetch_and(!signal, Ordering::SeqCst);
+            }
         }
         // SAFETY: the caller's promise.
         let result = unsafe { own_sigaction(signal, action.as_ref().map_or(ptr::null(), ptr::from_ref), old) };
@@ -212,6 +242,12 @@ hooks! {
         // SAFETY: null, or the user's, which the kernel has written.
         if let Some(old) = unsafe { old.as_mut() }.filter(|_| result == 0) && old.sa_sigaction == ours {
             old.sa_sigaction = before;
+            if before == 0 {
+                // What this file has set up for what the signal does by default.
+                old.sa_flags = 0;
+            } else if was_without_info {
+                old.sa_flags &= !SA_SIGINFO;
+            }
         }
         result
     }
@@ -272,8 +308,8 @@ hooks! {
 
 fn until_handled() -> isize {
     match super::sleep::until(&super::until::Until::Never) {
-        hook::Slept::Cancelled => crate::answer::failed(libc::ECANCELED),
-        _ => crate::answer::failed(libc::EINTR),
+        hook::Slept::Cancelled => failed(libc::ECANCELED),
+        _ => failed(libc::EINTR),
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! The main thread's mask counts as the main fiber's where there is none, as with `threads_are_fibers`.
 //!
-//! A signal that is for a fiber waits with it until the fiber unblocks it. One that is for the process is let through unless the main fiber
+//! A signal that is for a fiber waits with it until the fiber unblocks it (`waiting.rs`). One that is for the process is let through unless the main fiber
 //! blocks it, as the kernel does with the main thread. Else it waits here until a fiber waits that does not block it, or unblocks it, or takes it
 //! by sigwait(3). So that it can, the function of `handlers.rs` also stands for a signal's default, while the main fiber blocks it.
 
@@ -18,12 +18,11 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use abaca::hook::{self, Interrupted};
-use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, siginfo_t, sigset_t};
+use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, sigset_t};
 
-use super::details;
-use super::handlers::{SIGNALS, attend, has_handler, stand_for_defaults, stands_for};
+use super::handlers::{SIGNALS, attend, has_handler, stand_for_defaults};
 use super::record::Record;
-use super::relay::ring;
+use super::waiting::waiting;
 use crate::answer::{answer, failed};
 use crate::calls::kick::set_mask;
 use crate::enter::{enter, is_installed};
@@ -37,14 +36,9 @@ const NEVER: u64 = bit(SIGKILL as usize) | bit(SIGSTOP as usize) | bit(32) | bit
 /// The main fiber's mask, or that of the main thread where there is none.
 static MAIN: AtomicU64 = AtomicU64::new(0);
 
-/// The signals that wait for a fiber that does not block them.
-static OF_PROCESS: AtomicU64 = AtomicU64::new(0);
-
 thread_local! {
     /// The fiber's mask, if it has one of its own.
     static MASK: Cell<Option<u64>> = const { Cell::new(None) };
-    /// What the fiber has sent to itself, and blocks.
-    static OF_FIBER: Cell<u64> = const { Cell::new(0) };
     /// What the fiber takes by sigwait(3).
     static AWAITED: Cell<u64> = const { Cell::new(0) };
 }
@@ -85,6 +79,19 @@ unsafe fn write(set: *mut sigset_t, bits: u64) {
 /// What the calling fiber blocks.
 pub(super) fn blocked() -> u64 {
     MASK.get().unwrap_or_else(|| MAIN.load(Ordering::SeqCst))
+}
+
+/// Calls `wait`, in which the calling fiber takes these signals.
+pub(super) fn awaiting<R>(signals: u64, wait: impl FnOnce() -> R) -> R {
+    AWAITED.set(signals);
+    let result = wait();
+    AWAITED.set(0);
+    result
+}
+
+/// What the calling fiber takes by sigwait(3).
+pub(super) fn awaited() -> u64 {
+    AWAITED.get()
 }
 
 /// What does not interrupt the calling fiber.
@@ -176,11 +183,6 @@ pub(super) fn main_has_changed() {
     }
 }
 
-/// What waits for the process does not wait for its copy by fork(2).
-pub(super) fn lose_waiting() {
-    OF_PROCESS.store(0, Ordering::SeqCst);
-}
-
 /// Whether a handler that is about to run on the calling thread must not: the fiber there blocks the signal, or the main one does, and it is
 /// for the fibers, or would do what it does by default. May be called in a handler.
 pub(super) fn is_held_back(signal: usize) -> bool {
@@ -188,79 +190,6 @@ pub(super) fn is_held_back(signal: usize) -> bool {
         return blocked() & bit(signal) != 0;
     }
     main_blocks(signal) && (hook::handles_for_fibers() || !has_handler(signal))
-}
-
-/// Notes a signal of the process's that must wait, with what its handler is told; null if that is not known. May be called in a handler.
-pub(super) fn hold_back(signal: usize, info: *const siginfo_t) {
-    if !info.is_null() {
-        // SAFETY: the kernel's, in the handler that calls this.
-        details::keep(signal, unsafe { *info });
-    }
-    OF_PROCESS.fetch_or(bit(signal), Ordering::SeqCst);
-    ring();
-}
-
-/// Notes a signal that the calling fiber sends to itself; false if it does not block it.
-pub(super) fn hold_back_own(signal: usize) -> bool {
-    let is_blocked = blocked() & bit(signal) != 0;
-    if is_blocked {
-        OF_FIBER.set(OF_FIBER.get() | bit(signal));
-    }
-    is_blocked
-}
-
-/// The signals of the process that wait.
-pub(super) fn of_process() -> u64 {
-    OF_PROCESS.load(Ordering::SeqCst)
-}
-
-/// Takes those of the signals that wait for the calling fiber, or for any.
-fn take(wanted: u64) -> u64 {
-    let of_fiber = OF_FIBER.get();
-    OF_FIBER.set(of_fiber & !wanted);
-    let mut taken = of_fiber & wanted;
-    for pending in
-        Record::current_within().map(|record| &record.pending.signals).into_iter().chain([&OF_PROCESS])
-    {
-        if pending.load(Ordering::SeqCst) & wanted != 0 {
-            taken |= pending.fetch_and(!wanted, Ordering::SeqCst) & wanted;
-        }
-    }
-    taken
-}
-
-/// Takes what the calling fiber neither blocks nor waits for.
-pub(super) fn take_unblocked() -> u64 {
-    take(!(blocked() | AWAITED.get()))
-}
-
-fn waiting() -> u64 {
-    let of_record =
-        Record::current_within().map_or(0, |record| record.pending.signals.load(Ordering::SeqCst));
-    OF_FIBER.get() | of_record | of_process()
-}
-
-/// Whether there is something that the calling fiber takes by sigwait(3).
-pub(super) fn has_awaited() -> bool {
-    waiting() & AWAITED.get() != 0
-}
-
-/// Calls `wait`, in which the calling fiber takes these signals.
-pub(super) fn awaiting<R>(signals: u64, wait: impl FnOnce() -> R) -> R {
-    AWAITED.set(signals);
-    let result = wait();
-    AWAITED.set(0);
-    result
-}
-
-/// Takes the first of these that waits, with what there is to know of it.
-pub(super) fn take_first(wanted: u64) -> Option<(usize, siginfo_t)> {
-    loop {
-        let signal = signals(waiting() & wanted).next()?;
-        if take(bit(signal)) != 0 {
-            return Some((signal, details::take(signal).unwrap_or_else(|| details::unknown(signal))));
-        }
-    }
 }
 
 /// Calls `wait` with this mask of the user's, if it is one. A result of 0, that nothing has come, is EINTR if a handler has run.
@@ -337,36 +266,6 @@ hooks! {
             }
             crate::answer::of_c(result as isize)
         }
-    }
-
-    /// kill(2). What the process sends to itself, and must wait, does so when this returns.
-    fn kill(process: libc::pid_t, signal: c_int) -> c_int, |_| -> always {
-        // SAFETY: no memory is involved, here and below.
-        let is_own = process > 0 && process as isize == unsafe { kernel!(libc::SYS_getpid) };
-        let is_held = is_own
-            && usize::try_from(signal).is_ok_and(|signal| {
-                (1..SIGNALS).contains(&signal) && main_blocks(signal) && enter().is_some() && stands_for(signal) && {
-                    let mut info = details::unknown(signal);
-                    // SAFETY: the fields of a signal that a process has sent are two numbers, after three and padding.
-                    unsafe {
-                        let sender = (&raw mut info).cast::<c_int>().add(4);
-                        sender.write(process);
-                        sender.add(1).write(kernel!(libc::SYS_getuid) as c_int);
-                    }
-                    hold_back(signal, &info);
-                    true
-                }
-            });
-        // SAFETY: as above.
-        if is_held { 0 } else { unsafe { own!(fn kill(libc::pid_t, c_int) -> c_int)(process, signal) } }
-    }
-
-    /// raise(3): a signal for the calling thread.
-    fn raise(signal: c_int) -> c_int, |_| -> always {
-        let is_held = usize::try_from(signal).is_ok_and(|signal| (1..SIGNALS).contains(&signal))
-            && enter().is_some_and(|_within| hold_back_own(signal as usize));
-        // SAFETY: it takes a number.
-        if is_held { 0 } else { unsafe { own!(fn raise(c_int) -> c_int)(signal) } }
     }
 }
 

@@ -19,16 +19,19 @@ mod mutex;
 mod observed;
 mod once;
 mod pending;
+mod queued;
 mod record;
 pub(crate) mod relay;
 mod rwlock;
 mod semaphore;
+mod sends;
 mod signals;
 mod sleep;
 mod spin;
 pub(crate) mod until;
+mod waiting;
 
-pub(crate) use cancel::CancellationPoint;
+pub(crate) use cancel::{CancellationPoint, in_clean_up};
 pub use create::{as_kernel_threads, threads_are_fibers};
 
 use crate::table::Hook;
@@ -51,6 +54,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     identity::HOOKS,
     join::HOOKS,
     masks::HOOKS,
+    sends::HOOKS,
     mutex::HOOKS,
     once::HOOKS,
     rwlock::HOOKS,

@@ -4,21 +4,38 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use abaca::hook::{self, Interrupted};
+use libc::siginfo_t;
 
 use super::handlers::{has_handler, index};
 use super::masks;
+use super::queued::{self, Owner, is_queued, new_owner};
 
 /// The signals that were sent to a thread that is a fiber, and of which no handler has run yet.
-#[derive(Default)]
 pub(crate) struct Pending {
     pub(super) signals: AtomicU64,
     /// What the thread blocks.
     pub(super) blocked: AtomicU64,
+    /// The thread's number where real-time signals wait.
+    pub(super) owner: Owner,
     /// The fiber; 0 before it runs, and when it has ended.
     fiber: AtomicUsize,
 }
 
+impl Drop for Pending {
+    fn drop(&mut self) {
+        // Relaxed: nobody else has it.
+        if self.signals.load(Ordering::Relaxed) != 0 {
+            queued::forget(self.owner);
+        }
+    }
+}
+
 impl Pending {
+    pub(super) fn new() -> Self {
+        let [signals, blocked] = [(); 2].map(|()| AtomicU64::new(0));
+        Self { signals, blocked, owner: new_owner(), fiber: AtomicUsize::new(0) }
+    }
+
     /// The calling fiber is this thread.
     pub(crate) fn begin(&self, blocked: u64) {
         self.blocked.store(blocked, Ordering::SeqCst);
@@ -31,12 +48,20 @@ impl Pending {
     }
 
     /// Sends a signal to the thread; false if the thread does not block it, and it has no handler that the thread could run.
-    pub(crate) fn send(&self, signal: c_int, wake: impl FnOnce()) -> bool {
+    pub(crate) fn send(
+        &self,
+        signal: c_int,
+        info: impl FnOnce(usize) -> siginfo_t,
+        wake: impl FnOnce(),
+    ) -> bool {
         let Some(index) = index(signal) else { return false };
         let bit = masks::bit(index);
         let is_blocked = self.blocked.load(Ordering::SeqCst) & bit != 0;
         if !is_blocked && !has_handler(index) {
             return false;
+        }
+        if is_queued(index) {
+            queued::put(self.owner, index, info(index));
         }
         self.signals.fetch_or(bit, Ordering::SeqCst);
         match self.fiber.load(Ordering::SeqCst) {

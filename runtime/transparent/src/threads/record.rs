@@ -76,7 +76,7 @@ impl Record {
             exit_value: AtomicUsize::new(0),
             joins: AtomicPtr::new(ptr::null_mut()),
             cancel: super::cancel::Request::new(),
-            pending: super::pending::Pending::default(),
+            pending: super::pending::Pending::new(),
             mask: masks::of_creator(),
             details: Mutex::new(Details { name, processors: None }),
         })

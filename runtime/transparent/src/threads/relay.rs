@@ -9,7 +9,7 @@ use abaca::hook::{self, Interrupted, Notes};
 
 use super::create::ALIVE;
 use super::handlers::{SIGNALS, attend, effect, has_handler, is_in_handler};
-use super::masks;
+use super::{masks, waiting};
 use crate::calls::kick::set_mask;
 use crate::enter::is_installed;
 use crate::kernel::kernel;
@@ -111,7 +111,7 @@ fn relay() {
 /// A child of fork(2) has no relay. It starts one when one of its fibers first waits.
 extern "C" fn lose_relay() {
     HANDLED.take();
-    masks::lose_waiting();
+    waiting::lose_waiting();
     HAS_RELAY.store(false, Ordering::SeqCst);
 }
 
@@ -153,7 +153,7 @@ fn act(handled: u64) {
         hook::interrupt_one(masks::bit(signal), effect(signal));
     }
     // Who is interrupted takes it, and runs the handler.
-    for signal in masks::signals(masks::of_process()) {
+    for signal in masks::signals(waiting::of_process()) {
         hook::interrupt_one(masks::bit(signal), Interrupted::Restarts);
     }
 }

@@ -10,6 +10,7 @@ use libc::{SIG_BLOCK, SIG_SETMASK, siginfo_t, sigset_t, timespec};
 
 use super::masks;
 use super::relay::start_relay;
+use super::waiting;
 use crate::answer::failed;
 use crate::calls::kick::{Handlers, set_mask, wait_elsewhere_or, without_signal};
 use crate::descriptors::poll::duration;
@@ -82,7 +83,7 @@ unsafe fn wait_for(
     // SAFETY: as above.
     let wanted = unsafe { masks::bits_of(&set) };
     let take = || {
-        let (signal, about) = masks::take_first(wanted)?;
+        let (signal, about) = waiting::take_first(wanted)?;
         if !info.is_null() {
             // SAFETY: the caller's promise.
             unsafe { info.write(about) };
@@ -108,7 +109,7 @@ unsafe fn wait_for(
     loop {
         // SAFETY: the set, and what the caller promises, stay while the fiber waits. The signal that ends the call is in no set.
         let ended = masks::awaiting(wanted, || unsafe {
-            wait_elsewhere_or(handlers, &masks::has_awaited, &mut wait)
+            wait_elsewhere_or(handlers, &waiting::has_awaited, &mut wait)
         });
         match ended {
             Some(result) => return result,

@@ -1,0 +1,146 @@
+//! glibc's `FILE` as its headers show it, and its lock.
+
+#![expect(unsafe_code, reason = "looks into files of libc")]
+
+use std::ffi::{c_char, c_int, c_void};
+
+use abaca::hook::descriptors::Ended;
+use libc::FILE;
+
+use crate::answer::{errno, failed, set_errno};
+use crate::descriptors::kind::{Kind, kind_of};
+use crate::descriptors::pause::retry_with_pauses;
+use crate::descriptors::write::write_bytes;
+use crate::enter::Within;
+use crate::threads::in_clean_up;
+
+/// See the module's documentation.
+#[repr(C)]
+pub(super) struct Head {
+    pub(super) flags: c_int,
+    /// What is in the buffer to be read.
+    pub(super) read_from: *mut c_char,
+    pub(super) read_to: *mut c_char,
+    pub(super) read_base: *mut c_char,
+    /// What is in the buffer to be written, and where libc's functions look whether there is room.
+    pub(super) write_from: *mut c_char,
+    pub(super) write_to: *mut c_char,
+    pub(super) write_end: *mut c_char,
+    pub(super) buffer: *mut c_char,
+    pub(super) buffer_end: *mut c_char,
+    saved: [*mut c_char; 3],
+    markers: *mut c_void,
+    next: *mut FILE,
+    number: c_int,
+    more_flags: c_int,
+    old_offset: i64,
+    column: u16,
+    vtable_offset: i8,
+    short_buffer: [c_char; 1],
+    lock: *mut c_void,
+    /// Where the file is, if libc knows.
+    pub(super) offset: i64,
+}
+
+const _: () = assert!(size_of::<usize>() != 8 || size_of::<Head>() == 152);
+
+pub(super) const UNBUFFERED: c_int = 2;
+pub(super) const IS_NOT_WRITTEN: c_int = 8;
+/// What feof(3) tells.
+pub(super) const END_SEEN: c_int = 0x10;
+/// What ferror(3) tells.
+pub(super) const ERROR_SEEN: c_int = 0x20;
+pub(super) const BY_LINES: c_int = 0x200;
+/// The buffer has what is to be written.
+pub(super) const IS_WRITING: c_int = 0x800;
+pub(super) const APPENDS: c_int = 0x1000;
+
+// SAFETY: as glibc defines them.
+unsafe extern "C" {
+    fn ftrylockfile(file: *mut FILE) -> c_int;
+    fn funlockfile(file: *mut FILE);
+    fn fwide(file: *mut FILE, mode: c_int) -> c_int;
+}
+
+/// Calls libc's own function, whose `errno` is the caller's.
+pub(super) fn call<R>(within: &Within, call: impl FnOnce() -> R) -> R {
+    set_errno(within.errno());
+    let result = call();
+    within.fails_with(errno());
+    result
+}
+
+/// The number of a file whose calls may wait for another process; `None` if it is on a disk, or in memory.
+///
+/// # Safety
+///
+/// The file is open.
+pub(super) unsafe fn waiting_number(file: *mut FILE) -> Option<c_int> {
+    // SAFETY: the caller's promise.
+    let fd = unsafe { libc::fileno(file) };
+    (fd >= 0 && kind_of(fd) != Kind::Regular).then_some(fd)
+}
+
+/// write(2), as a function of stdio makes it.
+///
+/// # Safety
+///
+/// The arguments are those of write(2).
+pub(super) unsafe fn write(fd: c_int, from: *const c_char, bytes: usize) -> isize {
+    // SAFETY: the caller's promise.
+    in_clean_up(|| unsafe { write_bytes(fd, from.cast(), bytes) })
+}
+
+/// Whether the file takes wide characters.
+///
+/// # Safety
+///
+/// The file is open.
+pub(super) unsafe fn is_wide(file: *mut FILE) -> bool {
+    // SAFETY: the caller's promise; 0 changes nothing.
+    unsafe { fwide(file, 0) > 0 }
+}
+
+/// Whether the file has taken neither bytes nor wide characters.
+///
+/// # Safety
+///
+/// The file is open.
+pub(super) unsafe fn is_unoriented(file: *mut FILE) -> bool {
+    // SAFETY: as above.
+    unsafe { fwide(file, 0) == 0 }
+}
+
+/// A file's lock, if its user wants it to be taken.
+pub(super) struct Lock(Option<*mut FILE>);
+
+impl Lock {
+    /// `Err`: the caller was cancelled while another had the lock.
+    ///
+    /// # Safety
+    ///
+    /// The file is open as long as the lock is there.
+    pub(super) unsafe fn take(within: &Within, file: *mut FILE, locks: bool) -> Result<Self, ()> {
+        if !locks {
+            return Ok(Self(None));
+        }
+        // SAFETY: as above.
+        let attempt = || if unsafe { ftrylockfile(file) } == 0 { 0 } else { failed(libc::EAGAIN) };
+        match in_clean_up(|| retry_with_pauses(|| Ok(None), attempt)) {
+            Ended::Done(_) => Ok(Self(Some(file))),
+            _ => {
+                within.fails_with(libc::ECANCELED);
+                Err(())
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Some(file) = self.0 {
+            // SAFETY: this has taken the lock.
+            unsafe { funlockfile(file) };
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Functions with arguments of any number, which Rust cannot define: each makes a list of its arguments, as C's `va_start` does, and calls the
+//! hook of the function that takes one.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc, in assembly")]
+
+use std::arch::naked_asm;
+use std::ffi::c_void;
+
+use super::{formats, scans};
+use crate::table::Hook;
+
+/// C's `va_list` as an argument.
+pub(super) type List = *mut c_void;
+
+/// A copy of a list, since who uses one uses it up.
+pub(super) struct Copied {
+    /// What the list is where it is an array, or a structure that is passed by its address.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    words: [u64; WORDS],
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    list: List,
+}
+
+/// How many words such a list has.
+#[cfg(target_arch = "x86_64")]
+const WORDS: usize = 3;
+#[cfg(target_arch = "aarch64")]
+const WORDS: usize = 4;
+
+impl Copied {
+    /// # Safety
+    ///
+    /// The list is one that was not used.
+    pub(super) unsafe fn of(list: List) -> Self {
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        // SAFETY: the caller's promise: the list is there.
+        return Self { words: unsafe { list.cast::<[u64; WORDS]>().read() } };
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        Self { list }
+    }
+
+    pub(super) fn list(&mut self) -> List {
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        return self.words.as_mut_ptr().cast();
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        self.list
+    }
+}
+
+/// The registers of arguments, of which a function has so many before those of any number: the list is the next argument.
+#[cfg(target_arch = "x86_64")]
+macro_rules! stub {
+    (1, $to:path) => { stub!("rsi", 8, $to) };
+    (2, $to:path) => { stub!("rdx", 16, $to) };
+    (3, $to:path) => { stub!("rcx", 24, $to) };
+    ($list:literal, $used:literal, $to:path) => {
+        naked_asm!(
+            ".cfi_startproc",
+            // The list, of 24 bytes; from 32 on the registers of arguments: six words, and eight of 16 bytes.
+            "sub rsp, 216",
+            ".cfi_adjust_cfa_offset 216",
+            "mov [rsp + 32], rdi",
+            "mov [rsp + 40], rsi",
+            "mov [rsp + 48], rdx",
+            "mov [rsp + 56], rcx",
+            "mov [rsp + 64], r8",
+            "mov [rsp + 72], r9",
+            // How many of the latter are used, at most.
+            "test al, al",
+            "je 2f",
+            "movaps [rsp + 80], xmm0",
+            "movaps [rsp + 96], xmm1",
+            "movaps [rsp + 112], xmm2",
+            "movaps [rsp + 128], xmm3",
+            "movaps [rsp + 144], xmm4",
+            "movaps [rsp + 160], xmm5",
+            "movaps [rsp + 176], xmm6",
+            "movaps [rsp + 192], xmm7",
+            "2:",
+            // Where the next of each is, where those on the stack are, and where these are.
+            "mov dword ptr [rsp], {used}",
+            "mov dword ptr [rsp + 4], 48",
+            "lea rax, [rsp + 224]",
+            "mov [rsp + 8], rax",
+            "lea rax, [rsp + 32]",
+            "mov [rsp + 16], rax",
+            concat!("mov ", $list, ", rsp"),
+            "call {to}",
+            "add rsp, 216",
+            ".cfi_adjust_cfa_offset -216",
+            "ret",
+            ".cfi_endproc",
+            used = const $used,
+            to = sym $to,
+        )
+    };
+}
+
+/// As above.
+#[cfg(target_arch = "aarch64")]
+macro_rules! stub {
+    (1, $to:path) => { stub!("x1", -56, $to) };
+    (2, $to:path) => { stub!("x2", -48, $to) };
+    (3, $to:path) => { stub!("x3", -40, $to) };
+    ($list:literal, $left:literal, $to:path) => {
+        naked_asm!(
+            ".cfi_startproc",
+            // The frame's record; the list, of 32 bytes; from 48 on the registers of arguments: eight words, and eight of 16 bytes.
+            "stp x29, x30, [sp, #-240]!",
+            ".cfi_def_cfa_offset 240",
+            ".cfi_offset 29, -240",
+            ".cfi_offset 30, -232",
+            "mov x29, sp",
+            "stp x0, x1, [sp, #48]",
+            "stp x2, x3, [sp, #64]",
+            "stp x4, x5, [sp, #80]",
+            "stp x6, x7, [sp, #96]",
+            "stp q0, q1, [sp, #112]",
+            "stp q2, q3, [sp, #144]",
+            "stp q4, q5, [sp, #176]",
+            "stp q6, q7, [sp, #208]",
+            // Where those on the stack are, the ends of these, and how far before those ends the next of each is.
+            "add x9, sp, #240",
+            "str x9, [sp, #16]",
+            "add x10, sp, #112",
+            "str x10, [sp, #24]",
+            "str x9, [sp, #32]",
+            "mov w9, #{left}",
+            "str w9, [sp, #40]",
+            "mov w9, #-128",
+            "str w9, [sp, #44]",
+            concat!("add ", $list, ", sp, #16"),
+            "bl {to}",
+            "ldp x29, x30, [sp], #240",
+            ".cfi_restore 29",
+            ".cfi_restore 30",
+            ".cfi_def_cfa_offset 0",
+            "ret",
+            ".cfi_endproc",
+            left = const $left,
+            to = sym $to,
+        )
+    };
+}
+
+/// As above. The list is the address of the next argument; those on the stack come after the registers.
+#[cfg(target_arch = "riscv64")]
+macro_rules! stub {
+    (1, $to:path) => { stub!("a1", 24, $to) };
+    (2, $to:path) => { stub!("a2", 32, $to) };
+    (3, $to:path) => { stub!("a3", 40, $to) };
+    ($list:literal, $next:literal, $to:path) => {
+        naked_asm!(
+            ".cfi_startproc",
+            "addi sp, sp, -80",
+            ".cfi_def_cfa_offset 80",
+            "sd ra, 8(sp)",
+            ".cfi_offset 1, -72",
+            "sd a0, 16(sp)",
+            "sd a1, 24(sp)",
+            "sd a2, 32(sp)",
+            "sd a3, 40(sp)",
+            "sd a4, 48(sp)",
+            "sd a5, 56(sp)",
+            "sd a6, 64(sp)",
+            "sd a7, 72(sp)",
+            concat!("addi ", $list, ", sp, {next}"),
+            "call {to}",
+            "ld ra, 8(sp)",
+            ".cfi_restore 1",
+            "addi sp, sp, 80",
+            ".cfi_def_cfa_offset 0",
+            "ret",
+            ".cfi_endproc",
+            next = const $next,
+            to = sym $to,
+        )
+    };
+}
+
+/// `fn printf = 1, formats::vprintf;`: so many arguments come before those of any number.
+macro_rules! variadic {
+    ($(fn $name:ident = $fixed:tt, $to:path;)*) => {
+        $(
+            /// See the module's documentation.
+            ///
+            /// # Safety
+            ///
+            /// As libc's function of this name.
+            #[unsafe(naked)]
+            #[unsafe(no_mangle)]
+            pub(crate) unsafe extern "C-unwind" fn $name() {
+                stub!($fixed, $to)
+            }
+        )*
+
+        /// The hooks of this file.
+        pub(crate) const HOOKS: &[Hook] = &[$(Hook($name as *const (), stringify!($name))),*];
+    };
+}
+
+variadic! {
+    fn printf = 1, formats::vprintf;
+    fn _IO_printf = 1, formats::vprintf;
+    fn fprintf = 2, formats::vfprintf;
+    fn _IO_fprintf = 2, formats::vfprintf;
+    fn dprintf = 2, formats::vdprintf;
+    fn __printf_chk = 2, formats::__vprintf_chk;
+    fn __fprintf_chk = 3, formats::__vfprintf_chk;
+    fn __dprintf_chk = 3, formats::__vdprintf_chk;
+    fn scanf = 1, scans::vscanf;
+    fn fscanf = 2, scans::vfscanf;
+    fn __isoc99_scanf = 1, scans::__isoc99_vscanf;
+    fn __isoc99_fscanf = 2, scans::__isoc99_vfscanf;
+    fn __isoc23_scanf = 1, scans::__isoc23_vscanf;
+    fn __isoc23_fscanf = 2, scans::__isoc23_vfscanf;
+}

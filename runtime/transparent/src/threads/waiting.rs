@@ -1,0 +1,184 @@
+//! Signals that wait: for a fiber that blocks them, or for the process until a fiber takes them. A real-time signal waits as often as it was
+//! sent (`queued.rs`), another one once.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use libc::siginfo_t;
+
+use super::details;
+use super::masks::{awaited, bit, blocked, signals};
+use super::queued::{self, Owner, PROCESS, is_queued, new_owner};
+use super::record::Record;
+use super::relay::ring;
+
+/// The signals that wait for a fiber that does not block them.
+static OF_PROCESS: AtomicU64 = AtomicU64::new(0);
+
+/// Forgets the real-time signals that a fiber has sent to itself, and that wait when it ends.
+struct Forget;
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        queued::forget(NUMBER.get());
+    }
+}
+
+thread_local! {
+    /// What the fiber has sent to itself, and blocks.
+    static OF_FIBER: Cell<u64> = const { Cell::new(0) };
+    /// The fiber's number where real-time signals wait; 0 before the first that it sends to itself.
+    static NUMBER: Cell<Owner> = const { Cell::new(PROCESS) };
+    static FORGET: Forget = const { Forget };
+}
+
+/// A signal that was taken, and what its handler is told, if that is known.
+pub(super) type Taken = (usize, Option<siginfo_t>);
+
+/// What waits for the process does not wait for its copy by fork(2), nor what waits for any fiber.
+pub(super) fn lose_waiting() {
+    OF_PROCESS.store(0, Ordering::SeqCst);
+    queued::forget_all();
+}
+
+/// Notes a signal of the process's that must wait, with what its handler is told, if that is known. May be called in a handler.
+pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) {
+    if is_queued(signal) {
+        queued::put(PROCESS, signal, info.copied().unwrap_or_else(|| details::unknown(signal)));
+    } else if let Some(info) = info {
+        details::keep(signal, *info);
+    }
+    OF_PROCESS.fetch_or(bit(signal), Ordering::SeqCst);
+    ring();
+}
+
+/// Notes a signal that the calling fiber sends to itself; false if it does not block it.
+pub(super) fn hold_back_own(signal: usize, info: siginfo_t) -> bool {
+    let is_blocked = blocked() & bit(signal) != 0;
+    if is_blocked {
+        if is_queued(signal) {
+            if NUMBER.get() == PROCESS {
+                NUMBER.set(new_owner());
+                // What is sent while the fiber's storage goes is not forgotten, and nobody's.
+                let _ = FORGET.try_with(|_| ());
+            }
+            queued::put(NUMBER.get(), signal, info);
+        }
+        OF_FIBER.set(OF_FIBER.get() | bit(signal));
+    }
+    is_blocked
+}
+
+/// The signals of the process that wait.
+pub(super) fn of_process() -> u64 {
+    OF_PROCESS.load(Ordering::SeqCst)
+}
+
+/// A set of signals that wait for somebody.
+enum Set<'a> {
+    OfFiber(Owner, u64),
+    Shared(Owner, &'a AtomicU64),
+}
+
+impl Set<'_> {
+    /// Those of the calling fiber, its own first, and the process's.
+    fn all() -> impl Iterator<Item = Set<'static>> {
+        let own = Set::OfFiber(NUMBER.get(), OF_FIBER.get());
+        let of_thread =
+            Record::current_within().map(|record| Set::Shared(record.pending.owner, &record.pending.signals));
+        [Some(own), of_thread, Some(Set::Shared(PROCESS, &OF_PROCESS))].into_iter().flatten()
+    }
+
+    fn owner(&self) -> Owner {
+        match self {
+            Self::OfFiber(owner, _) | Self::Shared(owner, _) => *owner,
+        }
+    }
+
+    fn signals(&self) -> u64 {
+        match self {
+            Self::OfFiber(_, signals) => *signals,
+            Self::Shared(_, signals) => signals.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Takes those of the signals that are there.
+    fn clear(&self, wanted: u64) -> u64 {
+        match self {
+            Self::OfFiber(_, signals) => {
+                OF_FIBER.set(OF_FIBER.get() & !wanted);
+                signals & wanted
+            }
+            Self::Shared(_, signals) => match signals.load(Ordering::SeqCst) & wanted {
+                0 => 0,
+                _ => signals.fetch_and(!wanted, Ordering::SeqCst) & wanted,
+            },
+        }
+    }
+
+    fn put_back(&self, signal: usize) {
+        match self {
+            Self::OfFiber(..) => OF_FIBER.set(OF_FIBER.get() | bit(signal)),
+            Self::Shared(_, signals) => _ = signals.fetch_or(bit(signal), Ordering::SeqCst),
+        }
+    }
+}
+
+/// Takes what the calling fiber neither blocks nor waits for: of each number in turn, and those of one number as they were sent.
+pub(super) fn take_unblocked() -> Vec<Taken> {
+    let wanted = !(blocked() | awaited());
+    if waiting() & wanted == 0 {
+        return Vec::new();
+    }
+    let mut taken = Vec::new();
+    for set in Set::all() {
+        for signal in signals(set.clear(wanted)) {
+            if is_queued(signal) {
+                taken.extend(
+                    std::iter::from_fn(|| queued::take(set.owner(), signal)).map(|info| (signal, Some(info))),
+                );
+            } else if !taken.iter().any(|(other, _)| *other == signal) {
+                taken.push((signal, details::take(signal)));
+            }
+        }
+    }
+    taken.sort_by_key(|(signal, _)| *signal);
+    taken
+}
+
+/// What waits for the calling fiber, or for any.
+pub(super) fn waiting() -> u64 {
+    Set::all().fold(0, |all, set| {
+        // One that somebody else takes just now may have left its bit.
+        let queued =
+            signals(set.signals()).filter(|signal| is_queued(*signal) && !queued::has(set.owner(), *signal));
+        all | set.signals() & !queued.fold(0, |bits, signal| bits | bit(signal))
+    })
+}
+
+/// Whether there is something that the calling fiber takes by sigwait(3).
+pub(super) fn has_awaited() -> bool {
+    awaited() != 0 && waiting() & awaited() != 0
+}
+
+/// Takes the first of these that waits, with what there is to know of it.
+pub(super) fn take_first(wanted: u64) -> Option<(usize, siginfo_t)> {
+    loop {
+        let signal = signals(waiting() & wanted).next()?;
+        for set in Set::all().filter(|set| set.signals() & bit(signal) != 0) {
+            if set.clear(bit(signal)) == 0 {
+                continue;
+            }
+            if !is_queued(signal) {
+                return Some((signal, details::take(signal).unwrap_or_else(|| details::unknown(signal))));
+            }
+            let info = queued::take(set.owner(), signal);
+            if queued::has(set.owner(), signal) {
+                set.put_back(signal);
+            }
+            if let Some(info) = info {
+                return Some((signal, info));
+            }
+        }
+    }
+}
