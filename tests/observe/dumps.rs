@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use abaca::channel::{bounded, oneshot};
 use abaca::observe::{Dump, FiberDump, FiberState, Holder, Wait};
-use abaca::runtime::Poller::{Thread, Workers};
 use abaca::sync::{Condvar, Mutex, Notify, Once, RwLock, Semaphore};
 
 use super::whole_dump;
@@ -342,48 +341,6 @@ fn state_at(line: u32) -> Option<FiberState> {
         fiber.spawn_site().is_some_and(|site| site.file().ends_with("dumps.rs") && site.line() == line)
     };
     dump.fibers().iter().find(is).map(FiberDump::state)
-}
-
-#[test]
-fn dumps_are_taken_while_fibers_start_and_end_and_runtimes_shut_down() {
-    let stop = Arc::new(AtomicBool::new(false));
-    let dumps = Arc::new(AtomicUsize::new(0));
-    let threads: Vec<_> = (0..2)
-        .map(|_| {
-            let (stop, dumps) = (Arc::clone(&stop), Arc::clone(&dumps));
-            std::thread::spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let dump = abaca::dump();
-                    assert!(!dump.to_json().is_empty() && dump.cycles().is_empty());
-                    dumps.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-        })
-        .collect();
-    for (workers, poller) in [(1, Workers), (2, Thread), (3, Workers), (8, Thread), (8, Workers), (1, Thread)]
-    {
-        let runtime = abaca::Runtime::builder().workers(workers).poller(poller).build().unwrap();
-        runtime.run(|| {
-            abaca::scope(|scope| {
-                for n in 0..20 {
-                    scope.spawn(move || {
-                        for _ in 0..20 {
-                            abaca::spawn(move || abaca::sleep(Duration::from_micros(n)));
-                            abaca::yield_now();
-                        }
-                    });
-                }
-                scope.spawn(|| drop(abaca::dump()));
-            });
-            drop(abaca::spawn(abaca::park));
-        });
-    }
-    let before = dumps.load(Ordering::Relaxed);
-    while dumps.load(Ordering::Relaxed) < before + 3 {
-        std::thread::yield_now();
-    }
-    stop.store(true, Ordering::Relaxed);
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod roles;
 mod shapes;
 mod spans;
 mod stacks;
+mod storm;
 mod stripped;
 mod wide;
 
