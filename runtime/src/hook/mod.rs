@@ -29,6 +29,7 @@ use crate::os::barrier;
 use crate::scheduler::Worker;
 use crate::{blocking, park, scheduler};
 
+pub use crate::queue::Keyed;
 pub use copy::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{

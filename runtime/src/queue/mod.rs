@@ -10,6 +10,7 @@
 //! * [`SpinLock`]: guards wait lists and channel buffers. [`Bias`]: makes one cheap for the thread that uses it alone.
 //! * [`AdaptiveSpin`]: whether spinning before parking pays.
 //! * [`EventRing`]: a worker's last events, for others to copy.
+//! * [`Keyed`]: values that wait under a key, which handlers of signals may put in.
 //! * [`Count`]: what a worker did, for others to read.
 
 mod adaptive_spin;
@@ -19,6 +20,8 @@ mod event_ring;
 mod inbox;
 #[cfg(test)]
 mod item;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+mod keyed;
 mod list;
 mod ring;
 mod sleepers;
@@ -31,6 +34,8 @@ pub(crate) use bias::{Bias, Biasing};
 pub(crate) use count::Count;
 pub(crate) use event_ring::EventRing;
 pub(crate) use inbox::{Inbox, Pushed};
+#[cfg(feature = "own-tls")]
+pub use keyed::Keyed;
 pub(crate) use list::{Link, Next, ReadyList};
 pub(crate) use ring::{Linked, Links, Ring};
 pub(crate) use sleepers::{Search, Sleepers};

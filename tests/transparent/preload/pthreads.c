@@ -548,8 +548,35 @@ static void *goes_on(void *unused) {
     puts("after main");
     return unused;
 }
+// A prompt without a line's end is seen before the answer is waited for, as a terminal's is.
+static void *ask(void *questions) {
+    char answer[8] = "";
+    printf("what? ");
+    return (void *)(intptr_t)(fgets(answer, sizeof answer, questions) && !strcmp(answer, "yes\n"));
+}
+static void prompts(void) {
+    int shown[2], answers[2];
+    if (pipe(shown) || pipe(answers)) exit(3);
+    FILE *before = stdout, *in = fdopen(answers[0], "r");
+    setvbuf(in, NULL, _IOLBF, 0);
+    stdout = fdopen(shown[1], "w");
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    pthread_t thread = start(ask, in);
+    char prompt[8] = "";
+    long bytes = read(shown[0], prompt, 6);
+    write(answers[1], "yes\n", 4);
+    void *is_right = join(thread);
+    fclose(stdout);
+    stdout = before;
+    SAY(bytes == 6 && !strcmp(prompt, "what? ") && is_right);
+    fclose(in);
+    close(shown[0]);
+    close(answers[1]);
+}
+
 int main(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
+    prompts();
     mutexes();
     conditions();
     rwlocks();

@@ -9,7 +9,9 @@ use std::ffi::c_int;
 use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, is_nonblocking, retry};
 use libc::{EOF, FILE};
 
-use super::file::{END_SEEN, ERROR_SEEN, Head, Lock, waiting_number};
+use super::file::{BY_LINES, END_SEEN, ERROR_SEEN, Head, IS_NOT_WRITTEN, Lock, UNBUFFERED, waiting_number};
+use super::puts::stdout;
+use super::sink::Sink;
 use crate::answer::{errno, failed, set_errno};
 use crate::descriptors::poll::look_at;
 use crate::enter::Within;
@@ -78,12 +80,30 @@ impl<'a> Stream<'a> {
         unsafe { buffered(self.file) }
     }
 
+    /// Writes what waits in `stdout` for the end of its line, if this is a file of lines or without a buffer: libc does so before it reads, for
+    /// prompts.
+    fn show_prompt(&self) {
+        // SAFETY: the file is open. Where it has no buffer yet, libc will look what it is.
+        let shows = unsafe {
+            let Head { flags, buffer, .. } = *self.head();
+            flags & (BY_LINES | UNBUFFERED) != 0 || buffer.is_null() && libc::isatty(self.fd) != 0
+        };
+        // SAFETY: libc's variable, and a file that is open.
+        if shows && unsafe { (*stdout.cast::<Head>()).flags } & (IS_NOT_WRITTEN | BY_LINES) == BY_LINES {
+            // SAFETY: as above.
+            if let Ok(Some(mut sink)) = unsafe { Sink::begin(self.within, stdout, true) } {
+                sink.flush();
+            }
+        }
+    }
+
     /// Waits until a read has something; false if there is an error now.
     fn wait(&mut self) -> bool {
         // SAFETY: the file is open.
         if unsafe { (*self.head()).flags } & END_SEEN != 0 {
             return true;
         }
+        self.show_prompt();
         let limit = &mut WaitLimit::until(None).restarted();
         let call = |fd| match look_at(fd, libc::POLLIN) {
             Ok(0) => failed(libc::EAGAIN),
