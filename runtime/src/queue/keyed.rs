@@ -22,14 +22,14 @@ const EMPTY: u8 = 0;
 const BUSY: u8 = 1;
 const FULL: u8 = 2;
 
-struct Place<T> {
+struct Entry<T> {
     state: AtomicU8,
     key: AtomicU64,
     turn: AtomicU64,
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
-impl<T> Place<T> {
+impl<T> Entry<T> {
     const_fn! {
         const fn new() -> Self {
             Self {
@@ -58,7 +58,7 @@ impl<T> Place<T> {
 
 /// At most so many values. See the module's documentation.
 pub struct Keyed<T, const PLACES: usize> {
-    places: [Place<T>; PLACES],
+    places: [Entry<T>; PLACES],
     /// How many places were ever used: those beyond need not be looked at.
     used: AtomicUsize,
     turns: AtomicU64,
@@ -78,17 +78,17 @@ impl<T: Copy, const PLACES: usize> Keyed<T, PLACES> {
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
-        let places = [const { Place::new() }; PLACES];
+        let places = [const { Entry::new() }; PLACES];
         Self { places, used: AtomicUsize::new(0), turns: AtomicU64::new(0) }
     }
 
     #[cfg(loom)]
     pub fn new() -> Self {
-        let places = std::array::from_fn(|_| Place::new());
+        let places = std::array::from_fn(|_| Entry::new());
         Self { places, used: AtomicUsize::new(0), turns: AtomicU64::new(0) }
     }
 
-    fn used(&self) -> &[Place<T>] {
+    fn used(&self) -> &[Entry<T>] {
         // Acquire: pairs with `put`.
         &self.places[..self.used.load(Ordering::Acquire)]
     }
@@ -119,8 +119,8 @@ impl<T: Copy, const PLACES: usize> Keyed<T, PLACES> {
     }
 
     /// The place and the turn of the oldest value under this key.
-    fn oldest(&self, key: u64) -> Option<(u64, &Place<T>)> {
-        let is_it = |place: &&Place<T>| place.key() == Some(key);
+    fn oldest(&self, key: u64) -> Option<(u64, &Entry<T>)> {
+        let is_it = |place: &&Entry<T>| place.key() == Some(key);
         let turns = self.used().iter().filter(is_it).map(|place| (place.turn.load(Ordering::Relaxed), place));
         turns.min_by_key(|(turn, _)| *turn)
     }
