@@ -3,12 +3,16 @@
 #![expect(unsafe_code, reason = "the tests write to stacks, and ask which of their pages are there")]
 
 use std::fs;
+use std::sync::RwLock;
 
 use abaca_asm::stack::{Guard, Release, Stack, StackPool, Surplus, overrun_at};
 use abaca_asm::{Context, Exit, prepare, switch};
 
 const BOTH: [Guard; 2] = [Guard::Madvise, Guard::Mprotect];
 const STACK_BYTES: usize = 64 * 1024;
+
+/// Held alone by the test that counts the process's mappings, since others' stacks may lie where its own have been.
+static MAPPINGS: RwLock<()> = RwLock::new(());
 
 /// How many pages of the stack are resident.
 fn resident(stack: &Stack) -> usize {
@@ -65,6 +69,7 @@ fn mapped(mut addresses: Vec<usize>) -> Vec<usize> {
 
 #[test]
 fn memory_that_was_unused_for_a_period_is_released_and_other_memory_stays() {
+    let _beside_others = MAPPINGS.read();
     for guard in BOTH {
         let pool = StackPool::with_guard(STACK_BYTES, guard);
         let stacks = take(&pool, 50);
@@ -92,6 +97,7 @@ fn memory_that_was_unused_for_a_period_is_released_and_other_memory_stays() {
 
 #[test]
 fn slabs_that_nobody_needs_are_unmapped_and_come_again() {
+    let _alone = MAPPINGS.write();
     for guard in BOTH {
         let pool = StackPool::with_guard(STACK_BYTES, guard);
         for _ in 0..3 {
@@ -118,6 +124,7 @@ fn slabs_that_nobody_needs_are_unmapped_and_come_again() {
 
 #[test]
 fn a_pool_with_retired_slabs_and_lost_handles_can_be_dropped() {
+    let _beside_others = MAPPINGS.read();
     let pool = StackPool::new(STACK_BYTES);
     let mut stacks = take(&pool, 5000);
     drop(stacks.split_off(4990));
@@ -134,6 +141,7 @@ fn a_pool_with_retired_slabs_and_lost_handles_can_be_dropped() {
 
 #[test]
 fn stacks_are_taken_while_others_go_back() {
+    let _beside_others = MAPPINGS.read();
     let pool = StackPool::new(STACK_BYTES);
     std::thread::scope(|threads| {
         let users: Vec<_> = (0..3_usize)
@@ -194,6 +202,7 @@ unsafe extern "C" fn go_deep_and_wait(word: usize, fiber: *mut ()) -> Exit {
 
 #[test]
 fn memory_below_a_suspended_computation_is_released_and_the_computation_goes_on() {
+    let _beside_others = MAPPINGS.read();
     let pool = StackPool::new(STACK_BYTES);
     let stack = pool.take().expect("a stack");
     let mut fiber = Fiber { caller: Context::dangling(), own: Context::dangling() };
