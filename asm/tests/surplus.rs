@@ -253,6 +253,7 @@ unsafe extern "C" fn go_deep_and_wait_in_a_coroutine(_: usize, fiber: *mut ()) -
 #[test]
 #[cfg(feature = "std")]
 fn memory_below_a_coroutine_in_which_a_fiber_is_suspended_is_released() {
+    let _beside_others = MAPPINGS.read();
     let pool = StackPool::new(STACK_BYTES);
     let stack = pool.take().expect("a stack");
     let mut fiber = Fiber { caller: Context::dangling(), own: Context::dangling() };
