@@ -73,6 +73,7 @@ shortens! {
 
 /// What is changed through shared references, and owned by whoever takes part, is of one type: as with std, crossbeam and tokio.
 const INVARIANT: &[&str] = &[
+    "Keyed",
     "Mutex",
     "WaitQueue",
     "RwLock",
