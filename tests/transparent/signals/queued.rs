@@ -79,11 +79,10 @@ pub(super) fn of_process() {
         [(one, 1), (two, 2), (one, 3), (one, 4), (two, 5)]
             .into_iter()
             .for_each(|(signal, number)| queue(signal, number));
-        queue(SIGUSR2, 6);
-        queue(SIGUSR1, 7);
-        queue(SIGUSR1, 8);
     };
     send();
+    // While they are blocked: else any thread of the kernel's may take them, at some time.
+    [(SIGUSR2, 6), (SIGUSR1, 7), (SIGUSR1, 8)].into_iter().for_each(|(signal, number)| queue(signal, number));
     println!("blocked: {:?}", logged());
     change(SIG_UNBLOCK, &[one]);
     println!("one is not: {:?}", logged());
