@@ -42,7 +42,7 @@ fn what_a_deadline_ends_is_no_cycle() {
 
 #[test]
 fn run_ends_with_the_cycle_when_nothing_can_wake_a_fiber() {
-    for role in [
+    let roles = [
         "cycle",
         "joins",
         "channels",
@@ -51,8 +51,10 @@ fn run_ends_with_the_cycle_when_nothing_can_wake_a_fiber() {
         "no stalls",
         "thread poller",
         "after sockets and children",
-    ] {
-        let output = child::run(role);
+    ];
+    let children = roles.map(|role| (role, std::thread::spawn(move || child::run(role))));
+    for (role, child) in children {
+        let output = child.join().unwrap();
         let text = stderr(&output);
         assert_eq!(output.status.code(), Some(101), "{role}: {text}");
         assert!(text.contains("all waiting, and nothing can wake one"), "{role}: {text}");

@@ -115,7 +115,7 @@ impl Wait {
 
     /// The other fibers that may have an end of the channel that is waited for, or of one of those of a `select`, at most 16 of each: those on
     /// whose stacks its address is. One that has its end on the heap is missing, and the address may be left over from an end that has moved
-    /// on: [`leaks`](super::leaks) searches thoroughly. So it is for a oneshot channel and a wait group.
+    /// on: [`leaks`](fn@super::leaks) searches thoroughly. So it is for a oneshot channel and a wait group.
     pub fn others(&self) -> &[FiberId] {
         &self.others
     }
