@@ -61,6 +61,8 @@ pub(crate) mod by_address;
 pub(crate) mod cancel;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 pub(crate) mod dated;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+pub(crate) mod deferred;
 pub(crate) mod holder;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 pub(crate) mod interrupts;
