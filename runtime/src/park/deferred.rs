@@ -194,6 +194,9 @@ mod model {
             deferred.set_disabled(false);
             assert!(deferred.is_pending());
             assert_eq!(deferred.request(), Ends::Nothing, "it has been requested");
+            deferred.begin();
+            assert!(deferred.has_begun() && !deferred.is_pending());
+            assert_eq!(deferred.begin_call(), Call::MakeShielded);
         });
     }
 
