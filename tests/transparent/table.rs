@@ -10,7 +10,7 @@
 //! | closed | its descriptor is closed under it |
 //!
 //! `file::test` is a test function of that file below this folder; `file.c` a program that the tests run with and without the hooks;
-//! `signals` the program in `signals/`. What begins with `-` is a reason.
+//! `signals` the program in `signals/`; `walks` a file of the crate itself. What begins with `-` is a reason.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -130,6 +130,51 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
+        hooks: "fopen fopen64 _IO_fopen creat creat64 __openat_2 __openat64_2",
+        ways: [
+            "flushes::an_fopen_of_a_fifo_waits_for_its_other_end",
+            "flushes::an_fopen_of_a_fifo_waits_for_its_other_end",
+            NO_TIME,
+            "- as open, which they call",
+            "- as open, which they call",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "pread pread64 __pread64 __pread_chk __pread64_chk preadv preadv64 pwrite pwrite64 __pwrite64 pwritev pwritev64 \
+            sync sync_file_range msync",
+        ways: [
+            "rest::what_need_not_wait_answers_as_libcs",
+            "rest::what_need_not_wait_answers_as_libcs",
+            NO_TIME,
+            GOES_ON,
+            "- it is waited for to its end, which does not depend on others; sync is left behind",
+            "- the kernel's call has the file",
+        ],
+    },
+    Row {
+        hooks: "tcdrain tcsendbreak tcsetattr",
+        ways: [
+            "- only a line of a real terminal waits, which a test has not",
+            "rest::what_need_not_wait_answers_as_libcs",
+            NO_TIME,
+            "- as fcntl(F_SETLKW): the loop is the same",
+            "- as fcntl(F_SETLKW): the loop is the same",
+            "- the kernel's call has the file",
+        ],
+    },
+    Row {
+        hooks: "aio_suspend aio_suspend64 lio_listio lio_listio64 gai_suspend getaddrinfo_a",
+        ways: [
+            "asynchronous::a_read_that_libc_makes_is_waited_for",
+            "asynchronous::look_ups_that_libc_makes_are_waited_for",
+            "asynchronous::a_read_that_libc_makes_is_waited_for",
+            "signals",
+            "asynchronous::a_wait_for_a_read_that_libc_makes_can_be_given_up",
+            "- the read is libc's",
+        ],
+    },
+    Row {
         hooks: "fsync fdatasync syncfs copy_file_range",
         ways: [
             "rest::what_need_not_wait_answers_as_libcs",
@@ -197,7 +242,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         hooks: "fgets __fgets_chk _IO_fgets fread __fread_chk _IO_fread fgetc getc _IO_getc getline getdelim __getdelim fgets_unlocked \
-            fread_unlocked getc_unlocked fgetc_unlocked getchar getchar_unlocked __uflow",
+            fread_unlocked getc_unlocked fgetc_unlocked getchar getchar_unlocked __uflow __fread_unlocked_chk __fgets_unlocked_chk",
         ways: [
             "stdio::a_read_by_stdio_waits_for_bytes_and_for_the_end",
             "stdio::a_read_by_stdio_without_waiting_is_an_error",
@@ -222,7 +267,64 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "scanf fscanf vscanf vfscanf __isoc99_scanf __isoc99_fscanf __isoc99_vscanf __isoc99_vfscanf __isoc23_scanf __isoc23_fscanf \
+        hooks: "fseek fseeko fseeko64 fsetpos fsetpos64 _IO_fsetpos _IO_fsetpos64 rewind setvbuf _IO_setvbuf setbuffer _IO_setbuffer setbuf",
+        ways: [
+            "flushes::what_moves_a_file_or_changes_its_buffer_waits_for_room",
+            "flushes::what_moves_a_file_or_changes_its_buffer_waits_for_room",
+            "- as fflush, which they call",
+            "- as fflush, which they call",
+            "flushes::what_moves_a_file_or_changes_its_buffer_can_be_given_up",
+            "- closing a file that another uses is undefined",
+        ],
+    },
+    Row {
+        hooks: "_IO_flush_all _IO_flush_all_linebuffered _flushlbf flockfile _IO_flockfile",
+        ways: [
+            "flushes::all_files_are_written",
+            "flushes::a_lock_of_a_file_that_a_neighbour_has_is_waited_for",
+            "- as fflush, which they call",
+            "- as fflush, which they call",
+            "flushes::a_lock_of_a_file_that_a_neighbour_has_is_waited_for",
+            "- closing a file that another uses is undefined",
+        ],
+    },
+    Row {
+        hooks: "fputwc putwc putwchar fputwc_unlocked putwc_unlocked putwchar_unlocked fputws fputws_unlocked wprintf fwprintf vwprintf \
+            vfwprintf __wprintf_chk __fwprintf_chk __vwprintf_chk __vfwprintf_chk",
+        ways: [
+            "wides::a_write_of_wide_characters_waits_for_room_and_moves_all",
+            "wides::a_write_of_wide_characters_without_waiting_is_an_error_and_can_be_given_up",
+            "- as write: the loop is the same",
+            "- as write: the loop is the same",
+            "wides::a_write_of_wide_characters_without_waiting_is_an_error_and_can_be_given_up",
+            "- closing a file that another uses is undefined",
+        ],
+    },
+    Row {
+        hooks: "fgetwc getwc getwchar fgetwc_unlocked getwc_unlocked getwchar_unlocked __wuflow fgetws fgetws_unlocked __fgetws_chk \
+            __fgetws_unlocked_chk",
+        ways: [
+            "wides::a_read_of_wide_characters_waits_for_all_parts_and_for_the_end",
+            "wides::a_read_of_wide_characters_waits_for_all_parts_and_for_the_end",
+            NO_TIME,
+            "- as fgets: the loop is the same",
+            "wides::a_read_of_wide_characters_waits_for_all_parts_and_for_the_end",
+            "- closing a file that another uses is undefined",
+        ],
+    },
+    Row {
+        hooks: "psignal herror syslog vsyslog __syslog_chk __vsyslog_chk openlog closelog",
+        ways: [
+            "- as fputs, write, or a call on the pool: it is the process's own file, or log",
+            "rest::what_need_not_wait_answers_as_libcs",
+            NO_TIME,
+            "- as fputs, write, or a call on the pool",
+            "- as fputs and write; a line for the log is written whatever happens",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "scanf fscanf vscanf vfscanf __vfscanf __isoc99_scanf __isoc99_fscanf __isoc99_vscanf __isoc99_vfscanf __isoc23_scanf __isoc23_fscanf \
             __isoc23_vscanf __isoc23_vfscanf",
         ways: [
             "scans::a_scan_waits_for_what_it_reads_and_leaves_the_rest",
@@ -236,7 +338,9 @@ const ROWS: &[Row] = &[
     Row {
         hooks: "getaddrinfo getnameinfo gethostbyname gethostbyname2 gethostbyaddr gethostbyname_r gethostbyname2_r gethostbyaddr_r \
             getpwnam getpwuid getpwnam_r getpwuid_r getgrnam getgrgid getgrnam_r getgrgid_r initgroups res_query res_search \
-            res_querydomain __res_query __res_search __res_querydomain",
+            res_querydomain __res_query __res_search __res_querydomain getservbyname getservbyname_r getservbyport getservbyport_r \
+            getprotobyname getprotobyname_r getprotobynumber getprotobynumber_r getnetbyname getnetbyname_r getnetbyaddr \
+            getnetbyaddr_r getspnam getspnam_r",
         ways: [
             "files::names_are_asked_for_elsewhere",
             "rest::what_need_not_wait_answers_as_libcs",
@@ -247,14 +351,28 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "getpwent getpwent_r fgetpwent getgrent getgrent_r getgrouplist res_nquery res_nsearch __res_nquery __res_nsearch dlopen \
-            dlclose",
+        hooks: "fgetpwent fgetpwent_r fgetgrent fgetgrent_r getgrouplist res_nquery res_nsearch res_nsend __res_nquery __res_nsearch \
+            getrpcbyname getrpcbynumber innetgr setnetgrent getnetgrent ether_hostton ether_ntohost getlogin getlogin_r wordexp \
+            dlopen dlclose",
         ways: [
             "rest::what_need_not_wait_answers_as_libcs",
             "rest::what_need_not_wait_answers_as_libcs",
             NO_TIME,
             GOES_ON,
             SHIELDED,
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "getpwent getpwent_r setpwent endpwent getgrent getgrent_r setgrent endgrent getspent getspent_r setspent endspent \
+            gethostent gethostent_r sethostent endhostent getnetent getnetent_r setnetent endnetent getprotoent getprotoent_r \
+            setprotoent endprotoent getservent getservent_r setservent endservent",
+        ways: [
+            "walks::an_entry_that_was_left_behind_is_the_next_caller_s",
+            "rest::what_need_not_wait_answers_as_libcs",
+            NO_TIME,
+            GOES_ON,
+            "walks::an_entry_that_was_left_behind_is_the_next_caller_s",
             NO_DESCRIPTOR,
         ],
     },
@@ -270,7 +388,7 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "pause sigsuspend __sigsuspend sigwait sigwaitinfo sigtimedwait",
+        hooks: "pause sigsuspend __sigsuspend sigpause __sigpause __xpg_sigpause sigwait sigwaitinfo sigtimedwait",
         ways: [
             "signals",
             "- they only wait",
@@ -281,7 +399,8 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "sigaction __sigaction signal siginterrupt pthread_sigmask sigprocmask sigpending pthread_kill pthread_sigqueue kill sigqueue raise",
+        hooks: "sigaction __sigaction signal siginterrupt pthread_sigmask sigprocmask sigpending pthread_kill pthread_sigqueue kill sigqueue raise \
+            __sysv_signal sysv_signal bsd_signal ssignal sigset sigignore sighold sigrelse sigblock sigsetmask siggetmask gsignal killpg",
         ways: [NEVER, "signals", NEVER, "signals", NEVER, NO_DESCRIPTOR],
     },
     Row {
@@ -359,6 +478,8 @@ fn sources() -> BTreeMap<String, String> {
         }
     }
     let mut all = BTreeMap::new();
+    // What only a test within the crate can bring about.
+    visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtime/transparent/src/calls"), &mut all);
     visit(Path::new(env!("CARGO_MANIFEST_DIR")), &mut all);
     all
 }
@@ -381,7 +502,8 @@ fn each_hook_has_a_test_for_each_way_to_end() {
         let (file, test) = way.split_once("::").unwrap_or((way, ""));
         let text = sources.get(file).unwrap_or_else(|| panic!("{way}: there is no such file"));
         assert!(
-            test.is_empty() || text.contains(&format!("#[test]\nfn {test}(")),
+            test.is_empty()
+                || ["", "    "].iter().any(|space| text.contains(&format!("#[test]\n{space}fn {test}("))),
             "{way}: there is no such test"
         );
     }

@@ -2,10 +2,12 @@
 //! closed, when its own descriptor is closed under it, and when its fiber is cancelled.
 
 mod addresses;
+mod asynchronous;
 mod cancel;
 mod connections;
 mod ends;
 mod files;
+mod flushes;
 mod gives_up;
 mod looks;
 mod numbers;
@@ -19,5 +21,6 @@ mod scans;
 mod sinks;
 mod stdio;
 mod support;
+mod wides;
 mod wishes;
 mod writes;

@@ -27,6 +27,45 @@ unsafe extern "C" {
     fn gethostbyname2(name: *const c_char, family: c_int) -> *mut libc::hostent;
     fn gethostbyaddr(address: *const c_void, bytes: c_uint, family: c_int) -> *mut libc::hostent;
     fn fgetpwent(file: *mut FILE) -> *mut libc::passwd;
+    fn fgetgrent(file: *mut FILE) -> *mut libc::group;
+    fn getservbyname_r(
+        name: *const c_char,
+        protocol: *const c_char,
+        entry: *mut libc::servent,
+        buffer: *mut c_char,
+        bytes: usize,
+        result: *mut *mut libc::servent,
+    ) -> c_int;
+    fn getservent() -> *mut libc::servent;
+    fn endservent();
+    fn endprotoent();
+    fn endhostent();
+    fn getprotoent() -> *mut libc::protoent;
+    fn gethostent() -> *mut libc::hostent;
+    fn getnetbyname(name: *const c_char) -> *mut c_void;
+    fn innetgr(name: *const c_char, host: *const c_char, user: *const c_char, domain: *const c_char)
+    -> c_int;
+    fn getlogin_r(name: *mut c_char, bytes: usize) -> c_int;
+    fn __pread_chk(fd: c_int, buffer: *mut c_void, bytes: usize, offset: i64, room: usize) -> isize;
+    fn __pread64(fd: c_int, buffer: *mut c_void, bytes: usize, offset: i64) -> isize;
+    fn __pwrite64(fd: c_int, buffer: *const c_void, bytes: usize, offset: i64) -> isize;
+    fn creat64(path: *const c_char, mode: libc::mode_t) -> c_int;
+    fn __openat_2(folder: c_int, path: *const c_char, flags: c_int) -> c_int;
+    fn tcsendbreak(fd: c_int, duration: c_int) -> c_int;
+}
+
+fn service(entry: *mut libc::servent) -> String {
+    // SAFETY: null, or an entry of libc's, whose first alias is a string or null.
+    unsafe { entry.as_ref() }.map_or("none".into(), |entry| {
+        // SAFETY: as above.
+        let alias = unsafe { *entry.s_aliases };
+        format!("{} {} {} {}", name(entry.s_name), entry.s_port, name(entry.s_proto), name(alias))
+    })
+}
+
+/// All entries of a list, and how it ends.
+fn all(mut next: impl FnMut() -> String) -> String {
+    std::iter::from_fn(|| Some(next()).filter(|text| text != "none")).take(500).collect::<Vec<_>>().join(", ")
 }
 
 /// A call that does not wait, and what it returns of what does not change from run to run.
@@ -186,6 +225,146 @@ const CALLS: &[Call] = unsafe {
             let first = user(libc::getpwent());
             libc::endpwent();
             first
+        }),
+        ("getpwent to the end", || {
+            libc::setpwent();
+            let users = all(|| user(libc::getpwent()));
+            let again = user(libc::getpwent());
+            libc::endpwent();
+            format!("{users}; {again}")
+        }),
+        ("getpwent_r to the end", || {
+            libc::setpwent();
+            let users = all(|| {
+                let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2048]);
+                libc::getpwent_r(&mut entry, buffer.as_mut_ptr(), 2048, &mut found);
+                user(found)
+            });
+            libc::setpwent();
+            let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2]);
+            let small = libc::getpwent_r(&mut entry, buffer.as_mut_ptr(), 2, &mut found);
+            let first = user(libc::getpwent());
+            libc::endpwent();
+            format!("{users}; {small} {first}")
+        }),
+        ("getgrent to the end", || {
+            libc::setgrent();
+            let groups = all(|| group(libc::getgrent()));
+            libc::endgrent();
+            groups
+        }),
+        ("getspent", || {
+            libc::setspent();
+            let first = libc::getspent().as_ref().map_or("none".into(), |entry| name(entry.sp_namp));
+            libc::endspent();
+            first
+        }),
+        ("getservent, getprotoent, gethostent", || {
+            let services = all(|| service(getservent()));
+            let protocols = all(|| {
+                getprotoent()
+                    .as_ref()
+                    .map_or("none".into(), |entry| format!("{} {}", name(entry.p_name), entry.p_proto))
+            });
+            let hosts = all(|| host(gethostent()));
+            // From their beginnings again.
+            endservent();
+            endprotoent();
+            endhostent();
+            format!("{services}; {protocols}; {hosts}")
+        }),
+        ("getservbyname", || service(libc::getservbyname(c"http".as_ptr(), null()))),
+        ("getservbyname of a protocol", || service(libc::getservbyname(c"domain".as_ptr(), c"udp".as_ptr()))),
+        ("getservbyname of none", || service(libc::getservbyname(c"no such service".as_ptr(), null()))),
+        ("getservbyport", || service(libc::getservbyport(c_int::from(25_u16.to_be()), c"tcp".as_ptr()))),
+        ("getservbyname_r", || {
+            let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2048]);
+            let http = c"http".as_ptr();
+            let code = getservbyname_r(http, null(), &mut entry, buffer.as_mut_ptr(), 2048, &mut found);
+            format!("{code} {}", service(found))
+        }),
+        ("getprotobyname and number", || {
+            [libc::getprotobyname(c"tcp".as_ptr()), libc::getprotobynumber(17)]
+                .map(|entry| entry.as_ref().map_or("none".into(), |entry| name(entry.p_name)))
+                .join(" ")
+        }),
+        ("getnetbyname", || getnetbyname(c"no such network".as_ptr()).is_null().to_string()),
+        ("getspnam", || {
+            libc::getspnam(c"root".as_ptr()).as_ref().map_or("none".into(), |entry| name(entry.sp_namp))
+        }),
+        ("innetgr", || innetgr(c"none".as_ptr(), null(), null(), null()).to_string()),
+        ("getlogin_r", || getlogin_r([0; 64].as_mut_ptr(), 64).to_string()),
+        ("fgetgrent", || {
+            let file = libc::fopen(c"/etc/group".as_ptr(), c"r".as_ptr());
+            let first = group(fgetgrent(file));
+            libc::fclose(file);
+            first
+        }),
+        ("pread and pwrite", || {
+            let file = memory();
+            let (fd, mut bytes) = (file.as_raw_fd(), [0_u8; 6]);
+            let at = bytes.as_mut_ptr().cast::<c_void>();
+            let list = libc::iovec { iov_base: at, iov_len: 3 };
+            let moved = [
+                libc::pread(fd, at, 3, 8),
+                libc::pread64(fd, at, 6, 2),
+                __pread64(fd, at, 6, 100),
+                __pread_chk(fd, at, 2, 1, 6),
+                libc::preadv(fd, &list, 1, 4),
+                libc::preadv64(fd, &list, 1, -1),
+                libc::pwrite(fd, at, 6, 7),
+                libc::pwrite64(fd, at, 0, 7),
+                __pwrite64(fd, at, 6, -1),
+                libc::pwritev(fd, &list, 1, 9),
+                libc::pwritev64(fd, &list, 1, 20),
+                libc::pread(-1, at, 1, 0),
+            ]
+            .map(outcome);
+            let (reader, _writer) = pipe();
+            let mut all = [0_u8; 32];
+            let count = libc::pread(fd, all.as_mut_ptr().cast(), 32, 0);
+            let (of_pipe, read) = (outcome(libc::pread(raw(&reader), at, 1, 0)), bytes);
+            format!("{moved:?} {of_pipe:?} {read:?} {count} {all:?}")
+        }),
+        ("sync_file_range and msync", || {
+            let file = memory();
+            let page = libc::mmap(null_mut(), 4096, libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0);
+            let synced =
+                [libc::MS_SYNC, libc::MS_ASYNC, 77].map(|flags| text(libc::msync(page, 4096, flags)));
+            libc::munmap(page, 4096);
+            libc::sync();
+            format!(
+                "{synced:?} {} {}",
+                text(libc::sync_file_range(file.as_raw_fd(), 0, 9, 2)),
+                text(libc::sync_file_range(-1, 0, 9, 2))
+            )
+        }),
+        ("creat", || {
+            format!(
+                "{} {}",
+                made(libc::creat(c"/dev/null".as_ptr(), 0o600)),
+                made(creat64(c"/none/x".as_ptr(), 0))
+            )
+        }),
+        ("__openat_2", || made(__openat_2(libc::AT_FDCWD, c"/dev/null".as_ptr(), O_RDWR))),
+        ("tcdrain and its kin", || {
+            let fd = libc::posix_openpt(O_RDWR | libc::O_NOCTTY);
+            let mut settings = std::mem::zeroed();
+            libc::tcgetattr(fd, &mut settings);
+            let set = [libc::TCSANOW, libc::TCSADRAIN, libc::TCSAFLUSH, 9]
+                .map(|when| text(libc::tcsetattr(fd, when, &settings)));
+            let drained = [text(libc::tcdrain(fd)), text(libc::tcdrain(-1)), text(tcsendbreak(fd, 0))];
+            format!("{set:?} {drained:?} {}", made(fd))
+        }),
+        ("syslog", || {
+            // A level that nobody wants, and one of a debugger.
+            let before = libc::setlogmask(1);
+            libc::syslog(libc::LOG_DEBUG, c"%d".as_ptr(), 7);
+            libc::setlogmask(before);
+            libc::openlog(c"abaca".as_ptr(), 0, libc::LOG_USER);
+            libc::syslog(libc::LOG_DEBUG, c"%s %d %m".as_ptr(), c"x".as_ptr(), 7);
+            libc::closelog();
+            String::new()
         }),
         ("fgetpwent", || {
             let file = libc::fopen(c"/etc/passwd".as_ptr(), c"r".as_ptr());

@@ -6,6 +6,7 @@
 mod calls;
 mod kills;
 mod masks;
+mod old;
 mod pool;
 mod queued;
 #[path = "../descriptors/room.rs"]
@@ -39,12 +40,14 @@ fn main() -> ExitCode {
         }
         Ok("masks on a thread") => {
             masks::of_process();
+            old::of_process();
             queued::of_process();
         }
         Ok("masks on a fiber") => {
             abaca_transparent::install().unwrap();
             abaca::Runtime::builder().workers(1).build().unwrap().run(|| {
                 masks::of_process();
+                old::of_process();
                 queued::of_process();
             });
         }
@@ -195,6 +198,7 @@ const LONG: timespec = timespec { tv_sec: 100, tv_nsec: 0 };
 
 /// What no handler ends if it restarts calls.
 const RESTARTED: &[&str] = &[
+    "aio_suspend",
     "read",
     "readv",
     "recv",
