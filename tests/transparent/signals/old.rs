@@ -50,8 +50,10 @@ fn action(signal: c_int) -> String {
 pub(super) fn of_process() {
     const HOLD: sighandler_t = 2;
     let count = count as *const () as sighandler_t;
-    let of = |handler: sighandler_t| {
-        if handler == count { "count".to_owned() } else { (handler as isize).to_string() }
+    let of = |handler: sighandler_t| match handler as isize {
+        small @ -1..=2 => small.to_string(),
+        address if address == count as isize => "count".to_owned(),
+        _ => "another".to_owned(),
     };
     // SAFETY: numbers, and a handler.
     unsafe {

@@ -61,9 +61,10 @@ hooks! {
             0
         };
         // SAFETY: as above.
-        if unsafe { flush(within, file, true, own) } == EOF {
-            // Nothing is left to be written.
-            call(within, own);
+        unsafe {
+            if flush(within, file, true, own) == EOF {
+                libc::clearerr(file);
+            }
         }
     }
 
