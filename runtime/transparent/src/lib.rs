@@ -38,7 +38,7 @@
 //! | `waitpid` and `waitid` of one child | a pidfd tells |
 //! | `system` | a thread of the pool starts the command, and a pidfd tells its end |
 //! | `getaddrinfo` and `getnameinfo` but for addresses in figures, `gethost*` `getpw*` `getgr*` `getserv*` `getproto*` `getnet*` `getsp*` `res_*`, `popen` `pclose` `wordexp`, `fsync` `fdatasync` `sync` `syncfs` `sync_file_range` `msync` `copy_file_range`, `lockf`, `fcntl(F_SETLKW)`, reads and writes (`pread` and `pwrite` as well) of files that are not in memory, `close` of a socket that lingers, `tcdrain` and its kin, `syslog` | run on a thread of the runtime's pool |
-//! | `aio_suspend` `lio_listio` `gai_suspend` `getaddrinfo_a` | wait on a thread of the pool for what libc's own threads do |
+//! | `aio_suspend` `lio_listio`; `gai_suspend` `getaddrinfo_a` | wait for what libc's own threads do, on a thread of the pool; with pauses |
 //! | `open` `creat` `fopen` of a FIFO | the fiber waits until there is another end; to read, on a thread of the pool |
 //! | `fgets` `fread` `fgetc` `getc` `getchar` `getline` `getdelim`, and those without a lock; `scanf` and its kin | the fiber waits until there is something to read, before each part of a line or of what is to be read |
 //! | `fwrite` `fputs` `puts` `fputc` `putc` `putchar`, and those without a lock; `printf` `dprintf` and their kin; `perror` `psignal`; `fflush`, also of all files, `fclose` `freopen` `fseek` `rewind` `setvbuf` | what does not fit into the file's buffer is written as by `write`; the file's lock is held meanwhile, as libc holds it, and other fibers wait for it |

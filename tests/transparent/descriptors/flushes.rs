@@ -5,7 +5,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{FromRawFd, IntoRawFd};
+use std::os::fd::IntoRawFd;
 use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -353,60 +353,5 @@ fn a_lock_of_a_file_that_a_neighbour_has_is_waited_for() {
         assert_eq!(began.load(SeqCst), 2);
         // SAFETY: as above.
         unsafe { libc::fclose(at()) };
-    });
-}
-
-/// A FIFO that is opened by fopen(3) waits for its other end.
-#[test]
-fn an_fopen_of_a_fifo_waits_for_its_other_end() {
-    same("fopen", |world| {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let number = COUNT.fetch_add(1, SeqCst);
-        let path = std::env::temp_dir().join(format!("abaca-fopen-{}-{number}\0", std::process::id()));
-        let path = path.into_os_string().into_encoded_bytes();
-        let name = CStr::from_bytes_with_nul(&path).unwrap().to_owned();
-        // SAFETY: a C string, here and below.
-        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
-        let writer = world.when_waiting({
-            let name = name.clone();
-            move || {
-                // SAFETY: as above; the descriptor is the file's.
-                let mut file = unsafe { File::from_raw_fd(libc::open(name.as_ptr(), libc::O_WRONLY)) };
-                file.write_all(b"a").unwrap();
-            }
-        });
-        // SAFETY: as above; the file is the test's.
-        let read = unsafe {
-            let file = libc::fopen(name.as_ptr(), c"re".as_ptr());
-            (
-                libc::fgetc(file),
-                libc::fgetc(file),
-                libc::fcntl(libc::fileno(file), libc::F_GETFD),
-                libc::fclose(file),
-            )
-        };
-        writer.join();
-        // SAFETY: as above.
-        unsafe { libc::unlink(name.as_ptr()) };
-        read
-    });
-    same("what is no FIFO", |_| {
-        // SAFETY: C strings; files of the test's.
-        unsafe {
-            let open = |path: &CStr, mode: &CStr| {
-                let file = libc::fopen(path.as_ptr(), mode.as_ptr());
-                if file.is_null() {
-                    std::io::Error::last_os_error().raw_os_error()
-                } else {
-                    Some(-libc::fclose(file))
-                }
-            };
-            [
-                open(c"/dev/null", c"w"),
-                open(c"/none", c"r"),
-                open(c"/dev/null", c"?"),
-                open(c"/etc/passwd", c"r+e"),
-            ]
-        }
     });
 }

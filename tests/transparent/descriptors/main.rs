@@ -10,6 +10,7 @@ mod files;
 mod flushes;
 mod gives_up;
 mod looks;
+mod lookups;
 mod numbers;
 mod old_names;
 mod queues;

@@ -1,5 +1,5 @@
 //! Waits for what libc's own threads do: reads and writes of aio(7), and look-ups of getaddrinfo_a(3). What waits for all is made of a call
-//! that waits for none, and of waits for one, which can be given up.
+//! that waits for none, and of waits that can be given up.
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
@@ -7,10 +7,12 @@ use std::ffi::{c_int, c_void};
 use std::ptr::{from_ref, null, null_mut};
 use std::time::{Duration, Instant};
 
+use abaca::hook::descriptors::Ended;
 use libc::{EAI_SYSTEM, aiocb, sigevent, timespec};
 
 use super::kick::{Handlers, wait_elsewhere};
 use crate::answer::{errno, failed, of_c, set_errno};
+use crate::descriptors::pause::retry_until_handled;
 use crate::descriptors::poll::duration;
 use crate::enter::{Within, looked};
 use crate::hooks::hooks;
@@ -21,6 +23,7 @@ type Request = c_void;
 
 const EAI_AGAIN: c_int = -3;
 const EAI_INPROGRESS: c_int = -100;
+const EAI_ALLDONE: c_int = -103;
 const EAI_INTR: c_int = -104;
 /// `GAI_WAIT` and `GAI_NOWAIT`.
 const WAITS: c_int = 0;
@@ -28,7 +31,7 @@ const DOES_NOT_WAIT: c_int = 1;
 
 // SAFETY: as glibc defines it.
 unsafe extern "C" {
-    fn gai_error(request: *mut Request) -> c_int;
+    fn gai_error(request: *const Request) -> c_int;
 }
 
 hooks! {
@@ -60,15 +63,22 @@ hooks! {
         unsafe { begin_all(mode, list, count, |mode, event| own(mode, list, count, event), event) }
     }
 
-    /// gai_suspend(3).
+    /// gai_suspend(3): looks again after pauses. libc's own must not be ended by a time or a handler: it leaves a place of its stack behind with
+    /// a look-up that ends at that moment.
     fn gai_suspend(list: *const *const Request, count: c_int, time: *const timespec) -> c_int, |within| -> c_point {
-        // SAFETY: the caller's promise.
-        unsafe { suspend_look_ups(within, list, count, time) }
+        // SAFETY: the caller's promise, here and below: there are so many.
+        let (requests, time) = unsafe { (requests(list, count), duration(time)) };
+        if requests.iter().all(|request| has_ended(*request)) {
+            return EAI_ALLDONE;
+        }
+        let Ok(time) = time else { return EAI_AGAIN };
+        let deadline = time.and_then(|time| Instant::now().checked_add(time));
+        until(within, deadline, || requests.iter().any(|request| !request.is_null() && has_ended(*request)))
     }
 
     /// getaddrinfo_a(3).
-    fn getaddrinfo_a(mode: c_int, list: *const *mut Request, count: c_int, event: *mut sigevent) -> c_int, |within| -> c_point {
-        let own = own!(fn getaddrinfo_a(c_int, *const *mut Request, c_int, *mut sigevent) -> c_int);
+    fn getaddrinfo_a(mode: c_int, list: *const *const Request, count: c_int, event: *mut sigevent) -> c_int, |within| -> c_point {
+        let own = own!(fn getaddrinfo_a(c_int, *const *const Request, c_int, *mut sigevent) -> c_int);
         if mode != WAITS {
             // SAFETY: the caller's promise.
             return unsafe { own(mode, list, count, event) };
@@ -79,18 +89,39 @@ hooks! {
             return begun;
         }
         // SAFETY: as above: there are so many.
-        let requests = unsafe { std::slice::from_raw_parts(list, usize::try_from(count).unwrap_or(0)) };
-        for request in requests.iter().filter(|request| !request.is_null()) {
-            // SAFETY: as above.
-            while unsafe { gai_error(*request) } == EAI_INPROGRESS {
-                // SAFETY: as above.
-                let waited = unsafe { suspend_look_ups(within, from_ref(request).cast(), 1, null()) };
-                if waited == EAI_INTR || waited == EAI_SYSTEM {
-                    return waited;
-                }
-            }
+        let requests = unsafe { requests(list, count) };
+        until(within, None, || requests.iter().all(|request| has_ended(*request)))
+    }
+}
+
+/// # Safety
+///
+/// There are so many requests, which stay.
+unsafe fn requests<'a>(list: *const *const Request, count: c_int) -> &'a [*const Request] {
+    match usize::try_from(count) {
+        // SAFETY: the caller's promise.
+        Ok(count @ 1..) => unsafe { std::slice::from_raw_parts(list, count) },
+        _ => &[],
+    }
+}
+
+/// Whether libc has done with a request; also if it is none.
+fn has_ended(request: *const Request) -> bool {
+    // SAFETY: the callers pass requests of their callers', which libc has.
+    request.is_null() || unsafe { gai_error(request) } != EAI_INPROGRESS
+}
+
+/// Waits until `is_over` says so: 0, or an error of getaddrinfo_a(3).
+fn until(within: &Within, deadline: Option<Instant>, is_over: impl Fn() -> bool) -> c_int {
+    let attempt = || if is_over() { 0 } else { failed(libc::EAGAIN) };
+    match retry_until_handled(|| Ok(deadline), attempt, deadline.is_some()) {
+        Ended::Done(_) => 0,
+        Ended::TimedOut => EAI_AGAIN,
+        Ended::Interrupted => EAI_INTR,
+        _ => {
+            within.fails_with(libc::ECANCELED);
+            EAI_SYSTEM
         }
-        0
     }
 }
 
@@ -192,46 +223,5 @@ unsafe fn begin_all(
         false => 0,
         true if begun != 0 && !any_begun => failed(error),
         true => failed(libc::EIO),
-    }
-}
-
-/// gai_suspend(3) on a fiber.
-///
-/// # Safety
-///
-/// The arguments are those of gai_suspend(3).
-unsafe fn suspend_look_ups(
-    within: &Within,
-    list: *const *const Request,
-    count: c_int,
-    time: *const timespec,
-) -> c_int {
-    let own = own!(fn gai_suspend(*const *const Request, c_int, *const timespec) -> c_int);
-    // SAFETY: the caller's promise, here and below.
-    let first = unsafe { own(list, count, &NOT_AT_ALL) };
-    // SAFETY: as above.
-    let time = unsafe { duration(time) }.unwrap_or(Some(Duration::ZERO));
-    if first != EAI_AGAIN || time == Some(Duration::ZERO) {
-        return first;
-    }
-    let deadline = time.and_then(|time| Instant::now().checked_add(time));
-    // libc's codes are negative, as the kernel's errors.
-    // SAFETY: as in `suspend`.
-    let waited = unsafe {
-        wait_elsewhere(handlers(deadline), || {
-            let rest = rest(deadline);
-            match own(list, count, rest.as_ref().map_or(null(), from_ref)) {
-                EAI_INTR => failed(libc::EINTR),
-                code => -code as isize,
-            }
-        })
-    };
-    match waited {
-        code if code >= 0 => -code as c_int,
-        error if error == failed(libc::EINTR) => EAI_INTR,
-        error => {
-            within.fails_with(-error as c_int);
-            EAI_SYSTEM
-        }
     }
 }
