@@ -45,7 +45,6 @@
 //! | `fputwc` `fputws` `wprintf` and their kin, `fgetwc` `fgetws` | libc's own functions, before which the fiber waits for room, or for something to read. What a pipe has room for is moved at once; to fill a smaller room, or for the rest of a character, they wait in the kernel |
 //! | `flockfile` | is tried again after pauses |
 //! | `dlopen` `dlclose` | do not park: what they run is called with a lock of libc's |
-//!
 //! | `syscall(SYS_futex, ..)`, by which std, parking_lot and crossbeam wait | in a table of sleepers by address; plain threads sleep in the kernel, and each wakes the other. Words that processes share are the kernel's |
 //! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with priorities, and those that processes share are libc's alone |
 //! | `pthread_cond_*` `pthread_barrier_*` `pthread_once`, `cnd_*` `call_once` | in the table, plain threads as well |
