@@ -2,13 +2,13 @@
 
 #![expect(unsafe_code, reason = "calls C functions")]
 
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 
-use libc::{FILE, O_CLOEXEC, O_CREAT, O_RDWR};
+use libc::{O_CLOEXEC, O_CREAT, O_RDWR};
 
 use crate::ends::{pipe, unix};
 use crate::support::{outcome, raw, same, with_children};
