@@ -61,16 +61,16 @@ fn sources() -> BTreeMap<String, String> {
 
 #[test]
 fn each_hook_has_a_test_for_each_way_to_end() {
-    let mut rows: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
     for row in rows() {
         for hook in row.hooks.split_whitespace() {
-            *rows.entry(hook).or_default() += 1;
+            *found.entry(hook).or_default() += 1;
         }
     }
     let hooks: Vec<&str> = abaca_transparent::hook_names().collect();
-    let missing: Vec<_> = hooks.iter().filter(|hook| !rows.contains_key(**hook)).collect();
+    let missing: Vec<_> = hooks.iter().filter(|hook| !found.contains_key(**hook)).collect();
     assert!(missing.is_empty(), "in no row: {missing:?}");
-    let twice: Vec<_> = rows.iter().filter(|(hook, count)| **count != 1 || !hooks.contains(*hook)).collect();
+    let twice: Vec<_> = found.iter().filter(|(hook, count)| **count != 1 || !hooks.contains(*hook)).collect();
     assert!(twice.is_empty(), "in several rows, or no hooks: {twice:?}");
     let sources = sources();
     for way in rows().flat_map(|row| row.ways).filter(|way| !way.starts_with('-')) {
