@@ -11,6 +11,7 @@ mod pool;
 mod queued;
 #[path = "../descriptors/room.rs"]
 mod room;
+mod signal_fds;
 
 use std::ffi::c_int;
 use std::mem::zeroed;
@@ -42,6 +43,8 @@ fn main() -> ExitCode {
             masks::of_process();
             old::of_process();
             queued::of_process();
+            signal_fds::of_process();
+            kills::of_main();
         }
         Ok("masks on a fiber") => {
             abaca_transparent::install().unwrap();
@@ -49,6 +52,8 @@ fn main() -> ExitCode {
                 masks::of_process();
                 old::of_process();
                 queued::of_process();
+                signal_fds::of_process();
+                kills::of_main();
             });
         }
         Ok("masks of threads") => {

@@ -26,6 +26,7 @@ pub(crate) mod relay;
 mod rwlock;
 mod semaphore;
 mod sends;
+mod signal_fd;
 mod signals;
 mod sleep;
 mod spin;
@@ -61,6 +62,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     once::HOOKS,
     rwlock::HOOKS,
     semaphore::HOOKS,
+    signal_fd::HOOKS,
     signals::HOOKS,
     sleep::HOOKS,
     spin::HOOKS,
