@@ -95,7 +95,7 @@ impl Builder {
         self
     }
 
-    /// Sets the usable size of a fiber's stack in bytes, rounded up to whole pages, less than 4 GiB. Default: 256 KiB in a
+    /// Sets the usable size of a fiber's stack in bytes, rounded up to whole pages and to at least 16 KiB, less than 4 GiB. Default: 256 KiB in a
     /// release build; 2 MiB, as much as std gives a thread, in a build with debug assertions, whose frames are several
     /// times as large. [`Builder::stack_size`](crate::Builder::stack_size) sets it for one fiber.
     ///
@@ -309,7 +309,7 @@ impl Builder {
         if let Some(time) = self.compact_after {
             let _ = shared.compact_after.set(time);
         }
-        super::recording::start(&shared, self.recorder.as_ref());
+        let records_at_signal = super::recording::start(&shared, self.recorder.as_ref());
         let crew = Crew::new(Arc::clone(&shared));
         let waits = Arc::default();
         if looks {
@@ -363,9 +363,9 @@ impl Builder {
         }
         let weak = Arc::downgrade(&shared);
         crew.start_thread(format!("{}-monitor", self.name), move || scheduler::run_monitor(&shared))?;
-        runtime.server = socket_path.map_or(Ok(None), |path| path.serve(weak))?;
-        if self.dump_on_sigquit {
-            let (listener, body) = dump_signal::listen()?;
+        runtime.server = socket_path.map_or(Ok(None), |path| path.serve(weak.clone()))?;
+        if self.dump_on_sigquit || records_at_signal {
+            let (listener, body) = dump_signal::listen(self.dump_on_sigquit, weak)?;
             crew.listener = Some(listener);
             crew.start_thread(format!("{}-sigquit", self.name), body)?;
         }
