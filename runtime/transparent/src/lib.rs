@@ -37,10 +37,13 @@
 //! | `flock`; `msgrcv` `msgsnd` `semop` `semtimedop`; `sendto` of Unix datagrams and `connect` of Unix sockets to a full queue; `wait` of any child | are tried again after pauses of up to 16 ms: no event tells |
 //! | `waitpid` and `waitid` of one child | a pidfd tells |
 //! | `system` | a thread of the pool starts the command, and a pidfd tells its end |
-//! | `getaddrinfo` and `getnameinfo` but for addresses in figures, `gethostby*` `getpw*` `getgr*` `res_*`, `popen` `pclose`, `fsync` `fdatasync` `syncfs` `copy_file_range`, `lockf`, `fcntl(F_SETLKW)`, reads of files that are not in memory, `close` of a socket that lingers | run on a thread of the runtime's pool |
-//! | `open` of a FIFO | the fiber waits until there is another end; to read, on a thread of the pool |
+//! | `getaddrinfo` and `getnameinfo` but for addresses in figures, `gethost*` `getpw*` `getgr*` `getserv*` `getproto*` `getnet*` `getsp*` `res_*`, `popen` `pclose` `wordexp`, `fsync` `fdatasync` `sync` `syncfs` `sync_file_range` `msync` `copy_file_range`, `lockf`, `fcntl(F_SETLKW)`, reads and writes (`pread` and `pwrite` as well) of files that are not in memory, `close` of a socket that lingers, `tcdrain` and its kin, `syslog` | run on a thread of the runtime's pool |
+//! | `aio_suspend` `lio_listio`; `gai_suspend` `getaddrinfo_a` | wait for what libc's own threads do, on a thread of the pool; with pauses |
+//! | `open` `creat` `fopen` of a FIFO | the fiber waits until there is another end; to read, on a thread of the pool |
 //! | `fgets` `fread` `fgetc` `getc` `getchar` `getline` `getdelim`, and those without a lock; `scanf` and its kin | the fiber waits until there is something to read, before each part of a line or of what is to be read |
-//! | `fwrite` `fputs` `puts` `fputc` `putc` `putchar`, and those without a lock; `printf` `dprintf` and their kin; `perror`; `fflush` of a file, `fclose` `freopen` | what does not fit into the file's buffer is written as by `write`; the file's lock is held meanwhile, as libc holds it, and other fibers wait for it |
+//! | `fwrite` `fputs` `puts` `fputc` `putc` `putchar`, and those without a lock; `printf` `dprintf` and their kin; `perror` `psignal`; `fflush`, also of all files, `fclose` `freopen` `fseek` `rewind` `setvbuf` | what does not fit into the file's buffer is written as by `write`; the file's lock is held meanwhile, as libc holds it, and other fibers wait for it |
+//! | `fputwc` `fputws` `wprintf` and their kin, `fgetwc` `fgetws` | libc's own functions, before which the fiber waits for room, or for something to read. What a pipe has room for is moved at once; to fill a smaller room, or for the rest of a character, they wait in the kernel |
+//! | `flockfile` | is tried again after pauses |
 //! | `dlopen` `dlclose` | do not park: what they run is called with a lock of libc's |
 //! | `syscall(SYS_futex, ..)`, by which std, parking_lot and crossbeam wait | in a table of sleepers by address; plain threads sleep in the kernel, and each wakes the other. Words that processes share are the kernel's |
 //! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with priorities, and those that processes share are libc's alone |
@@ -48,7 +51,7 @@
 //! | `nanosleep` `clock_nanosleep` `usleep` `sleep` `thrd_sleep` `sched_yield` | a timer; the next fiber. A sleep of a cancelled fiber ends early, as if interrupted, with nothing left of it |
 //! | `pthread_join` and its kin | of a fiber: as `JoinHandle::join`; of a thread: on a thread of the pool |
 //! | `sigwait` `sigwaitinfo` `sigtimedwait` | on a thread of the pool, where the signals are blocked meanwhile |
-//! | `pause` `sigsuspend` | until a handler has run for the fiber, `sigsuspend` with its mask |
+//! | `pause` `sigsuspend` `sigpause` | until a handler has run for the fiber, the latter with their mask |
 //!
 //! and the names that `_FORTIFY_SOURCE` and large files give to these functions. Everything else that waits, such as raw system calls
 //! and what libc calls within, costs its own fiber only: the worker leaves the thread, and goes on on another.
@@ -65,7 +68,8 @@
 //! * **Signals.** A handler that runs for the process interrupts the call of the main fiber, or, if that does not wait in one, of the fiber that
 //!   has waited the longest: it ends in EINTR, or goes on if the handler restarts calls (SA_RESTART) and the call is one that can be restarted.
 //!   `pthread_kill` runs the handler on the fiber that it is for, from the call in which that waits or the next one that would. A
-//!   handler may post a semaphore, and write to a pipe.
+//!   handler may post a semaphore, and write to a pipe. The functions of older systems (`sigset`, `sighold`, `sigblock`, the `signal` of System V) are made
+//!   of the same.
 //! * **Masks of signals.** `pthread_sigmask` and `sigprocmask` change the calling fiber's mask, and no other's. What is sent to a fiber that
 //!   blocks it waits for that fiber. What is sent to the process waits if the main fiber blocks it (with `threads_are_fibers`, the main
 //!   thread), until a fiber waits that does not, or unblocks it, or takes it by `sigwait`; also what would end the process. `sigsuspend`,
@@ -113,27 +117,47 @@
 //! |---|---|
 //! | `fcntl(F_SETLKW)` `fcntl(F_OFD_SETLKW)` `lockf`, `open` of a FIFO to read, `sigwait` `sigwaitinfo` `sigtimedwait` | the wait in the kernel ends. What was got at the last moment is the caller's, and the call succeeds; else nobody has it. A handler of a signal ends these calls as it does on a thread (`sigwait` by none), and a deadlock is EDEADLK |
 //! | `close` of a socket that lingers | the socket is closed, the kernel sends the rest, and the call succeeds |
-//! | `getaddrinfo` `getnameinfo` `getpwnam` `getpwuid` `getgrnam` `getgrgid` `gethostby*`, and those with `_r`, `res_query` `res_search` `res_querydomain`, `initgroups` | are left behind with what they were given, a copy; nothing of the caller's is written to. `h_errno` is NETDB_INTERNAL, the result EAI_SYSTEM, where there is one |
-//! | `fsync` `fdatasync` `syncfs` | are left behind. If such a call fails, the next one on that file does, with its error |
+//! | `getaddrinfo` `getnameinfo` `getpwnam` `getpwuid` `getgrnam` `getgrgid` `getspnam` `gethostby*` `getservby*` `getprotoby*` `getnetby*`, and those with `_r`, `res_query` `res_search` `res_querydomain`, `initgroups` | are left behind with what they were given, a copy; nothing of the caller's is written to. `h_errno` is NETDB_INTERNAL, the result EAI_SYSTEM, where there is one |
+//! | `fsync` `fdatasync` `sync` `syncfs` | are left behind. If such a call fails, the next one on that file does, with its error |
 //! | `system` | the command is killed, and waited for, as by libc if its thread is cancelled |
 //! | `pclose` | is left behind: the file is closed, and the child waited for |
 //! | `copy_file_range` | ends after at most 4 MiB more, and returns what it has moved |
-//! | `popen`, reads and writes of files on disks | are waited for to the end, which does not depend on others: `popen` only starts the command |
-//! | `getpwent` `getgrent` `fgetpwent` | are waited for: the next call goes on where they end, and would miss an entry that was left behind; `fgetpwent` reads from a file of the caller's |
+//! | `popen`, reads and writes of files on disks, `sync_file_range` `msync` | are waited for to the end, which does not depend on others: `popen` only starts the command |
+//! | `aio_suspend` `lio_listio` `gai_suspend` `getaddrinfo_a`, `tcdrain` `tcsendbreak` `tcsetattr` | the wait ends; what libc's threads do goes on |
+//! | `syslog` `vsyslog` | the line is written, without the caller |
+//! | `getpwent` `getgrent` `getspent` `gethostent` `getnetent` `getprotoent` `getservent`, and those with `_r` | are left behind. The next call waits for their end, and has the entry that nobody has had. `setpwent` `endpwent` and their kin are made before it, and forget such entries |
+//! | `fgetpwent` `fgetgrent` | are waited for: they read from a file of the caller's |
 //! | `getgrouplist` | is waited for: it can only say that its list is too short |
-//! | `res_nquery` `res_nsearch` | are waited for: they use a state of the caller's, with times of its own |
+//! | `res_nquery` `res_nsearch` `res_nsend` | are waited for: they use a state of the caller's, with times of its own |
+//! | `getrpcbyname` `getrpcbynumber` `getnetgrent` `setnetgrent` `innetgr` `ether_hostton` `ether_ntohost` `getlogin` `wordexp` | are waited for: hardly anybody calls them |
 //! | `dlopen` `dlclose` | are waited for: they hold a lock of libc's |
 //! | `pthread_join` of a thread of the kernel's | is waited for, as that of a fiber |
 //!
 //! What stdio reads is lost with a call that ends so in the middle of a line, and what is in the buffer of a file with a write that ends so, as
-//! with libc's own functions, and `ferror` tells. `fclose` closes the file all the same. These wait in the kernel, and are not ended:
-//! `fflush(NULL)`, and the end of the process, which write the buffers of all files; `fseek` and `setvbuf` of a file that has something to
-//! write; functions for wide characters; what other functions of libc write within (`warn` `err` `error` `psignal` `syslog`).
+//! with libc's own functions, and `ferror` tells. `fclose` closes the file all the same.
 //!
 //! A thread that `pthread_cancel` ends waits in its clean-up handlers for what these wait for.
 //!
 //! A loop that ignores errors, such as `for stream in listener.incoming().flatten()`, does not end when its fiber is cancelled. It is slowed
 //! down, and the end of the runtime leaves it behind after its time (`Builder::shutdown_timeout`).
+
+//! # What still waits in the kernel
+//!
+//! On an OS thread that the worker has left: it costs its own fiber only, and no deadline ends it. [`report`] names it.
+//!
+//! | what | why |
+//! |---|---|
+//! | system calls that are no functions of libc's, and what functions of libc call within | no hook sees them |
+//! | the end of the process, which writes the buffers of all files; files with functions of the user's (`fopencookie`) | libc holds locks over it |
+//! | `warn` `err` `error` and their kin | these names are anybody's: a library may have a function of its own under one of them, whose place a hook would take |
+//! | `wscanf` and its kin; `freopen` of a FIFO; `psiginfo` `fmtmsg` `putpwent`; `gets` `getw` `putw` | libc reads or writes within, and nobody has asked for more |
+//! | `opendir` `readdir` `stat` `rename` `fallocate` `truncate` and other calls for names and sizes of files | they wait for a disk, not for others |
+//! | `getrandom` `getentropy`, before the kernel has enough at its start; faults of mapped memory; `mlock` | there is no attempt that does not wait |
+//! | `ioctl` but for FIONBIO | each device has its own |
+//! | `lckpwdf`, `getutent` and their kin | they set an alarm for the process, or lock a file of the system's for a moment |
+//! | `rcmd` `rexec` and Sun's RPC | nobody links them any more |
+//! | `pthread_mutex_setprioceiling`, and locks that are robust, of priorities, or of several processes | the kernel keeps their owners |
+//! | `vfork` | until the child has begun another program |
 
 mod answer;
 mod calls;

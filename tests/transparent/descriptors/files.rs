@@ -95,6 +95,41 @@ fn an_open_of_a_fifo_waits_for_its_other_end() {
     });
 }
 
+#[test]
+fn an_fopen_of_a_fifo_waits_for_its_other_end() {
+    same("fopen", |world| {
+        let folder = Folder::new();
+        let path = folder.fifo();
+        let name = CString::new(path.as_os_str().as_encoded_bytes()).unwrap();
+        let writer = world.when_waiting(move || {
+            OpenOptions::new().write(true).open(path).unwrap().write_all(b"a").unwrap()
+        });
+        // SAFETY: a C string; the file is the test's.
+        let read = unsafe {
+            let file = libc::fopen(name.as_ptr(), c"re".as_ptr());
+            let flags = libc::fcntl(libc::fileno(file), libc::F_GETFD);
+            (libc::fgetc(file), libc::fgetc(file), flags, libc::fclose(file))
+        };
+        writer.join();
+        read
+    });
+    same("what is no FIFO", |_| {
+        let open = |path: &CStr, mode: &CStr| {
+            // SAFETY: C strings; the file is the test's.
+            unsafe {
+                let file = libc::fopen(path.as_ptr(), mode.as_ptr());
+                if file.is_null() { outcome(-1) } else { outcome(libc::fclose(file) as isize) }
+            }
+        };
+        [
+            open(c"/dev/null", c"w"),
+            open(c"/none", c"r"),
+            open(c"/dev/null", c"?"),
+            open(c"/etc/passwd", c"re"),
+        ]
+    });
+}
+
 fn lock_file(path: &Path) -> File {
     OpenOptions::new().create(true).truncate(false).write(true).open(path).unwrap()
 }

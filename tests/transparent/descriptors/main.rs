@@ -2,12 +2,15 @@
 //! closed, when its own descriptor is closed under it, and when its fiber is cancelled.
 
 mod addresses;
+mod asynchronous;
 mod cancel;
 mod connections;
 mod ends;
 mod files;
+mod flushes;
 mod gives_up;
 mod looks;
+mod lookups;
 mod numbers;
 mod old_names;
 mod queues;
@@ -19,5 +22,6 @@ mod scans;
 mod sinks;
 mod stdio;
 mod support;
+mod wides;
 mod wishes;
 mod writes;

@@ -2,13 +2,13 @@
 
 #![expect(unsafe_code, reason = "calls C functions")]
 
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 
-use libc::{FILE, O_CLOEXEC, O_CREAT, O_RDWR};
+use libc::{O_CLOEXEC, O_CREAT, O_RDWR};
 
 use crate::ends::{pipe, unix};
 use crate::support::{outcome, raw, same, with_children};
@@ -23,10 +23,12 @@ unsafe extern "C" {
     fn eventfd_write(fd: c_int, value: u64) -> c_int;
     fn epoll_create(size: c_int) -> c_int;
     fn wait3(status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> libc::pid_t;
-    fn gethostbyname(name: *const c_char) -> *mut libc::hostent;
-    fn gethostbyname2(name: *const c_char, family: c_int) -> *mut libc::hostent;
-    fn gethostbyaddr(address: *const c_void, bytes: c_uint, family: c_int) -> *mut libc::hostent;
-    fn fgetpwent(file: *mut FILE) -> *mut libc::passwd;
+    fn __pread_chk(fd: c_int, buffer: *mut c_void, bytes: usize, offset: i64, room: usize) -> isize;
+    fn __pread64(fd: c_int, buffer: *mut c_void, bytes: usize, offset: i64) -> isize;
+    fn __pwrite64(fd: c_int, buffer: *const c_void, bytes: usize, offset: i64) -> isize;
+    fn creat64(path: *const c_char, mode: libc::mode_t) -> c_int;
+    fn __openat_2(folder: c_int, path: *const c_char, flags: c_int) -> c_int;
+    fn tcsendbreak(fd: c_int, duration: c_int) -> c_int;
 }
 
 /// A call that does not wait, and what it returns of what does not change from run to run.
@@ -53,36 +55,8 @@ fn memory() -> File {
     file
 }
 
-fn name(name: *const c_char) -> String {
-    if name.is_null() {
-        "none".into()
-    } else {
-        // SAFETY: a C string of libc's, or of a test's buffer.
-        unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
-    }
-}
-
-fn user(entry: *mut libc::passwd) -> String {
-    // SAFETY: null, or an entry of libc's.
-    unsafe { entry.as_ref() }
-        .map_or("none".into(), |entry| format!("{} {}", name(entry.pw_name), entry.pw_uid))
-}
-
-fn group(entry: *mut libc::group) -> String {
-    // SAFETY: null, or an entry of libc's.
-    unsafe { entry.as_ref() }
-        .map_or("none".into(), |entry| format!("{} {}", name(entry.gr_name), entry.gr_gid))
-}
-
-fn host(entry: *mut libc::hostent) -> String {
-    // SAFETY: null, or an entry of libc's.
-    unsafe { entry.as_ref() }
-        .map_or("none".into(), |entry| format!("{} {}", name(entry.h_name), entry.h_addrtype))
-}
-
 // SAFETY: for all, C strings; values and buffers that live as long as the call and are as large as it is told;
 // descriptors that are only borrowed, or are the call's to close; a library, files and a shell that are there.
-// Only one test makes the lookups that return a buffer of libc's, and it reads each before the next.
 const CALLS: &[Call] = unsafe {
     &[
         ("fsync", || text(libc::fsync(memory().as_raw_fd()))),
@@ -167,75 +141,71 @@ const CALLS: &[Call] = unsafe {
             let library = libc::dlopen(c"libm.so.6".as_ptr(), libc::RTLD_NOW);
             format!("{} {}", library.is_null(), libc::dlclose(library))
         }),
-        ("getpwnam", || user(libc::getpwnam(c"root".as_ptr()))),
-        ("getpwnam of none", || user(libc::getpwnam(c"no such user".as_ptr()))),
-        ("getpwuid", || user(libc::getpwuid(0))),
-        ("getpwnam_r", || {
-            let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2048]);
-            let result =
-                libc::getpwnam_r(c"root".as_ptr(), &mut entry, buffer.as_mut_ptr(), 2048, &mut found);
-            format!("{result} {}", user(found))
+        ("pread and pwrite", || {
+            let file = memory();
+            let (fd, mut bytes) = (file.as_raw_fd(), [0_u8; 6]);
+            let at = bytes.as_mut_ptr().cast::<c_void>();
+            let list = libc::iovec { iov_base: at, iov_len: 3 };
+            let moved = [
+                libc::pread(fd, at, 3, 8),
+                libc::pread64(fd, at, 6, 2),
+                __pread64(fd, at, 6, 100),
+                __pread_chk(fd, at, 2, 1, 6),
+                libc::preadv(fd, &list, 1, 4),
+                libc::preadv64(fd, &list, 1, -1),
+                libc::pwrite(fd, at, 6, 7),
+                libc::pwrite64(fd, at, 0, 7),
+                __pwrite64(fd, at, 6, -1),
+                libc::pwritev(fd, &list, 1, 9),
+                libc::pwritev64(fd, &list, 1, 20),
+                libc::pread(-1, at, 1, 0),
+            ]
+            .map(outcome);
+            let (reader, _writer) = pipe();
+            let mut all = [0_u8; 32];
+            let count = libc::pread(fd, all.as_mut_ptr().cast(), 32, 0);
+            let (of_pipe, read) = (outcome(libc::pread(raw(&reader), at, 1, 0)), bytes);
+            format!("{moved:?} {of_pipe:?} {read:?} {count} {all:?}")
         }),
-        ("getpwuid_r", || {
-            let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 1]);
-            let result = libc::getpwuid_r(0, &mut entry, buffer.as_mut_ptr(), 1, &mut found);
-            format!("{result} {}", user(found))
+        ("sync_file_range and msync", || {
+            let file = memory();
+            let page = libc::mmap(null_mut(), 4096, libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0);
+            let synced =
+                [libc::MS_SYNC, libc::MS_ASYNC, 77].map(|flags| text(libc::msync(page, 4096, flags)));
+            libc::munmap(page, 4096);
+            libc::sync();
+            format!(
+                "{synced:?} {} {}",
+                text(libc::sync_file_range(file.as_raw_fd(), 0, 9, 2)),
+                text(libc::sync_file_range(-1, 0, 9, 2))
+            )
         }),
-        ("getpwent", || {
-            libc::setpwent();
-            let first = user(libc::getpwent());
-            libc::endpwent();
-            first
+        ("creat", || {
+            format!(
+                "{} {}",
+                made(libc::creat(c"/dev/null".as_ptr(), 0o600)),
+                made(creat64(c"/none/x".as_ptr(), 0))
+            )
         }),
-        ("fgetpwent", || {
-            let file = libc::fopen(c"/etc/passwd".as_ptr(), c"r".as_ptr());
-            let first = user(fgetpwent(file));
-            libc::fclose(file);
-            first
+        ("__openat_2", || made(__openat_2(libc::AT_FDCWD, c"/dev/null".as_ptr(), O_RDWR))),
+        ("tcdrain and its kin", || {
+            let fd = libc::posix_openpt(O_RDWR | libc::O_NOCTTY);
+            let mut settings = std::mem::zeroed();
+            libc::tcgetattr(fd, &mut settings);
+            let set = [libc::TCSANOW, libc::TCSADRAIN, libc::TCSAFLUSH, 9]
+                .map(|when| text(libc::tcsetattr(fd, when, &settings)));
+            let drained = [text(libc::tcdrain(fd)), text(libc::tcdrain(-1)), text(tcsendbreak(fd, 0))];
+            format!("{set:?} {drained:?} {}", made(fd))
         }),
-        ("getgrnam", || group(libc::getgrnam(c"root".as_ptr()))),
-        ("getgrgid", || group(libc::getgrgid(0))),
-        ("getgrnam_r", || {
-            let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2048]);
-            let result =
-                libc::getgrnam_r(c"root".as_ptr(), &mut entry, buffer.as_mut_ptr(), 2048, &mut found);
-            format!("{result} {}", group(found))
-        }),
-        ("getgrgid_r", || {
-            let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2048]);
-            let result = libc::getgrgid_r(0, &mut entry, buffer.as_mut_ptr(), 2048, &mut found);
-            format!("{result} {}", group(found))
-        }),
-        ("getgrouplist", || {
-            let (mut groups, mut count) = ([0; 64], 64);
-            let result = libc::getgrouplist(c"root".as_ptr(), 0, groups.as_mut_ptr(), &mut count);
-            format!("{result} {count}")
-        }),
-        ("gethostbyname", || host(gethostbyname(c"localhost".as_ptr()))),
-        ("gethostbyname2", || host(gethostbyname2(c"127.0.0.1".as_ptr(), libc::AF_INET))),
-        ("gethostbyaddr", || host(gethostbyaddr([127_u8, 0, 0, 1].as_ptr().cast(), 4, libc::AF_INET))),
-        ("getaddrinfo", || {
-            let mut found = null_mut();
-            let result = libc::getaddrinfo(c"localhost".as_ptr(), null(), null(), &mut found);
-            let is_found = !found.is_null();
-            libc::freeaddrinfo(found);
-            format!("{result} {is_found}")
-        }),
-        ("getnameinfo", || {
-            let mut address: libc::sockaddr_in = std::mem::zeroed();
-            address.sin_family = libc::AF_INET as u16;
-            let (mut buffer, bytes) = ([0; 64], size_of_val(&address) as u32);
-            let flags = libc::NI_NUMERICHOST;
-            let result = libc::getnameinfo(
-                (&raw const address).cast(),
-                bytes,
-                buffer.as_mut_ptr(),
-                64,
-                null_mut(),
-                0,
-                flags,
-            );
-            format!("{result} {}", name(buffer.as_ptr()))
+        ("syslog", || {
+            // A level that nobody wants, and one of a debugger.
+            let before = libc::setlogmask(1);
+            libc::syslog(libc::LOG_DEBUG, c"%d".as_ptr(), 7);
+            libc::setlogmask(before);
+            libc::openlog(c"abaca".as_ptr(), 0, libc::LOG_USER);
+            libc::syslog(libc::LOG_DEBUG, c"%s %d %m".as_ptr(), c"x".as_ptr(), 7);
+            libc::closelog();
+            String::new()
         }),
         ("sched_yield", || text(libc::sched_yield())),
         ("system", || text(libc::system(c"exit 3".as_ptr()))),

@@ -72,7 +72,7 @@ const WRITES: &[Write] = unsafe {
     ]
 };
 
-fn open(fd: c_int, mode: &std::ffi::CStr) -> *mut FILE {
+pub(crate) fn open(fd: c_int, mode: &std::ffi::CStr) -> *mut FILE {
     // SAFETY: a descriptor of the test's, which the file takes.
     unsafe { libc::fdopen(fd, mode.as_ptr()) }
 }
@@ -140,7 +140,7 @@ fn a_write_by_stdio_waits_for_room_and_moves_all() {
 }
 
 /// Fills a pipe, which stays full.
-fn full_pipe() -> crate::ends::Ends {
+pub(crate) fn full_pipe() -> crate::ends::Ends {
     let (reader, writer) = pipe();
     // SAFETY: descriptors of the test's.
     unsafe {
@@ -153,7 +153,7 @@ fn full_pipe() -> crate::ends::Ends {
 }
 
 /// A write that would wait, how it has ended, and what its file says.
-fn ended(result: isize, file: *mut FILE) -> String {
+pub(crate) fn ended(result: isize, file: *mut FILE) -> String {
     let error = std::io::Error::last_os_error().raw_os_error();
     // SAFETY: the file is the test's.
     format!("{result}, {error:?}, {}", unsafe { libc::ferror(file) })

@@ -7,12 +7,30 @@ use std::mem::zeroed;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Command;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 
 use libc::timespec;
 
 use crate::room::fill;
 use crate::{LONG, alarms, outcome, semaphore};
+
+// SAFETY: as glibc defines them.
+unsafe extern "C" {
+    fn sigpause(mask: i32) -> i32;
+    fn __xpg_sigpause(signal: i32) -> i32;
+}
+
+/// A read that libc has begun, and that never ends.
+fn began_read(fd: i32) -> *const libc::aiocb {
+    // SAFETY: all zeros are a request of nothing.
+    let request: &'static mut libc::aiocb = Box::leak(Box::new(unsafe { zeroed() }));
+    request.aio_fildes = fd;
+    request.aio_buf = Box::leak(Box::new([0_u8; 8])).as_mut_ptr().cast();
+    request.aio_nbytes = 8;
+    // SAFETY: the request, and its buffer, stay.
+    assert_eq!(unsafe { libc::aio_read(request) }, 0);
+    request
+}
 
 /// The outcome of a function of libc.
 macro_rules! tell {
@@ -158,6 +176,10 @@ pub(super) fn calls() -> Calls {
                 tell!(libc::sigsuspend(&none))
             }),
         ),
+        ("sigpause", Box::new(|| tell!(sigpause(0)))),
+        ("__xpg_sigpause", Box::new(|| tell!(__xpg_sigpause(libc::SIGWINCH)))),
+        ("aio_suspend", Box::new(move || tell!(libc::aio_suspend(&began_read(r), 1, null())))),
+        ("aio_suspend with a time", Box::new(move || tell!(libc::aio_suspend(&began_read(r), 1, &LONG)))),
         (
             "waitpid",
             Box::new(|| {

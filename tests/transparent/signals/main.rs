@@ -6,6 +6,7 @@
 mod calls;
 mod kills;
 mod masks;
+mod old;
 mod pool;
 mod queued;
 #[path = "../descriptors/room.rs"]
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         }
         Ok("masks on a thread") => {
             masks::of_process();
+            old::of_process();
             queued::of_process();
             signal_fds::of_process();
             kills::of_main();
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
             abaca_transparent::install().unwrap();
             abaca::Runtime::builder().workers(1).build().unwrap().run(|| {
                 masks::of_process();
+                old::of_process();
                 queued::of_process();
                 signal_fds::of_process();
                 kills::of_main();
@@ -200,6 +203,7 @@ const LONG: timespec = timespec { tv_sec: 100, tv_nsec: 0 };
 
 /// What no handler ends if it restarts calls.
 const RESTARTED: &[&str] = &[
+    "aio_suspend",
     "read",
     "readv",
     "recv",

@@ -26,7 +26,7 @@ pub(super) fn change(how: c_int, signals: &[c_int]) {
 }
 
 /// Which of the two signals the caller blocks, and which wait.
-fn state() -> String {
+pub(super) fn state() -> String {
     // SAFETY: two sets to be written.
     unsafe {
         let (mut blocked, mut waiting) = (zeroed(), zeroed());

@@ -7,6 +7,7 @@ use std::ffi::{c_char, c_int, c_uchar, c_void};
 use libc::{FILE, pid_t, size_t, ssize_t};
 
 use super::variadic::List;
+use super::wide::Wide;
 use crate::hooks::aliases;
 
 aliases! {
@@ -23,6 +24,13 @@ aliases! {
     fn _IO_fflush = super::puts::fflush: (file: *mut FILE) -> c_int;
     fn _IO_fclose = super::puts::fclose: (file: *mut FILE) -> c_int;
     fn _IO_vfprintf = super::formats::vfprintf: (file: *mut FILE, format: *const c_char, list: List) -> c_int;
+    fn _IO_fsetpos = super::flushes::fsetpos: (file: *mut FILE, position: *const c_void) -> c_int;
+    fn _IO_fsetpos64 = super::flushes::fsetpos64: (file: *mut FILE, position: *const c_void) -> c_int;
+    fn _IO_setvbuf = super::flushes::setvbuf: (file: *mut FILE, buffer: *mut c_char, mode: c_int, bytes: size_t) -> c_int;
+    fn _IO_setbuffer = super::flushes::setbuffer: (file: *mut FILE, buffer: *mut c_char, bytes: size_t) -> ();
+    fn _IO_flockfile = super::flushes::flockfile: (file: *mut FILE) -> ();
+    fn __vfscanf = super::scans::vfscanf: (file: *mut FILE, format: *const c_char, list: List) -> c_int;
+    fn __wuflow = super::wide_reads::fgetwc_unlocked: (file: *mut FILE) -> Wide;
     fn __getdelim = super::stdio::getdelim: (line: *mut *mut c_char, bytes: *mut size_t, end: c_int, file: *mut FILE) -> ssize_t;
     fn __res_query = super::names::res_query: (
         name: *const c_char, class: c_int, kind: c_int, answer: *mut c_uchar, bytes: c_int,

@@ -11,8 +11,9 @@ use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
 use abaca::hook::offload_or_leave;
-use libc::{ERANGE, group, hostent, passwd};
+use libc::ERANGE;
 
+use super::entry::{Entry, Moved};
 use crate::answer::{errno, set_errno};
 use crate::enter::Within;
 
@@ -41,99 +42,16 @@ pub(super) fn cancelled(within: &Within) {
     set_host_error(SEE_ERRNO);
 }
 
-/// Where the bytes of a buffer have moved.
-pub(super) struct Moved {
-    from: usize,
-    bytes: usize,
-    to: *mut c_char,
-}
-
-impl Moved {
-    /// Corrects an address; false if it leads elsewhere.
-    fn address<T>(&self, address: &mut *mut T) -> bool {
-        let offset = address.addr().wrapping_sub(self.from);
-        let is_inside = offset < self.bytes;
-        if is_inside {
-            *address = self.to.wrapping_add(offset).cast();
-        }
-        is_inside
-    }
-
-    /// Corrects a list of addresses that ends in a null.
-    ///
-    /// # Safety
-    ///
-    /// The list is in the buffer that has moved, or elsewhere.
-    unsafe fn list(&self, list: &mut *mut *mut c_char) {
-        if !self.address(list) {
-            return;
-        }
-        let mut entry = *list;
-        // SAFETY: the caller's promise: libc ends it with a null.
-        unsafe {
-            while !(*entry).is_null() {
-                self.address(&mut *entry);
-                entry = entry.add(1);
-            }
-        }
-    }
-}
-
-/// A structure of libc's with addresses into a buffer.
-///
-/// # Safety
-///
-/// `follow` corrects all addresses.
-pub(super) unsafe trait Entry: 'static {
-    /// # Safety
-    ///
-    /// libc has filled the entry in, and the bytes of its buffer have moved there.
-    unsafe fn follow(&mut self, moved: &Moved);
-}
-
-// SAFETY: these are its addresses.
-unsafe impl Entry for passwd {
-    unsafe fn follow(&mut self, moved: &Moved) {
-        for address in
-            [&mut self.pw_name, &mut self.pw_passwd, &mut self.pw_gecos, &mut self.pw_dir, &mut self.pw_shell]
-        {
-            moved.address(address);
-        }
-    }
-}
-
-// SAFETY: these are its addresses.
-unsafe impl Entry for group {
-    unsafe fn follow(&mut self, moved: &Moved) {
-        moved.address(&mut self.gr_name);
-        moved.address(&mut self.gr_passwd);
-        // SAFETY: the caller's promise.
-        unsafe { moved.list(&mut self.gr_mem) };
-    }
-}
-
-// SAFETY: these are its addresses.
-unsafe impl Entry for hostent {
-    unsafe fn follow(&mut self, moved: &Moved) {
-        moved.address(&mut self.h_name);
-        // SAFETY: the caller's promise. The addresses of a host end in a null as well.
-        unsafe {
-            moved.list(&mut self.h_aliases);
-            moved.list(&mut self.h_addr_list);
-        }
-    }
-}
-
 /// Where a look-up of libc's writes: the entry, its buffer and size, whether it has found one, and h_errno.
 pub(super) type Places<E> = (*mut E, *mut c_char, usize, *mut *mut E, *mut c_int);
 
 /// What a look-up has found.
 pub(super) struct Found<E> {
     code: c_int,
-    error: c_int,
+    pub(super) error: c_int,
     host_error: c_int,
     entry: MaybeUninit<E>,
-    is_found: bool,
+    pub(super) is_found: bool,
     buffer: Buffer,
 }
 
@@ -159,44 +77,30 @@ impl Buffer {
     fn pointer(&mut self) -> *mut c_char {
         self.memory[self.begin..].as_mut_ptr()
     }
-}
 
-impl<E: Entry> Found<E> {
-    /// Copies what was found to a place of the caller's.
-    ///
-    /// # Safety
-    ///
-    /// The places can be written, the buffer with as many bytes as that of the look-up.
-    unsafe fn put(mut self, entry: *mut E, buffer: *mut c_char) {
-        let from = self.buffer.pointer();
-        let moved = Moved { from: from.addr(), bytes: self.buffer.bytes, to: buffer };
-        // SAFETY: the caller's promise; libc has filled in the entry.
-        unsafe {
-            ptr::copy_nonoverlapping(from, buffer, self.buffer.bytes);
-            ptr::copy_nonoverlapping(self.entry.as_ptr(), entry, 1);
-            (*entry).follow(&moved);
-        }
+    /// How many bytes of a buffer that begins there must be left out, so that what is in this one is as well aligned.
+    fn shift(&self, remainder: usize) -> usize {
+        let own = self.memory[self.begin..].as_ptr().addr();
+        own.wrapping_sub(remainder) % ALIGNMENT
     }
 }
 
-/// Makes a look-up on a thread of the pool, with a buffer of so many bytes; if they are too few, with more, `most` of them in the end. `None` if
-/// the caller was cancelled, and has left it behind.
-fn ask<E: Entry>(
-    within: &Within,
-    (bytes, remainder): (usize, usize),
-    most: usize,
-    look_up: impl Fn(Places<E>) -> c_int + Send + 'static,
-) -> Option<Found<E>> {
-    let before = within.errno();
-    let host_before = host_error();
-    let found = offload_or_leave(move || {
+impl<E: Entry> Found<E> {
+    /// What a look-up finds, with a buffer of so many bytes; if they are too few, with more, `most` of them in the end. `before`: `errno` and
+    /// `h_errno` of its caller.
+    pub(super) fn by(
+        (bytes, remainder): (usize, usize),
+        most: usize,
+        before: (c_int, c_int),
+        look_up: impl Fn(Places<E>) -> c_int,
+    ) -> Self {
         let mut bytes = bytes;
         loop {
-            set_errno(before);
-            let mut found = Found {
+            set_errno(before.0);
+            let mut found = Self {
                 code: 0,
                 error: 0,
-                host_error: host_before,
+                host_error: before.1,
                 entry: MaybeUninit::uninit(),
                 is_found: false,
                 buffer: Buffer::new(bytes, remainder),
@@ -218,7 +122,53 @@ fn ask<E: Entry>(
             found.is_found = found.code == 0 && !at.is_null();
             return found;
         }
-    });
+    }
+
+    /// What a look-up finds whose buffer is too small.
+    pub(super) fn too_large(host_error: c_int) -> Self {
+        let buffer = Buffer::new(0, 0);
+        Self {
+            code: ERANGE,
+            error: ERANGE,
+            host_error,
+            entry: MaybeUninit::uninit(),
+            is_found: false,
+            buffer,
+        }
+    }
+
+    /// How much room it takes in a buffer that begins at an address with this remainder.
+    pub(super) fn bytes_at(&self, remainder: usize) -> usize {
+        self.buffer.bytes + self.buffer.shift(remainder)
+    }
+
+    /// Copies what was found to a place of the caller's.
+    ///
+    /// # Safety
+    ///
+    /// The places can be written, the buffer with as many bytes as [`bytes_at`](Self::bytes_at) says.
+    unsafe fn put(mut self, entry: *mut E, buffer: *mut c_char) {
+        let from = self.buffer.pointer();
+        let to = buffer.wrapping_add(self.buffer.shift(buffer.addr() % ALIGNMENT));
+        let moved = Moved { from: from.addr(), bytes: self.buffer.bytes, to };
+        // SAFETY: the caller's promise; libc has filled in the entry.
+        unsafe {
+            ptr::copy_nonoverlapping(from, to, self.buffer.bytes);
+            ptr::copy_nonoverlapping(self.entry.as_ptr(), entry, 1);
+            (*entry).follow(&moved);
+        }
+    }
+}
+
+/// Makes a look-up on a thread of the pool ([`Found::by`]). `None` if the caller was cancelled, and has left it behind.
+fn ask<E: Entry>(
+    within: &Within,
+    size: (usize, usize),
+    most: usize,
+    look_up: impl Fn(Places<E>) -> c_int + Send + 'static,
+) -> Option<Found<E>> {
+    let before = (within.errno(), host_error());
+    let found = offload_or_leave(move || Found::by(size, most, before, look_up));
     match &found {
         Some(found) => within.fails_with(found.error),
         None => cancelled(within),
@@ -239,8 +189,25 @@ pub(super) unsafe fn fill_in<E: Entry>(
     (entry, buffer, bytes, result, host_error): Places<E>,
     look_up: impl Fn(Places<E>) -> c_int + Send + 'static,
 ) -> c_int {
-    // A caller may have more room than anybody needs.
-    let found = ask(within, (bytes.min(ENOUGH), buffer.addr() % ALIGNMENT), bytes, look_up);
+    let found = ask(within, size_of_caller(buffer, bytes), bytes, look_up);
+    // SAFETY: the caller's promise.
+    unsafe { answer(found, (entry, buffer, bytes, result, host_error)) }
+}
+
+/// The size and the remainder of a buffer that a look-up has for one of its caller's, who may have more room than anybody needs.
+pub(super) fn size_of_caller(buffer: *mut c_char, bytes: usize) -> (usize, usize) {
+    (bytes.min(ENOUGH), buffer.addr() % ALIGNMENT)
+}
+
+/// Fills in what is the caller's: the result is an error number.
+///
+/// # Safety
+///
+/// As [`fill_in`]; what was found has room in the buffer.
+pub(super) unsafe fn answer<E: Entry>(
+    found: Option<Found<E>>,
+    (entry, buffer, _, result, host_error): Places<E>,
+) -> c_int {
     let told = found.as_ref().map_or(SEE_ERRNO, |found| found.host_error);
     // SAFETY: the caller's promise.
     unsafe {
@@ -270,10 +237,10 @@ struct Place<E>(*mut E, *mut c_char, usize);
 unsafe impl<E: Entry> Send for Place<E> {}
 
 /// The first try.
-const BYTES: usize = 1024;
+pub(super) const BYTES: usize = 1024;
 
 /// More than memory has, so that an entry is found whatever its size.
-const MOST: usize = isize::MAX as usize / 4;
+pub(super) const MOST: usize = isize::MAX as usize / 4;
 
 impl<E: Entry> Kept<E> {
     pub(super) const fn new() -> Self {
@@ -286,7 +253,11 @@ impl<E: Entry> Kept<E> {
         within: &Within,
         look_up: impl Fn(Places<E>) -> c_int + Send + 'static,
     ) -> *mut E {
-        let Some(found) = ask(within, (BYTES, 0), MOST, look_up) else { return ptr::null_mut() };
+        ask(within, (BYTES, 0), MOST, look_up).map_or(ptr::null_mut(), |found| self.keep(found))
+    }
+
+    /// Keeps what was found; the entry, or null if there is none.
+    pub(super) fn keep(&self, found: Found<E>) -> *mut E {
         if found.host_error != 0 {
             set_host_error(found.host_error);
         }
@@ -297,10 +268,11 @@ impl<E: Entry> Kept<E> {
         if place.0.is_null() {
             place.0 = Box::leak(Box::new(MaybeUninit::uninit())).as_mut_ptr();
         }
-        if place.2 < found.buffer.bytes {
+        let bytes = found.bytes_at(0);
+        if place.2 < bytes {
             // Words, so that lists of addresses are aligned.
-            let words = vec![0_u128; found.buffer.bytes.div_ceil(size_of::<u128>())];
-            (place.1, place.2) = (words.leak().as_mut_ptr().cast(), found.buffer.bytes);
+            let words = vec![0_u128; bytes.div_ceil(size_of::<u128>())];
+            (place.1, place.2) = (words.leak().as_mut_ptr().cast(), bytes);
         }
         // SAFETY: the places are this one's, and large enough.
         unsafe { found.put(place.0, place.1) };
@@ -314,6 +286,8 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
     use std::time::Duration;
+
+    use libc::group;
 
     use super::*;
     use crate::enter::enter;

@@ -28,7 +28,8 @@ pub(super) struct Head {
     pub(super) write_end: *mut c_char,
     pub(super) buffer: *mut c_char,
     pub(super) buffer_end: *mut c_char,
-    saved: [*mut c_char; 3],
+    /// What was read, while what was put back is read: its begin, the begin of the area for what is put back, and its end.
+    pub(super) saved: [*mut c_char; 3],
     markers: *mut c_void,
     next: *mut FILE,
     number: c_int,
@@ -40,16 +41,22 @@ pub(super) struct Head {
     lock: *mut c_void,
     /// Where the file is, if libc knows.
     pub(super) offset: i64,
+    conversion: *mut c_void,
+    /// The buffers of wide characters.
+    pub(super) wide: *mut c_void,
 }
 
-const _: () = assert!(size_of::<usize>() != 8 || size_of::<Head>() == 152);
+const _: () = assert!(size_of::<usize>() != 8 || size_of::<Head>() == 168);
 
 pub(super) const UNBUFFERED: c_int = 2;
+pub(super) const IS_NOT_READ: c_int = 4;
 pub(super) const IS_NOT_WRITTEN: c_int = 8;
 /// What feof(3) tells.
 pub(super) const END_SEEN: c_int = 0x10;
 /// What ferror(3) tells.
 pub(super) const ERROR_SEEN: c_int = 0x20;
+/// What was put back (ungetc(3)) is read, before the rest.
+pub(super) const READS_PUT_BACK: c_int = 0x100;
 pub(super) const BY_LINES: c_int = 0x200;
 /// The buffer has what is to be written.
 pub(super) const IS_WRITING: c_int = 0x800;
@@ -115,6 +122,26 @@ pub(super) unsafe fn is_unoriented(file: *mut FILE) -> bool {
 pub(super) struct Lock(Option<*mut FILE>);
 
 impl Lock {
+    /// None: the caller has it, or does without.
+    pub(super) const fn none() -> Self {
+        Self(None)
+    }
+
+    /// The lock, if nobody else has it.
+    ///
+    /// # Safety
+    ///
+    /// The file is open as long as the lock is there.
+    pub(super) unsafe fn try_take(file: *mut FILE) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        (unsafe { ftrylockfile(file) } == 0).then_some(Self(Some(file)))
+    }
+
+    /// Whoever takes the lock's place gives it back: flockfile(3).
+    pub(super) fn keep(mut self) {
+        self.0 = None;
+    }
+
     /// `Err`: the caller was cancelled while another had the lock.
     ///
     /// # Safety

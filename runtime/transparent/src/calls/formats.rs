@@ -81,11 +81,11 @@ hooks! {
 }
 
 /// A text that libc has allocated.
-struct Text(*mut c_char, usize);
+pub(super) struct Text(*mut c_char, usize);
 
 impl Text {
     /// Makes the text; `None` if that fails. Then the arguments are as they were.
-    fn make(
+    pub(super) fn make(
         within: &Within,
         list: List,
         format: impl FnOnce(*mut *mut c_char, List) -> c_int,
@@ -98,7 +98,7 @@ impl Text {
         (copied, usize::try_from(bytes).ok().map(|bytes| Self(text, bytes)))
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         // SAFETY: libc has written so many bytes.
         unsafe { std::slice::from_raw_parts(self.0.cast(), self.1) }
     }

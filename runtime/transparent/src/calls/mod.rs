@@ -2,10 +2,13 @@
 
 mod addresses;
 mod aliases;
+mod asynchronous;
 mod children;
 mod elsewhere;
 mod entries;
+mod entry;
 mod file;
+mod flushes;
 mod formats;
 pub(crate) mod kick;
 mod lists;
@@ -14,11 +17,16 @@ mod names;
 mod puts;
 mod queues;
 mod scans;
+mod services;
 mod shell;
 mod sink;
 mod stdio;
 mod stream;
+mod told;
 mod variadic;
+mod walks;
+mod wide;
+mod wide_reads;
 
 use crate::table::Hook;
 
@@ -26,7 +34,9 @@ use crate::table::Hook;
 pub(crate) const HOOKS: &[&[Hook]] = &[
     aliases::HOOKS,
     addresses::HOOKS,
+    asynchronous::HOOKS,
     children::HOOKS,
+    flushes::HOOKS,
     formats::HOOKS,
     lists::HOOKS,
     loading::HOOKS,
@@ -34,7 +44,12 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     puts::HOOKS,
     queues::HOOKS,
     scans::HOOKS,
+    services::HOOKS,
     shell::HOOKS,
     stdio::HOOKS,
+    told::HOOKS,
     variadic::HOOKS,
+    walks::HOOKS,
+    wide::HOOKS,
+    wide_reads::HOOKS,
 ];

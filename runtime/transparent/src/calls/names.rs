@@ -27,22 +27,25 @@ macro_rules! look_up {
     };
 }
 
-/// The same for hosts, of which there is one more place.
+/// The same for hosts and networks, of which there is one more place.
 macro_rules! look_up_host {
-    ($name:ident($($argument:expr => $t:ty),*)) => {
+    ($name:ident($($argument:expr => $t:ty),*): $entry:ty) => {
         // SAFETY: as above.
-        move |(entry, buffer, bytes, result, error): Places<hostent>| unsafe {
-            own!(fn $name($($t,)* *mut hostent, *mut c_char, size_t, *mut *mut hostent, *mut c_int) -> c_int)(
+        move |(entry, buffer, bytes, result, error): Places<$entry>| unsafe {
+            own!(fn $name($($t,)* *mut $entry, *mut c_char, size_t, *mut *mut $entry, *mut c_int) -> c_int)(
                 $($argument,)* entry, buffer, bytes, result, error
             )
         }
     };
+    ($name:ident($($argument:expr => $t:ty),*)) => { look_up_host!($name($($argument => $t),*): hostent) };
 }
+
+pub(super) use {look_up, look_up_host};
 
 /// # Safety
 ///
 /// The string ends in a zero byte.
-unsafe fn copy(string: *const c_char) -> CString {
+pub(super) unsafe fn copy(string: *const c_char) -> CString {
     // SAFETY: the caller's promise.
     unsafe { CStr::from_ptr(string) }.to_owned()
 }

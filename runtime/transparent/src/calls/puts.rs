@@ -8,8 +8,10 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use abaca::hook::descriptors::{close_under, forget};
 use libc::{EOF, FILE, size_t};
 
-use super::file::{ERROR_SEEN, Head, call, is_unoriented, waiting_number, write};
+use super::file::{ERROR_SEEN, Head, call, is_unoriented, is_wide, waiting_number, write};
+use super::flushes::flush_all;
 use super::sink::Sink;
+use super::wide::{has_room, pending_wide};
 use crate::answer::{errno, set_errno};
 use crate::enter::{Within, enter, is_installed};
 use crate::hooks::hooks;
@@ -118,7 +120,7 @@ hooks! {
         }
     }
 
-    /// fflush(3). That of all files is libc's.
+    /// fflush(3).
     fn fflush(file: *mut FILE) -> c_int, |within| -> c {
         // SAFETY: the caller's promise, here and below.
         unsafe { flush(within, file, true, || own!(fn fflush(*mut FILE) -> c_int)(file)) }
@@ -186,7 +188,7 @@ hooks! {
 
 unsafe extern "C" {
     pub(super) static stdout: *mut FILE;
-    static stderr: *mut FILE;
+    pub(super) static stderr: *mut FILE;
 }
 
 /// Calls `put` with the file; libc's own function if only that can write to it, or `put` says so. `cancelled`: the result of a caller that was
@@ -267,14 +269,23 @@ unsafe fn put_byte(
     unsafe { with_sink(within, (file, locks), EOF, own, put) }
 }
 
-/// fflush(3) and its kin.
+/// fflush(3) and its kin, and functions that empty the buffer first.
 ///
 /// # Safety
 ///
 /// The file is open, or null.
-unsafe fn flush(within: &Within, file: *mut FILE, locks: bool, own: impl FnOnce() -> c_int) -> c_int {
+pub(super) unsafe fn flush(
+    within: &Within,
+    file: *mut FILE,
+    locks: bool,
+    own: impl FnOnce() -> c_int,
+) -> c_int {
     if file.is_null() {
-        return call(within, own);
+        return flush_all(within, |_| true);
+    }
+    // SAFETY: the caller's promise.
+    if unsafe { is_wide(file) && pending_wide(file) > 0 && !has_room(within, file) } {
+        return EOF;
     }
     // libc's does the rest, if this has written all.
     let put = |sink: &mut Sink<'_>| {

@@ -50,6 +50,15 @@ impl<'a> Sink<'a> {
         Ok((is_plain && sink.flags() & IS_NOT_WRITTEN == 0).then_some(sink))
     }
 
+    /// The file of a caller that has its lock, or does without.
+    ///
+    /// # Safety
+    ///
+    /// The file is open, takes bytes, and has a number.
+    pub(super) unsafe fn held(within: &'a Within, file: *mut FILE) -> Self {
+        Self { within, file, _lock: Lock::none() }
+    }
+
     fn head(&self) -> *mut Head {
         self.file.cast()
     }

@@ -71,6 +71,30 @@ hooks! {
         }
     }
 
+    /// fread_unlocked(3) of a program that checks its buffers.
+    fn __fread_unlocked_chk(buffer: *mut c_void, room: size_t, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c {
+        // SAFETY: the caller's promise, here and below. What is too large ends the process.
+        let own = || unsafe {
+            own!(fn __fread_unlocked_chk(*mut c_void, size_t, size_t, size_t, *mut FILE) -> size_t)(buffer, room, bytes, count, file)
+        };
+        if bytes.checked_mul(count).is_none_or(|all| all > room) {
+            return own();
+        }
+        // SAFETY: as above.
+        unsafe { items(within, (buffer, bytes, count, file), false, own) }
+    }
+
+    /// fgets_unlocked(3) of a program that checks its buffers.
+    fn __fgets_unlocked_chk(buffer: *mut c_char, room: size_t, bytes: c_int, file: *mut FILE) -> *mut c_char, |within| -> c {
+        // SAFETY: the caller's promise, here and below. What is too large ends the process.
+        let own = || unsafe { own!(fn __fgets_unlocked_chk(*mut c_char, size_t, c_int, *mut FILE) -> *mut c_char)(buffer, room, bytes, file) };
+        if usize::try_from(bytes).is_ok_and(|bytes| bytes > room) {
+            return own();
+        }
+        // SAFETY: as above.
+        unsafe { line(within, (buffer, bytes, file), false, own) }
+    }
+
     /// fgetc(3).
     fn fgetc(file: *mut FILE) -> c_int, |within| -> c {
         // SAFETY: the caller's promise, here and below.

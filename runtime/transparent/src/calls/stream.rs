@@ -9,7 +9,10 @@ use std::ffi::c_int;
 use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, is_nonblocking, retry};
 use libc::{EOF, FILE};
 
-use super::file::{BY_LINES, END_SEEN, ERROR_SEEN, Head, IS_NOT_WRITTEN, Lock, UNBUFFERED, waiting_number};
+use super::file::{
+    BY_LINES, END_SEEN, ERROR_SEEN, Head, IS_NOT_READ, IS_NOT_WRITTEN, Lock, READS_PUT_BACK, UNBUFFERED,
+    is_wide, waiting_number,
+};
 use super::puts::stdout;
 use super::sink::Sink;
 use crate::answer::{errno, failed, set_errno};
@@ -53,7 +56,8 @@ impl<'a> Stream<'a> {
     pub(super) unsafe fn begin(within: &'a Within, file: *mut FILE, locks: bool) -> Result<Option<Self>, ()> {
         // SAFETY: the caller's promise, here and below.
         let Some(fd) = (unsafe { waiting_number(file) }) else { return Ok(None) };
-        if is_nonblocking(fd) {
+        // SAFETY: as above.
+        if is_nonblocking(fd) || unsafe { (*file.cast::<Head>()).flags } & IS_NOT_READ != 0 {
             return Ok(None);
         }
         // SAFETY: as above.
@@ -69,7 +73,7 @@ impl<'a> Stream<'a> {
     pub(super) fn fill(&mut self) -> &[u8] {
         // SAFETY: the file is open.
         let is_empty = unsafe { buffered(self.file) }.is_empty();
-        if is_empty && self.wait() {
+        if is_empty && (self.has_more_aside() || self.write_pending() && self.wait()) {
             set_errno(self.within.errno());
             // SAFETY: as above.
             if unsafe { __underflow(self.file) } == EOF {
@@ -78,6 +82,22 @@ impl<'a> Stream<'a> {
         }
         // SAFETY: as above.
         unsafe { buffered(self.file) }
+    }
+
+    /// Whether what was put back has been read, and there is a rest of what was read before.
+    fn has_more_aside(&self) -> bool {
+        // SAFETY: the file is open.
+        let Head { flags, saved: [begin, _, end], .. } = unsafe { &*self.head() };
+        flags & READS_PUT_BACK != 0 && begin < end
+    }
+
+    /// Writes what is in the buffer, as libc does before it reads; false if there is an error now.
+    fn write_pending(&self) -> bool {
+        // SAFETY: the file is open, and has a number.
+        let mut sink = unsafe { Sink::held(self.within, self.file) };
+        // SAFETY: as above.
+        let is_wide = unsafe { is_wide(self.file) };
+        is_wide || sink.pending() == 0 || sink.flush()
     }
 
     /// Writes what waits in `stdout` for the end of its line, if this is a file of lines or without a buffer: libc does so before it reads, for
@@ -98,7 +118,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Waits until a read has something; false if there is an error now.
-    fn wait(&mut self) -> bool {
+    pub(super) fn wait(&mut self) -> bool {
         // SAFETY: the file is open.
         if unsafe { (*self.head()).flags } & END_SEEN != 0 {
             return true;

@@ -6,7 +6,7 @@
 use std::arch::naked_asm;
 use std::ffi::c_void;
 
-use super::{formats, scans};
+use super::{formats, scans, told, wide};
 use crate::table::Hook;
 
 /// C's `va_list` as an argument.
@@ -208,10 +208,88 @@ variadic! {
     fn __printf_chk = 2, formats::__vprintf_chk;
     fn __fprintf_chk = 3, formats::__vfprintf_chk;
     fn __dprintf_chk = 3, formats::__vdprintf_chk;
+    fn wprintf = 1, wide::vwprintf;
+    fn fwprintf = 2, wide::vfwprintf;
+    fn __wprintf_chk = 2, wide::__vwprintf_chk;
+    fn __fwprintf_chk = 3, wide::__vfwprintf_chk;
+    fn syslog = 2, told::vsyslog;
+    fn __syslog_chk = 3, told::__vsyslog_chk;
     fn scanf = 1, scans::vscanf;
     fn fscanf = 2, scans::vfscanf;
     fn __isoc99_scanf = 1, scans::__isoc99_vscanf;
     fn __isoc99_fscanf = 2, scans::__isoc99_vfscanf;
     fn __isoc23_scanf = 1, scans::__isoc23_vscanf;
     fn __isoc23_fscanf = 2, scans::__isoc23_vfscanf;
+}
+
+/// Not only where fibers have storage of their own: elsewhere as well these are the process's functions, which call libc's.
+#[cfg(test)]
+mod tests {
+    use std::ffi::{CStr, c_char, c_int};
+
+    use libc::FILE;
+
+    // SAFETY: as glibc defines them.
+    unsafe extern "C" {
+        fn fprintf(file: *mut FILE, format: *const c_char, ...) -> c_int;
+        fn __fprintf_chk(file: *mut FILE, flag: c_int, format: *const c_char, ...) -> c_int;
+        fn dprintf(fd: c_int, format: *const c_char, ...) -> c_int;
+        fn fwprintf(file: *mut FILE, format: *const libc::wchar_t, ...) -> c_int;
+        fn __isoc99_fscanf(file: *mut FILE, format: *const c_char, ...) -> c_int;
+    }
+
+    /// What a call writes to a file: its result, and the bytes.
+    fn written(write: impl FnOnce(*mut FILE) -> c_int) -> (c_int, String) {
+        let mut buffer = [0_u8; 512];
+        // SAFETY: a file of this function's, and a buffer of so many bytes.
+        unsafe {
+            let file = libc::tmpfile();
+            let result = write(file);
+            libc::fflush(file);
+            let count = libc::pread(libc::fileno(file), buffer.as_mut_ptr().cast(), buffer.len(), 0);
+            libc::fclose(file);
+            (result, String::from_utf8_lossy(&buffer[..count as usize]).into_owned())
+        }
+    }
+
+    /// Numbers, reals and addresses, more of each than registers take.
+    const FORMAT: &CStr =
+        c"%d %.1f %s %d %.1f %d %.1f %d %.1f %d %.1f %d %.1f %ld %.1f %d %.1f %d %.1f %.1f %s";
+
+    #[test]
+    fn arguments_of_any_number_and_kind_arrive() {
+        macro_rules! call {
+            ($function:ident($($first:expr),*)) => {
+                $function(
+                    $($first,)* 1, 1.5_f64, c"two".as_ptr(), 3, 2.5_f64, 4, 3.5_f64, 5, 4.5_f64, 6, 5.5_f64, 7, 6.5_f64, 1_i64 << 40, 7.5_f64,
+                    9, 8.5_f64, 10, 9.5_f64, 10.5_f64, c"last".as_ptr()
+                )
+            };
+        }
+        const TEXT: &str = "1 1.5 two 3 2.5 4 3.5 5 4.5 6 5.5 7 6.5 1099511627776 7.5 9 8.5 10 9.5 10.5 last";
+        let expected = (TEXT.len() as c_int, TEXT.to_owned());
+        let format = FORMAT.as_ptr();
+        // SAFETY: the arguments are those of the format, here and below.
+        unsafe {
+            assert_eq!(written(|file| call!(fprintf(file, format))), expected);
+            assert_eq!(written(|file| call!(__fprintf_chk(file, 1, format))), expected);
+            assert_eq!(written(|file| call!(dprintf(libc::fileno(file), format))), expected);
+            let wide: Vec<libc::wchar_t> =
+                FORMAT.to_bytes_with_nul().iter().map(|byte| libc::wchar_t::from(*byte)).collect();
+            assert_eq!(written(|file| call!(fwprintf(file, wide.as_ptr()))), expected);
+        }
+        let (mut numbers, mut reals) = ([0; 8], [0.0_f64; 2]);
+        let [a, b, c, d, e, f, g, h] = numbers.each_mut().map(|number| &raw mut *number);
+        let [x, y] = reals.each_mut().map(|real| &raw mut *real);
+        // SAFETY: a file of this function's, and as many numbers as the format has.
+        unsafe {
+            let file = libc::tmpfile();
+            libc::fputs(c"1 2 3 4 5 6 7 8 9.5 10.5".as_ptr(), file);
+            libc::rewind(file);
+            let format = c"%d %d %d %d %d %d %d %d %lf %lf".as_ptr();
+            assert_eq!(__isoc99_fscanf(file, format, a, b, c, d, e, f, g, h, x, y), 10);
+            libc::fclose(file);
+        }
+        assert_eq!((numbers, reals), ([1, 2, 3, 4, 5, 6, 7, 8], [9.5, 10.5]));
+    }
 }

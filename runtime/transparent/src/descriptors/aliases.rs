@@ -4,7 +4,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use libc::{fd_set, mode_t, nfds_t, pollfd, size_t, sockaddr, socklen_t, ssize_t, timeval};
+use libc::{FILE, fd_set, mode_t, nfds_t, pollfd, size_t, sockaddr, socklen_t, ssize_t, timeval};
 
 use crate::hooks::aliases;
 
@@ -14,6 +14,9 @@ aliases! {
     fn __send = super::send::send: (fd: c_int, buffer: *const c_void, bytes: size_t, flags: c_int) -> ssize_t;
     fn __connect = super::connect::connect: (fd: c_int, address: *const sockaddr, bytes: socklen_t) -> c_int;
     fn __poll = super::poll::poll: (list: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int;
+    fn __pread64 = super::offset::pread64: (fd: c_int, buffer: *mut c_void, bytes: size_t, offset: i64) -> ssize_t;
+    fn __pwrite64 = super::offset::pwrite64: (fd: c_int, buffer: *const c_void, bytes: size_t, offset: i64) -> ssize_t;
+    fn _IO_fopen = super::files::fopen: (path: *const c_char, mode: *const c_char) -> *mut FILE;
     fn __select = super::select::select: (
         count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set, timeout: *mut timeval,
     ) -> c_int;

@@ -5,32 +5,54 @@
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
 
-use std::ffi::{c_int, c_long, c_uint};
+use std::ffi::{c_int, c_long, c_uint, c_void};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use abaca::hook::{ends_in_error, is_cancelled, offload, offload_or_leave};
+use abaca::hook::{ends_in_error, is_cancelled, offload, offload_and_leave, offload_or_leave};
 use libc::{loff_t, size_t, ssize_t};
 
-use crate::answer::failed;
+use crate::answer::{failed, of_c};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
+use crate::own::own;
 
 hooks! {
     /// fsync(2).
     fn fsync(fd: c_int) -> c_int, |_| -> kernel_point {
-        sync(libc::SYS_fsync, fd)
+        sync_one(libc::SYS_fsync, fd)
     }
 
     /// fdatasync(2).
     fn fdatasync(fd: c_int) -> c_int, |_| -> kernel_point {
-        sync(libc::SYS_fdatasync, fd)
+        sync_one(libc::SYS_fdatasync, fd)
     }
 
     /// syncfs(2).
     fn syncfs(fd: c_int) -> c_int, |_| -> kernel {
-        sync(libc::SYS_syncfs, fd)
+        sync_one(libc::SYS_syncfs, fd)
+    }
+
+    /// sync(2), which nobody learns anything of: a fiber that is cancelled leaves it behind.
+    fn sync() -> (), |_| -> c {
+        // SAFETY: no memory is involved.
+        let _ = offload_and_leave(|| unsafe { kernel!(libc::SYS_sync) });
+    }
+
+    /// sync_file_range(2).
+    fn sync_file_range(fd: c_int, offset: loff_t, bytes: loff_t, flags: c_uint) -> c_int, |_| -> kernel_point {
+        let own = own!(fn sync_file_range(c_int, loff_t, loff_t, c_uint) -> c_int);
+        // SAFETY: no memory is involved.
+        offload(move || unsafe { of_c(own(fd, offset, bytes, flags) as isize) })
+    }
+
+    /// msync(2): with MS_ASYNC it does not wait.
+    fn msync(address: *mut c_void, bytes: size_t, flags: c_int) -> c_int, |_| -> kernel_point {
+        let address = address.addr();
+        // SAFETY: the user's memory, which stays while the fiber waits.
+        let call = move || unsafe { kernel!(libc::SYS_msync, address, bytes, flags) };
+        if flags & libc::MS_SYNC == 0 { call() } else { offload(call) }
     }
 
     /// copy_file_range(2): both are files on disks. A fiber that is cancelled between two parts has moved some.
@@ -100,7 +122,7 @@ impl Drop for Synced {
     }
 }
 
-fn sync(call: c_long, fd: c_int) -> isize {
+fn sync_one(call: c_long, fd: c_int) -> isize {
     if IS_ANY_LOST.load(Ordering::Relaxed)
         && let Some(error) = take_lost(fd)
     {

@@ -1,12 +1,12 @@
-//! The opening of files. That of a FIFO waits for its other end.
+//! The opening of files, by number or of stdio. That of a FIFO waits for its other end.
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::mem::MaybeUninit;
 
 use abaca::hook::descriptors::forget;
-use libc::mode_t;
+use libc::{FILE, mode_t};
 
 use super::pause::retry_with_pauses;
 use crate::answer::{answer, failed};
@@ -47,6 +47,46 @@ hooks! {
         let own = || unsafe { own!(fn openat64(c_int, *const c_char, c_int, mode_t) -> c_int)(folder, path, flags, mode) };
         // SAFETY: as above.
         unsafe { open_at(folder, path, flags, mode, own) }
+    }
+
+    /// creat(2).
+    fn creat(path: *const c_char, mode: mode_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { open(path, CREATES, mode) }
+    }
+
+    /// creat(2) of programs with large files.
+    fn creat64(path: *const c_char, mode: mode_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { open64(path, CREATES, mode) }
+    }
+
+    /// fopen(3).
+    fn fopen(path: *const c_char, mode: *const c_char) -> *mut FILE, |_| -> always {
+        // SAFETY: the caller's promise, here and below.
+        unsafe { open_file(path, mode, || own!(fn fopen(*const c_char, *const c_char) -> *mut FILE)(path, mode)) }
+    }
+
+    /// fopen(3) of programs with large files.
+    fn fopen64(path: *const c_char, mode: *const c_char) -> *mut FILE, |_| -> always {
+        // SAFETY: the caller's promise, here and below.
+        unsafe { open_file(path, mode, || own!(fn fopen64(*const c_char, *const c_char) -> *mut FILE)(path, mode)) }
+    }
+
+    /// openat(2) of a program that checks its arguments (`_FORTIFY_SOURCE`), without a mode.
+    fn __openat_2(folder: c_int, path: *const c_char, flags: c_int) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise, here and below.
+        let own = || unsafe { own!(fn __openat_2(c_int, *const c_char, c_int) -> c_int)(folder, path, flags) };
+        // SAFETY: as above.
+        unsafe { open_at(folder, path, flags, 0, own) }
+    }
+
+    /// openat(2) of a program with large files that checks its arguments.
+    fn __openat64_2(folder: c_int, path: *const c_char, flags: c_int) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise, here and below.
+        let own = || unsafe { own!(fn __openat64_2(c_int, *const c_char, c_int) -> c_int)(folder, path, flags) };
+        // SAFETY: as above.
+        unsafe { open_at(folder, path, flags, 0, own) }
     }
 
     /// open(2) of a program that checks its arguments (`_FORTIFY_SOURCE`), without a mode.
@@ -105,6 +145,57 @@ unsafe fn open_at(
         forget(opened);
     }
     opened
+}
+
+const CREATES: c_int = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
+
+/// fopen(3), which waits for the other end of a FIFO. `own` is libc's.
+///
+/// # Safety
+///
+/// The arguments are those of fopen(3).
+unsafe fn open_file(path: *const c_char, mode: *const c_char, own: impl FnOnce() -> *mut FILE) -> *mut FILE {
+    // SAFETY: the caller's promise, here and below.
+    let flags = flags_of(unsafe { CStr::from_ptr(mode) }.to_bytes());
+    let within = enter();
+    // SAFETY: as above.
+    let flags = flags.filter(|_| within.is_some() && unsafe { is_fifo(libc::AT_FDCWD, path) });
+    drop(within);
+    let Some(flags) = flags else {
+        let file = own();
+        // SAFETY: libc has opened it.
+        let made = if file.is_null() { -1 } else { unsafe { libc::fileno(file) } };
+        if made >= 0 {
+            forget(made);
+        }
+        return file;
+    };
+    // SAFETY: as above.
+    match unsafe { open(path, flags, 0o666) } {
+        fd if fd < 0 => std::ptr::null_mut(),
+        // SAFETY: the descriptor is the file's now.
+        fd => unsafe { libc::fdopen(fd, mode) },
+    }
+}
+
+/// With what flags fopen(3) opens a file for one direction. `None`: it does not wait, or the mode is libc's matter.
+fn flags_of(mode: &[u8]) -> Option<c_int> {
+    let (kind, rest) = mode.split_first()?;
+    let mut flags = match kind {
+        b'r' => libc::O_RDONLY,
+        b'w' => CREATES,
+        b'a' => libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND,
+        _ => return None,
+    };
+    for letter in rest {
+        match letter {
+            b'e' => flags |= libc::O_CLOEXEC,
+            b'x' => flags |= libc::O_EXCL,
+            b'b' | b'c' | b'm' => {}
+            _ => return None,
+        }
+    }
+    Some(flags)
 }
 
 /// Opens a FIFO for writing. Without waiting, that fails while there is no reader.

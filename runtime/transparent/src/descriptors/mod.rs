@@ -11,6 +11,7 @@ mod files;
 pub(crate) mod kind;
 mod mode;
 pub(crate) mod numbers;
+mod offset;
 mod options;
 pub(crate) mod pause;
 pub(crate) mod poll;
@@ -19,6 +20,7 @@ mod receive;
 mod rights;
 mod select;
 mod send;
+mod terminals;
 mod vectors;
 pub(crate) mod wishes;
 pub(crate) mod write;
@@ -36,11 +38,13 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     disk::HOOKS,
     epoll::HOOKS,
     files::HOOKS,
+    offset::HOOKS,
     options::HOOKS,
     poll::HOOKS,
     read::HOOKS,
     receive::HOOKS,
     select::HOOKS,
     send::HOOKS,
+    terminals::HOOKS,
     write::HOOKS,
 ];

@@ -18,7 +18,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use abaca::hook::{self, Interrupted};
-use libc::{SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
+use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
 
 use super::masks;
 use super::queued::is_queued;
@@ -83,6 +83,9 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     if handler == 0 {
         return act_by_default(signal);
     }
+    if FLAGS[index].load(Ordering::SeqCst) & SA_RESETHAND != 0 {
+        forget_handler(signal, index);
+    }
     DEPTH.set(DEPTH.get() + 1);
     within_handler(|| {
         // SAFETY: the user has set it up for this, and the arguments are the kernel's.
@@ -94,6 +97,20 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     DEPTH.set(DEPTH.get() - 1);
     if !is_attending && hook::handles_for_fibers() {
         note_handled(index);
+    }
+}
+
+/// The handler was for one signal (SA_RESETHAND). The kernel does not know: it would have forgotten it when the signal came, and not when the
+/// handler runs.
+fn forget_handler(signal: c_int, index: usize) {
+    HANDLERS[index].store(0, Ordering::SeqCst);
+    // SAFETY: all zeros are the default.
+    unsafe {
+        let mut default: libc::sigaction = std::mem::zeroed();
+        if masks::main_blocks(index) {
+            stand_for_default(&mut default);
+        }
+        own_sigaction(signal, &default, ptr::null_mut());
     }
 }
 
@@ -208,6 +225,7 @@ hooks! {
         // SAFETY: null, or the user's.
         let wanted = unsafe { new.as_ref() }.copied();
         let before = HANDLERS[index].load(Ordering::SeqCst);
+        let was_for_one = FLAGS[index].load(Ordering::SeqCst) & SA_RESETHAND;
         let was_without_info = WITHOUT_INFO.load(Ordering::SeqCst) & masks::bit(index) != 0;
         let mut action = wanted;
         if let Some(action) = &mut action {
@@ -227,6 +245,9 @@ hooks! {
                 action.sa_flags |= SA_SIGINFO;
             }
             FLAGS[index].store(action.sa_flags, Ordering::SeqCst);
+            if action.sa_sigaction == ours {
+                action.sa_flags &= !SA_RESETHAND;
+            }
             let signal = masks::bit(index);
             if is_without_info {
                 WITHOUT_INFO.fetch_or(signal, Ordering::SeqCst);
@@ -242,6 +263,7 @@ hooks! {
         // SAFETY: null, or the user's, which the kernel has written.
         if let Some(old) = unsafe { old.as_mut() }.filter(|_| result == 0) && old.sa_sigaction == ours {
             old.sa_sigaction = before;
+            old.sa_flags |= was_for_one;
             if before == 0 {
                 // What this file has set up for what the signal does by default.
                 old.sa_flags = 0;

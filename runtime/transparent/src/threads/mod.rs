@@ -17,6 +17,7 @@ mod join;
 pub(crate) mod masks;
 mod mutex;
 mod observed;
+mod old_signals;
 mod once;
 mod pending;
 mod queued;
@@ -57,6 +58,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     masks::HOOKS,
     sends::HOOKS,
     mutex::HOOKS,
+    old_signals::HOOKS,
     once::HOOKS,
     rwlock::HOOKS,
     semaphore::HOOKS,

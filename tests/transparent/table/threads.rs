@@ -1,0 +1,79 @@
+//! Hooks of threads, locks, sleeps and signals.
+
+use super::{LOOKS, NEVER, NO_DESCRIPTOR, Row};
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        hooks: "nanosleep __nanosleep clock_nanosleep usleep sleep thrd_sleep",
+        ways: [
+            "std_thread::sleeps_last_and_are_made_side_by_side",
+            "pthreads.c",
+            "pthreads.c",
+            "signals",
+            "cancelled::a_deadline_ends_a_sleep",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "pause sigsuspend __sigsuspend sigpause __sigpause __xpg_sigpause sigwait sigwaitinfo sigtimedwait",
+        ways: [
+            "signals",
+            "- they only wait",
+            "signals",
+            "signals",
+            "gives_up::a_wait_for_a_signal_is_given_up",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "sigaction __sigaction signal siginterrupt pthread_sigmask sigprocmask sigpending pthread_kill pthread_sigqueue kill sigqueue raise \
+            __sysv_signal sysv_signal bsd_signal ssignal sigset sigignore sighold sigrelse sigblock sigsetmask siggetmask gsignal killpg",
+        ways: [NEVER, "signals", NEVER, "signals", NEVER, NO_DESCRIPTOR],
+    },
+    Row {
+        hooks: "sem_wait sem_timedwait sem_clockwait sem_post",
+        ways: ["pthreads.c", "pthreads.c", "pthreads.c", "signals", LOOKS, NO_DESCRIPTOR],
+    },
+    Row {
+        hooks: "pthread_mutex_lock pthread_mutex_timedlock pthread_mutex_clocklock pthread_mutex_unlock __pthread_mutex_lock \
+            __pthread_mutex_unlock pthread_rwlock_rdlock pthread_rwlock_wrlock pthread_rwlock_timedrdlock pthread_rwlock_timedwrlock \
+            pthread_rwlock_clockrdlock pthread_rwlock_clockwrlock pthread_rwlock_unlock __pthread_rwlock_rdlock \
+            __pthread_rwlock_wrlock __pthread_rwlock_unlock pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait \
+            pthread_cond_signal pthread_cond_broadcast pthread_barrier_init pthread_barrier_destroy pthread_barrier_wait \
+            pthread_once __pthread_once call_once pthread_spin_lock mtx_lock mtx_timedlock mtx_unlock cnd_wait cnd_timedwait \
+            cnd_signal cnd_broadcast thrd_yield sched_yield __sched_yield",
+        ways: [
+            "pthreads.c",
+            "pthreads.c",
+            "pthreads.c",
+            "- none of them ends in EINTR",
+            "cancelled::a_wait_for_a_lock_or_a_message_goes_on_over_a_deadline",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "syscall",
+        ways: [
+            "futex::waits_end_as_the_kernels",
+            "futex::waits_end_as_the_kernels",
+            "futex::waits_end_as_the_kernels",
+            LOOKS,
+            LOOKS,
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "pthread_create pthread_join pthread_tryjoin_np pthread_timedjoin_np pthread_clockjoin_np pthread_detach pthread_exit \
+            pthread_cancel pthread_testcancel pthread_setcancelstate pthread_self thrd_create thrd_join thrd_detach thrd_exit \
+            thrd_current pthread_getattr_np pthread_getname_np pthread_setname_np pthread_getaffinity_np pthread_setaffinity_np \
+            pthread_getschedparam pthread_setschedparam pthread_setschedprio pthread_getcpuclockid",
+        ways: [
+            "pthreads.c",
+            "pthreads.c",
+            "pthreads.c",
+            "- a join is not interrupted",
+            "- a join goes on: it is pthread_cancel that ends it",
+            NO_DESCRIPTOR,
+        ],
+    },
+];
