@@ -2,12 +2,12 @@
 //!
 //! The thread says where it waits before it looks for a request, and who requests writes that before it looks where the thread is. So
 //! either the thread sees the request, and does not wait, or the other sees the thread there, and ends its wait. Each has a store before
-//! a load, and a fence between. A sleep has one of its own (SeqCst). A call, of which there are many, has the side of the kernel's barrier
+//! a load, and a fence between. A sleep has one of its own. A call, of which there are many, has the side of the kernel's barrier
 //! that costs nothing.
 
 #![cfg_attr(loom, expect(unreachable_pub, reason = "the hooks export them, which the models do without"))]
 
-use crate::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, const_fn};
+use crate::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, const_fn, fence};
 use crate::os::barrier;
 
 /// Nobody has cancelled the thread.
@@ -86,8 +86,8 @@ impl Deferred {
     /// Whether the caller, the thread itself, is to end.
     #[inline]
     pub fn is_pending(&self) -> bool {
-        // SeqCst: either this sees the request, or who made it sees where the thread sleeps.
-        self.state.load(Ordering::SeqCst) == REQUESTED && !self.is_disabled.load(Ordering::Relaxed)
+        // Relaxed: a look comes after a fence, of `set_sleep` or `begin_call`.
+        self.state.load(Ordering::Relaxed) == REQUESTED && !self.is_disabled.load(Ordering::Relaxed)
     }
 
     /// Notes that the thread unwinds.
@@ -111,12 +111,16 @@ impl Deferred {
     /// Notes that the thread, which is the caller, is about to sleep at `address`, and may look with [`is_pending`](Self::is_pending); 0
     /// if it sleeps no more.
     pub fn set_sleep(&self, address: usize) {
-        self.sleeps_at.store(address, Ordering::SeqCst);
+        self.sleeps_at.store(address, Ordering::Release);
+        if address != 0 {
+            // Either the thread sees the request, or who made it sees where it sleeps: the other side is in `request`.
+            fence(Ordering::SeqCst);
+        }
     }
 
     /// Where the thread sleeps; 0 if it does not.
     pub fn sleeps_at(&self) -> usize {
-        self.sleeps_at.load(Ordering::SeqCst)
+        self.sleeps_at.load(Ordering::Acquire)
     }
 
     /// Begins a call of the thread, which is the caller.
