@@ -11,7 +11,7 @@
 
 #![expect(unsafe_code, reason = "holds the address of the owner's waiter")]
 
-use super::{Claim, Waiter, cold};
+use super::{Claim, Waiter};
 use crate::queue::SpinLock;
 
 /// See the module's documentation.
@@ -57,7 +57,6 @@ impl<W: Claim> ParkToken<W> {
     pub(crate) fn make_available(&self) -> Option<W::Wakeup> {
         let mut state = self.0.lock();
         if let State::Parked(waiter) = *state {
-            cold::warm(waiter);
             // SAFETY: while the state says so and we hold the lock, the waiter's owner is parked or waits for the
             // lock in `disarm`.
             if let Some(wakeup) = unsafe { &*waiter }.claim_notified() {
