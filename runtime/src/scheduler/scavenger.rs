@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use abaca_asm::coroutine;
 use abaca_asm::stack::{Release, Surplus};
 
-use super::shared::Phase;
+use super::phase::Phase;
 use super::stacks::PERIOD;
 use super::worker::Worker;
 use crate::cell::cold;

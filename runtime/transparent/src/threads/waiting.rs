@@ -11,6 +11,7 @@ use super::masks::{awaited, bit, blocked, signals};
 use super::queued::{self, Owner, PROCESS, is_queued, new_owner};
 use super::record::Record;
 use super::relay::ring;
+use super::signal_fd;
 
 /// The signals that wait for a fiber that does not block them.
 static OF_PROCESS: AtomicU64 = AtomicU64::new(0);
@@ -39,10 +40,14 @@ pub(super) type Taken = (usize, Option<siginfo_t>);
 pub(super) fn lose_waiting() {
     OF_PROCESS.store(0, Ordering::SeqCst);
     queued::forget_all();
+    signal_fd::lose_pairs();
 }
 
 /// Notes a signal of the process's that must wait, with what its handler is told, if that is known. May be called in a handler.
 pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) {
+    if signal_fd::deliver(signal, info) {
+        return;
+    }
     if is_queued(signal) {
         queued::put(PROCESS, signal, info.copied().unwrap_or_else(|| details::unknown(signal)));
     } else if let Some(info) = info {
@@ -55,7 +60,7 @@ pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) {
 /// Notes a signal that the calling fiber sends to itself; false if it does not block it.
 pub(super) fn hold_back_own(signal: usize, info: siginfo_t) -> bool {
     let is_blocked = blocked() & bit(signal) != 0;
-    if is_blocked {
+    if is_blocked && !signal_fd::deliver(signal, Some(&info)) {
         if is_queued(signal) {
             if NUMBER.get() == PROCESS {
                 NUMBER.set(new_owner());
