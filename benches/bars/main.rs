@@ -3,9 +3,10 @@
 //!
 //! `cargo run --release -p abaca-benches --features own-tls --bin bars` prints the table; without the feature there are only
 //! plain fibers. `own_tls` is the group of what own storage costs, `connection` that of a lone connection, whose worker sleeps
-//! between two requests, `blocked` that of what blocks a thread.
+//! between two requests, `blocked` that of what blocks a thread. `.. bars cold` is about fibers that wait for long.
 
 mod blocked;
+mod cold;
 mod connection;
 mod cost;
 mod table;
@@ -46,6 +47,8 @@ enum Role {
         #[arg(long)]
         quick: bool,
     },
+    /// Measure fibers that wait for long, and print what is left of each, and what it takes to wake one
+    Cold(cold::Options),
 }
 
 /// Something that is measured.
@@ -112,6 +115,10 @@ const ALL: &[Measurement] = &[
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(Role::Cold(options)) = options.role {
+        cold::measure(&options);
+        return ExitCode::SUCCESS;
+    }
     if let Some(Role::Sample { name, variant, quick }) = options.role {
         let measurement = ALL.iter().find(|one| one.name == name);
         let variant = variant::ALL.iter().find(|one| one.name() == variant);

@@ -5,13 +5,16 @@
 use std::cell::UnsafeCell;
 use std::hint::black_box;
 use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use abaca::channel::{Receiver, Sender, bounded};
 use abaca::runtime::Builder;
+use abaca::sync::{Mutex, Notify};
 use abaca::{JoinHandle, Runtime};
 
 use super::{in_child, is_child, stdout};
@@ -190,6 +193,86 @@ fn the_kernel_and_a_copy_of_the_process_find_what_is_kept_elsewhere() {
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
     assert_eq!(status, 0);
     assert_eq!(fibers.end(), 0);
+}
+
+/// Whether all the guards of stacks that have an owner fault: the kernel is asked to read there.
+fn guards_fault(pipe: &impl AsRawFd) -> bool {
+    let owned = abaca_asm::stack::places().into_iter().filter(|place| place.owner != 0);
+    let faults = |address: usize| {
+        // SAFETY: the kernel reads a byte, or says that it cannot.
+        let written = unsafe { libc::write(pipe.as_raw_fd(), address as *const libc::c_void, 1) };
+        written < 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
+    };
+    // Both ends: a page of the page table may end in between.
+    owned.into_iter().all(|place| faults(place.bottom - 1) && faults(place.bottom - 64 * 1024))
+}
+
+#[test]
+fn guards_are_there_when_stacks_are_cold_and_when_they_have_come_back() {
+    if !is_child() {
+        return passes_in_child(
+            "compact::guards_are_there_when_stacks_are_cold_and_when_they_have_come_back",
+        );
+    }
+    let Some(runtime) = runtime() else { return };
+    let fibers = Fibers::new(runtime);
+    let (near, _far) = UnixStream::pair().unwrap();
+    fibers.await_cold(FIBERS);
+    for fiber in fibers.borrowed.iter().step_by(3) {
+        fiber.get().count.fetch_add(1, Ordering::Relaxed);
+    }
+    // Some have come back among others that have not. A touch of a guard brings its stack back.
+    assert!(guards_fault(&near));
+    assert!(guards_fault(&near));
+    assert_eq!(fibers.end(), FIBERS.div_ceil(3) as u64);
+}
+
+#[test]
+fn who_wakes_fibers_whose_stacks_are_cold_gets_through_to_them() {
+    if !is_child() {
+        return passes_in_child("compact::who_wakes_fibers_whose_stacks_are_cold_gets_through_to_them");
+    }
+    let Some(runtime) = runtime() else { return };
+    const EACH: usize = 50;
+    let sum = runtime.run(|| {
+        let ((gate, closed), (next, mutex)) =
+            (bounded::<u64>(1), (Arc::new(Notify::new()), Arc::new(Mutex::new(0))));
+        let held = mutex.lock().unwrap();
+        let receiver = || {
+            let closed = closed.clone();
+            move || closed.recv().unwrap()
+        };
+        let parked: Vec<_> = (0..EACH).map(|_| abaca::spawn(|| (abaca::park(), 1).1)).collect();
+        let (readers, writers): (Vec<_>, Vec<_>) = (0..EACH)
+            .map(|_| {
+                let (mut near, far) = abaca::net::UnixStream::pair().unwrap();
+                (abaca::spawn(move || near.read(&mut [0; 8]).unwrap() as u64), far)
+            })
+            .unzip();
+        let others = (0..EACH).flat_map(|_| {
+            let (joined, in_scope) = (abaca::spawn(receiver()), receiver());
+            let (next, mutex) = (Arc::clone(&next), Arc::clone(&mutex));
+            [
+                abaca::spawn(move || (next.notified(), 1).1),
+                abaca::spawn(move || (*mutex.lock().unwrap() += 1, 1).1),
+                abaca::spawn(move || joined.join().unwrap()),
+                abaca::spawn(move || abaca::scope(|scope| scope.spawn(in_scope).join().unwrap())),
+            ]
+        });
+        let others: Vec<_> = others.collect();
+        // Two for each that is joined.
+        while Runtime::cold_stacks() < 7 * EACH {
+            abaca::sleep(Duration::from_millis(5));
+        }
+        drop(held);
+        parked.iter().for_each(|fiber| fiber.fiber().unpark());
+        (0..EACH).for_each(|_| next.notify_one());
+        (0..2 * EACH).for_each(|_| gate.send(1).unwrap());
+        writers.into_iter().for_each(|mut far| far.write_all(&[1]).unwrap());
+        let all = parked.into_iter().chain(readers).chain(others);
+        all.map(|fiber| fiber.join().unwrap()).sum::<u64>()
+    });
+    assert_eq!(sum, 6 * EACH as u64);
 }
 
 #[test]

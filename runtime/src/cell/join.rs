@@ -25,7 +25,7 @@ use std::marker::PhantomData;
 
 use crate::atomic::{AtomicUsize, Backoff, CLOSE_BY, Ordering, thread_yield};
 
-use super::{Claim, Outcome, Waiter, Wakeup};
+use super::{Claim, Outcome, Waiter, Wakeup, cold};
 
 const RUNNING: usize = 0;
 const ENDED: usize = 1;
@@ -98,9 +98,13 @@ impl<W: Claim> JoinWord<W> {
                 self.spin_until(RELEASED | ENDED);
                 None
             }
-            // SAFETY: the owner registered a live waiter and, having seen `ENDED` beside its address, stays in
-            // `await_end` until the store below.
-            waiter => unsafe { &*(waiter as *const W) }.claim_notified(),
+            waiter => {
+                let waiter = waiter as *const W;
+                cold::warm(waiter);
+                // SAFETY: the owner registered a live waiter and, having seen `ENDED` beside its address, stays in
+                // `await_end` until the store below.
+                unsafe { &*waiter }.claim_notified()
+            }
         };
         // Release: the last use of waiter and cell happens before the owner leaves.
         self.0.store(ENDED, Ordering::Release);

@@ -8,6 +8,7 @@ mod absence;
 mod allocation;
 mod cancel_scope;
 mod cancelled;
+pub(crate) mod cold;
 mod contained;
 mod depot;
 mod flags;

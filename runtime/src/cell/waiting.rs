@@ -31,8 +31,8 @@ impl Header {
         due == Due::NextRound
     }
 
-    /// One more round for a runtime that keeps the frames of long waits elsewhere, `after` so many ticks: calls `compact` with the first
-    /// address of the stack, and with what the fiber needs of it, if that is due at the time `now`. Returns true if a later round may
+    /// One more round for a runtime that keeps the frames of long waits elsewhere, `after` so many ticks: calls `compact` with the stack's
+    /// guard, and with what the fiber needs of the stack, if that is due at the time `now`. Returns true if a later round may
     /// find it due.
     ///
     /// # Safety
@@ -42,7 +42,7 @@ impl Header {
         &self,
         now: u64,
         after: u64,
-        compact: impl FnOnce(usize, Range<usize>),
+        compact: impl FnOnce(Range<usize>, Range<usize>),
     ) -> bool {
         let (wait, due) = self.wait.get().after_cold_round(now, after);
         self.wait.set(wait);
@@ -51,7 +51,7 @@ impl Header {
             && let Some(stack) = unsafe { (*self.stack.as_ptr()).as_ref() }
             && let Some(frames) = stack.frames(self.context.get())
         {
-            compact(stack.guard().start, frames);
+            compact(stack.guard(), frames);
         }
         due == Due::NextRound
     }

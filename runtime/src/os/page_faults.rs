@@ -75,6 +75,10 @@ mod request {
     pub(super) const MOVE: u32 = 0xc028_aa05;
 }
 
+/// Advice of `linux/mman.h`, Linux 6.13.
+const MADV_GUARD_INSTALL: libc::c_int = 102;
+const MADV_GUARD_REMOVE: libc::c_int = 103;
+
 /// How many faults are read at a time.
 const AT_ONCE: usize = 16;
 
@@ -238,39 +242,79 @@ pub(crate) unsafe fn words<'a>(at: usize, count: usize) -> &'a [u64] {
 ///
 /// # Safety
 ///
-/// They are from [`map_places`], and nobody uses what was moved there any more.
+/// Nobody uses what was there any more.
 pub(crate) unsafe fn discard(range: &Range<Page>) {
     let start: *mut u8 = ptr::with_exposed_provenance_mut(range.start);
     // SAFETY: the caller's promise.
     unsafe { libc::madvise(start.cast(), range.end - range.start, libc::MADV_DONTNEED) };
 }
 
+/// Takes what the page table has for the range: the memory of the pages, and the marks of guards. The pages of the table go as well, since
+/// Linux 6.14.
+///
+/// # Safety
+///
+/// The range is whole pages of the page table. Nobody needs what is in it, and nobody runs there without a guard.
+pub(crate) unsafe fn discard_tables(range: &Range<Page>) {
+    let start: *mut u8 = ptr::with_exposed_provenance_mut(range.start);
+    // A kernel that knows no marks has none to take; then a guard is a mapping, which stays.
+    // SAFETY: the caller's promise.
+    unsafe { libc::madvise(start.cast(), range.end - range.start, MADV_GUARD_REMOVE) };
+    // SAFETY: the caller's promise.
+    unsafe { discard(range) };
+}
+
+/// Guards the range by marks in the page table, if the kernel knows such. It goes on until there is memory for that.
+///
+/// # Safety
+///
+/// Nothing is in the range.
+pub(crate) unsafe fn guard(range: &Range<Page>) {
+    let start: *mut u8 = ptr::with_exposed_provenance_mut(range.start);
+    // SAFETY: the caller's promise.
+    while unsafe { libc::madvise(start.cast(), range.end - range.start, MADV_GUARD_INSTALL) } != 0 {
+        let number = Error::last_os_error().raw_os_error();
+        if !matches!(number, Some(libc::ENOMEM | libc::EAGAIN | libc::EINTR)) {
+            // The guard is a mapping.
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
 /// While it lives, no signal's handler runs on the thread that has made it.
 pub(crate) struct SignalsBlocked {
-    before: libc::sigset_t,
+    /// The thread's mask before.
+    before: u64,
     /// It is the thread's.
     _not_send: PhantomData<*const ()>,
 }
 
 impl SignalsBlocked {
+    /// All signals but the two that libc has for itself.
+    const ALL: u64 = !(0b11 << 31);
+
     pub(crate) fn new() -> Self {
-        let mut masks = [MaybeUninit::<libc::sigset_t>::uninit(); 2];
-        let [all, before] = masks.each_mut().map(MaybeUninit::as_mut_ptr);
-        // SAFETY: two live locals; the first is written before it is read, and the second is written.
-        let before = unsafe {
-            libc::sigfillset(all);
-            libc::pthread_sigmask(libc::SIG_SETMASK, all, before);
-            before.read()
-        };
-        Self { before, _not_send: PhantomData }
+        Self { before: set_mask(Self::ALL), _not_send: PhantomData }
     }
 }
 
 impl Drop for SignalsBlocked {
     fn drop(&mut self) {
-        // SAFETY: the set is live.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut()) };
+        set_mask(self.before);
     }
+}
+
+/// Sets the kernel's mask of the calling thread, and returns the one before. By the system call itself: libc's function may be one that
+/// keeps a mask for the fiber.
+fn set_mask(mask: u64) -> u64 {
+    let mut before = 0_u64;
+    let size = size_of_val(&mask);
+    // SAFETY: two live locals of the kernel's size.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut before, size)
+    };
+    before
 }
 
 /// Starts a thread that runs no signal's handler.

@@ -7,7 +7,7 @@
 
 use std::ptr;
 
-use crate::cell::{Awaited, CancelScope, Outcome, Waiter, Wakeup};
+use crate::cell::{Awaited, CancelScope, Outcome, Waiter, Wakeup, cold};
 use crate::park::{self, Cancellation};
 use crate::queue::SpinLock;
 
@@ -51,6 +51,7 @@ impl Latch {
         if state.count != 0 || state.owner.is_null() {
             return None;
         }
+        cold::warm(state.owner);
         // SAFETY: the owner removes its address under the lock before it leaves the wait.
         let wakeup = unsafe { &*state.owner }.claim(Outcome::Notified);
         state.owner = ptr::null();

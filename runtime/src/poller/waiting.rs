@@ -10,7 +10,7 @@
 use std::ptr::{self, NonNull};
 
 use super::node::Node;
-use crate::cell::{Outcome, Wakeup};
+use crate::cell::{Outcome, Wakeup, cold};
 use crate::queue::{Linked, Ring};
 
 /// See the module's documentation.
@@ -46,7 +46,7 @@ impl Waiting {
     /// nodes, or a future's, which must be kept alive until its wake-up is delivered.
     #[inline(always)]
     pub(super) fn claim_only(&mut self) -> Result<Option<Wakeup>, ()> {
-        let Some(first) = self.0.first() else { return Ok(None) };
+        let Some(first) = cold::warmed(self.0.first()) else { return Ok(None) };
         // SAFETY: the node is linked, so it is alive.
         let node = unsafe { first.as_ref() };
         if node.is_of_future() || !self.0.take_only(first) {
@@ -59,7 +59,8 @@ impl Waiting {
     /// Claims all nodes that do not wait in line, and of those in line the first, or `all`. Returns the chain `claimed` with the
     /// claimed nodes in front.
     pub(super) fn claim(&mut self, all: bool, mut claimed: *const Node) -> *const Node {
-        while let Some(first) = self.0.pop_front() {
+        while let Some(first) = cold::warmed(self.0.first()) {
+            self.0.pop_front();
             // SAFETY: the node was linked. Until the lock is released it is alive: its owner must look under the lock whether it
             // is still linked, unless it is claimed.
             let first = unsafe { first.as_ref() };

@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use super::bound::Bound;
 use super::event::Cause;
 use super::worker::Worker;
-use crate::cell::{Header, Outcome, Waiter, Wakeup};
+use crate::cell::{Header, Outcome, Waiter, Wakeup, cold};
 use crate::timer::Entry;
 
 /// How far beyond its timer the frames of a fiber that sleeps may reach, in bytes.
@@ -30,6 +30,7 @@ impl Worker {
             }
         };
         let prepare = |entry: NonNull<Entry>| {
+            cold::warm(entry.as_ptr());
             if Bound::of(entry).is_none() {
                 // SAFETY: it is in the wheel, and no bound owns it.
                 unsafe { prefetch_waiting(entry) };

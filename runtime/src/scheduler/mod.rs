@@ -10,7 +10,6 @@ mod bound;
 #[cfg_attr(loom, path = "model_budget.rs")]
 mod budget;
 pub(crate) mod cancel;
-pub(crate) mod cold;
 pub(crate) mod copy;
 mod cost;
 mod counters;

@@ -14,10 +14,10 @@ use std::sync::atomic::Ordering;
 use abaca_asm::coroutine;
 use abaca_asm::stack::{Release, Surplus};
 
-use super::cold;
 use super::phase::Phase;
 use super::stacks::PERIOD;
 use super::worker::Worker;
+use crate::cell::cold;
 use crate::os::clock;
 
 /// How many fibers a step looks at.

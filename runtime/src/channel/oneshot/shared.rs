@@ -25,7 +25,7 @@ use std::ptr::{self, NonNull};
 use std::time::Instant;
 
 use crate::atomic::{AtomicPtr, Backoff, CLOSE_BY, Ordering, UnsafeCell};
-use crate::cell::{Outcome, Reason};
+use crate::cell::{Outcome, Reason, cold};
 use crate::park::primitive::{self as park, SpinLock, Waiter};
 use crate::park::wait_list::{self, End, WaitList};
 
@@ -246,6 +246,7 @@ impl<T> Shared<T> {
 
     #[inline]
     fn end_wait(&self, waiter: Word, last: Word) {
+        cold::warm(waiter);
         // SAFETY: the receiver's waiter was in the word until now. It stays alive until this call claims it, or until
         // the word says `RELEASED`.
         match unsafe { (*waiter).claim(Outcome::Notified) } {

@@ -30,7 +30,7 @@ use std::ptr::{self, NonNull};
 use std::time::Instant;
 
 use crate::atomic::UnsafeCell;
-use crate::cell::{Awaited, Outcome, Reason};
+use crate::cell::{Awaited, Outcome, Reason, cold};
 use crate::park::primitive::{self as park, Biasing, SpinGuard, SpinLock, Waiter, Wakeup};
 
 /// See the module's documentation.
@@ -101,7 +101,7 @@ impl<P> WaitList<P> {
     ///
     /// Waiters that have timed out or were cancelled are unlinked on the way.
     pub(crate) fn pop_front(&mut self) -> Option<Wakeup> {
-        while let Some(node) = self.front {
+        while let Some(node) = cold::warmed(self.front) {
             self.unlink(node);
             let waiter = waiter_of(node);
             // SAFETY: the node was linked, hence alive (invariant 1), and its waiter lives as long as it. Neither
@@ -116,7 +116,7 @@ impl<P> WaitList<P> {
     /// Ends the wait of the first waiter that still waits and whose payload `is_wanted` accepts. Its payload stays as it is.
     #[cfg(any(feature = "own-tls", all(test, loom)))]
     pub(crate) fn pop_first(&mut self, is_wanted: impl Fn(&P) -> bool) -> Option<Wakeup> {
-        let mut at = self.front;
+        let mut at = cold::warmed(self.front);
         while let Some(node) = at {
             at = (node != self.back).then(|| links(node).next);
             // SAFETY: as in `pop_front_exchanging`.
@@ -138,7 +138,7 @@ impl<P> WaitList<P> {
     /// claimed, `payload` is unchanged.
     #[inline]
     pub(crate) fn pop_front_exchanging(&mut self, payload: &mut P) -> Option<Wakeup> {
-        while let Some(node) = self.front {
+        while let Some(node) = cold::warmed(self.front) {
             self.unlink(node);
             let waiter = waiter_of(node);
             // SAFETY: as in `pop_front`; the lock around the list gives exclusive access to the payload, because
@@ -166,7 +166,7 @@ impl<P> WaitList<P> {
     where
         P: Copy,
     {
-        while let Some(node) = self.front {
+        while let Some(node) = cold::warmed(self.front) {
             let waiter = waiter_of(node);
             // SAFETY: as in `pop_front_exchanging`, here and below.
             let node_ref = unsafe { node.as_ref() };

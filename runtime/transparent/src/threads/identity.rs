@@ -58,7 +58,8 @@ pub(crate) fn current() -> pthread_t {
 
 fn of_fiber_or_thread() -> pthread_t {
     let own = own_self();
-    if hook::is_main() {
+    // In a handler of a signal the caller may be the main thread, which is no fiber.
+    if hook::on_fiber() && hook::is_main() {
         // Relaxed: who has the number has it from the main fiber.
         MAIN_FIBER.store(own as usize, Ordering::Relaxed);
     }

@@ -1,17 +1,25 @@
 //! Cold stacks: the frames of fibers that have waited for long are kept elsewhere, without the page or two that they lie in, until
-//! anybody touches them. `COLD.md` beside this file argues why that is sound, and says what it costs.
+//! anybody touches them. `README.md` beside this file argues why that is sound, and says what it costs.
 //!
-//! There is one store for the process, with a thread that serves the faults. All that it does, it does under one lock. Who holds the
-//! lock touches no cold stack, so the thread never waits for itself.
+//! There is one store for the process, with a thread that serves the faults. Who is about to wake a fiber brings its stack back himself
+//! ([`warm`]). All that either does, it does under one lock. Who holds the lock touches no cold stack, so the thread never waits for itself.
 
 #![expect(unsafe_code, reason = "takes pages of stacks away")]
+
+mod hints;
+mod packed;
+mod tables;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
+use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use packed::{Unpacked, packed};
+use tables::Tables;
 
 use crate::os::page_faults::{self, PageFaults, SignalsBlocked};
 
@@ -34,6 +42,8 @@ struct Store {
 struct State {
     /// The cold stacks, by the first address of their guards. All of them, from there to their ends, are registered.
     stacks: BTreeMap<usize, Frames>,
+    /// What they have of the page table.
+    tables: Tables,
     /// Where pages are moved to. Of those up to `used`, the memory is still to be given back.
     places: Range<usize>,
     used: usize,
@@ -45,12 +55,23 @@ struct State {
 
 /// What a cold stack held.
 struct Frames {
-    /// Where the stack ends.
-    end: usize,
-    /// The saved stack pointer.
-    from: usize,
-    /// The words from there to the end: for each 64 a mask of those that are not zero, and then these.
+    /// From the first address of the guard to the stack's end.
+    stack_bytes: usize,
+    guard_bytes: u32,
+    /// From the saved stack pointer to the stack's end.
+    needed_bytes: u32,
+    /// Whether the guard is there. If not, all faults of it are the store's as well.
+    is_guarded: bool,
+    /// The words that are needed, [`packed`].
     words: Box<[u64]>,
+}
+
+impl Frames {
+    /// The addresses that are needed, if the guard begins there.
+    fn needed(&self, guard: usize) -> Range<usize> {
+        let end = guard + self.stack_bytes;
+        end - self.needed_bytes as usize..end
+    }
 }
 
 /// Makes the store, if it was not made yet.
@@ -95,11 +116,37 @@ pub(crate) fn count() -> usize {
 ///
 /// # Safety
 ///
-/// The fiber is suspended, and is not resumed before this function has returned. `guard` is the first address of its stack, and `frames`
-/// all that it needs of it, to the stack's end.
-pub(super) unsafe fn compact(guard: usize, frames: Range<usize>) -> bool {
+/// The fiber is suspended, and is not resumed before this function has returned. `guard` is that of its stack, which begins behind it, and
+/// `frames` all that the fiber needs, to the stack's end.
+pub(crate) unsafe fn compact(guard: Range<usize>, frames: Range<usize>) -> bool {
     // SAFETY: the caller's promise.
     STORE.get().is_some_and(|store| unsafe { store.compact(guard, frames) })
+}
+
+/// Brings the stack back in which `place` lies, if it is cold. The caller is about to touch it, mostly to wake its fiber: to bring it back
+/// takes less than to wait until the thread has done it.
+#[inline(always)]
+pub(crate) fn warm<T>(place: *const T) {
+    if hints::are_there() {
+        warm_hinted(place.addr());
+    }
+}
+
+/// [`warm`] for the first of a list.
+#[inline(always)]
+pub(crate) fn warmed<T>(first: Option<NonNull<T>>) -> Option<NonNull<T>> {
+    first.inspect(|place| warm(place.as_ptr()))
+}
+
+#[cold]
+#[inline(never)]
+fn warm_hinted(address: usize) {
+    let Some(store) = STORE.get().filter(|_| hints::may_be_cold(address)) else { return };
+    let _blocked = SignalsBlocked::new();
+    // If another thread has the lock, the caller touches the stack, and so waits for the thread: a fiber must not wait for a lock here.
+    if let Ok(mut state) = store.state.try_lock() {
+        store.restore_at(&mut state, address);
+    }
 }
 
 impl Store {
@@ -109,7 +156,9 @@ impl Store {
         let places = first..first + PLACES * page_bytes;
         faults.register(&places)?;
         let image = vec![0; page_bytes / WORD].into();
-        let state = State { stacks: BTreeMap::new(), used: first, places, image, is_child: false };
+        let (stacks, tables) = (BTreeMap::new(), Tables::new(page_bytes));
+        let state = State { stacks, tables, used: first, places, image, is_child: false };
+        hints::prepare()?;
         Ok(Self { faults, page_bytes, state: Mutex::new(state) })
     }
 
@@ -120,16 +169,18 @@ impl Store {
     /// # Safety
     ///
     /// As for [`compact`].
-    unsafe fn compact(&self, guard: usize, frames: Range<usize>) -> bool {
+    unsafe fn compact(&self, guard: Range<usize>, frames: Range<usize>) -> bool {
         let first = frames.start & !(self.page_bytes - 1);
         let bytes = frames.end - first;
+        let sizes = (u32::try_from(guard.len()), u32::try_from(frames.len()));
+        let (Ok(guard_bytes), Ok(needed_bytes)) = sizes else { return false };
+        let stack = guard.start..frames.end;
         // A handler that touched a cold stack while this thread holds the lock would wait for ever.
         let _blocked = SignalsBlocked::new();
         let mut state = self.lock();
-        if bytes > MOST_PAGES * self.page_bytes || state.is_child || state.stacks.contains_key(&guard) {
+        if bytes > MOST_PAGES * self.page_bytes || state.is_child || state.stacks.contains_key(&stack.start) {
             return false;
         }
-        let stack = guard..frames.end;
         if self.faults.register(&stack).is_err() {
             return false;
         }
@@ -150,9 +201,11 @@ impl Store {
         state.used += bytes;
         let begin = to + (frames.start - first);
         // SAFETY: the pages were moved there, and stay until the places are emptied.
-        let words = unsafe { page_faults::words(begin, (to + bytes - begin) / WORD) };
-        let frames = Frames { end: frames.end, from: frames.start, words: packed(words) };
-        state.stacks.insert(guard, frames);
+        let words = packed(unsafe { page_faults::words(begin, (to + bytes - begin) / WORD) });
+        let kept = Frames { stack_bytes: stack.len(), guard_bytes, needed_bytes, is_guarded: true, words };
+        state.stacks.insert(stack.start, kept);
+        hints::add(&frames);
+        state.free_tables(&stack);
         true
     }
 
@@ -179,26 +232,41 @@ impl Store {
     /// Serves the fault at an address: of a cold stack, or of one that is cold no more.
     fn serve(&self, address: usize) {
         let mut state = self.lock();
-        let found = state.stacks.range(..=address).next_back();
-        match found.filter(|(_, frames)| address < frames.end).map(|(guard, _)| *guard) {
-            Some(guard) => self.restore(&mut state, guard),
-            None => self.faults.put_zeros(address & !(self.page_bytes - 1), self.page_bytes),
+        let is_back = self.restore_at(&mut state, address).is_some_and(|pages| pages.contains(&address));
+        // Or it is another page of the stack, or its guard.
+        if !is_back {
+            self.faults.put_zeros(address & !(self.page_bytes - 1), self.page_bytes);
         }
     }
 
-    /// Gives a cold stack back what it held.
-    fn restore(&self, state: &mut State, guard: usize) {
-        let Some(frames) = state.stacks.remove(&guard) else { return };
+    /// Gives the stack in which the address lies back what it held, if it is cold. Returns the pages that are back.
+    fn restore_at(&self, state: &mut State, address: usize) -> Option<Range<usize>> {
+        let (&guard, frames) = state.stacks.range(..=address).next_back()?;
+        if address - guard < frames.stack_bytes { self.restore(state, guard) } else { None }
+    }
+
+    /// Gives a cold stack back what it held. Returns the pages that are back.
+    fn restore(&self, state: &mut State, guard: usize) -> Option<Range<usize>> {
+        let frames = state.stacks.remove(&guard)?;
+        let (stack, needed) = (guard..guard + frames.stack_bytes, frames.needed(guard));
+        hints::remove(&needed);
+        state.tables.remove(&stack);
+        if !frames.is_guarded {
+            // Before anybody runs on the stack.
+            // SAFETY: it was a guard, in which nothing lies.
+            unsafe { page_faults::guard(&(guard..guard + frames.guard_bytes as usize)) };
+        }
         let mut words = Unpacked::new(&frames.words);
-        let mut skipped = (frames.from & (self.page_bytes - 1)) / WORD;
-        let mut page = frames.from & !(self.page_bytes - 1);
-        while page < frames.end {
+        let mut skipped = (needed.start & (self.page_bytes - 1)) / WORD;
+        let pages = needed.start & !(self.page_bytes - 1)..needed.end;
+        for page in pages.clone().step_by(self.page_bytes) {
             state.image[..skipped].fill(0);
             state.image[skipped..].fill_with(|| words.next());
             self.put(page, &state.image);
-            (skipped, page) = (0, page + self.page_bytes);
+            skipped = 0;
         }
-        self.forget(&(guard..frames.end));
+        self.forget(&stack);
+        Some(pages)
     }
 
     /// Leaves the faults of a stack to the kernel. If it refuses that, for want of mappings, they are served with zeros, as the kernel
@@ -215,6 +283,20 @@ impl State {
         unsafe { page_faults::discard(&(self.places.start..self.used)) };
         self.used = self.places.start;
     }
+
+    /// Gives back what the page table has for nothing but cold stacks, since this one is cold.
+    fn free_tables(&mut self, stack: &Range<usize>) {
+        let whole = self.tables.add(stack);
+        if whole.is_empty() {
+            return;
+        }
+        let down = self.stacks.range_mut(..whole.end).rev();
+        let guards = down.take_while(|(guard, frames)| **guard + frames.guard_bytes as usize > whole.start);
+        guards.for_each(|(_, frames)| frames.is_guarded = false);
+        // SAFETY: the stacks there are registered, and what was needed of them has been packed. Whoever touches them, or a guard among
+        // them, waits for the lock, and then finds the guard.
+        unsafe { page_faults::discard_tables(&whole) };
+    }
 }
 
 /// Whether an error may be another the next time.
@@ -223,40 +305,6 @@ fn is_for_now(error: &io::Error) -> bool {
 }
 
 const WORD: usize = size_of::<u64>();
-
-/// The words as [`Frames::words`] has them.
-fn packed(words: &[u64]) -> Box<[u64]> {
-    let mut packed = Vec::with_capacity(words.len() + words.len().div_ceil(64));
-    for some in words.chunks(64) {
-        let mask = some.iter().enumerate().filter(|(_, word)| **word != 0);
-        packed.push(mask.fold(0, |mask, (index, _)| mask | 1 << index));
-        packed.extend(some.iter().filter(|word| **word != 0));
-    }
-    packed.into()
-}
-
-/// The words that were [`packed`], and zeros behind them.
-struct Unpacked<'a> {
-    left: std::slice::Iter<'a, u64>,
-    mask: u64,
-    /// How many words the mask still is for.
-    count: u32,
-}
-
-impl<'a> Unpacked<'a> {
-    fn new(packed: &'a [u64]) -> Self {
-        Self { left: packed.iter(), mask: 0, count: 0 }
-    }
-
-    fn next(&mut self) -> u64 {
-        if self.count == 0 {
-            (self.mask, self.count) = (self.left.next().copied().unwrap_or(0), 64);
-        }
-        let is_there = self.mask & 1 != 0;
-        (self.mask, self.count) = (self.mask >> 1, self.count - 1);
-        if is_there { self.left.next().copied().unwrap_or(0) } else { 0 }
-    }
-}
 
 thread_local! {
     /// The lock, while this thread forks. Of each thread: of two that fork at once, one may have begun before there was a store. Without a
@@ -286,23 +334,5 @@ extern "C" fn in_child() {
     if let Some((mut state, _blocked)) = HELD.take().map(ManuallyDrop::into_inner) {
         state.is_child = true;
         drop(state);
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_come_back_as_they_were() {
-        for count in [0, 1, 63, 64, 65, 130, 512] {
-            for step in [1, 2, 7, 1000] {
-                let words: Vec<u64> = (0..count).map(|n| if n % step == 0 { n + 1 } else { 0 }).collect();
-                let packed = packed(&words);
-                let mut unpacked = Unpacked::new(&packed);
-                assert!(words.iter().all(|word| unpacked.next() == *word), "{count} words, each {step}th");
-                assert_eq!(unpacked.next(), 0);
-            }
-        }
     }
 }
