@@ -11,12 +11,12 @@ mod bound;
 mod budget;
 pub(crate) mod cancel;
 pub(crate) mod cold;
-pub(crate) mod copy;
 mod cost;
 mod counters;
 mod delivery;
 mod event;
 mod expiry;
+pub(crate) mod forked;
 mod giving_way;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod handoff;
