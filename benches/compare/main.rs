@@ -64,7 +64,8 @@ fn main() -> ExitCode {
         .collect();
     let peers = if options.peers.is_empty() { peer::ALL } else { &options.peers[..] };
     let rounds = if options.quick { 1 } else { options.rounds };
-    let results = measure::run(&chosen, peers, rounds, options.quick);
+    let results =
+        measure::run(&chosen, peers, rounds, options.quick, |cells| eprint!("{}", report::lines(cells)));
     let text = report::text(&results, rounds, options.quick);
     println!("{text}");
     let complete = options.workloads.is_empty() && options.peers.is_empty() && !options.quick;

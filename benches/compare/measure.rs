@@ -55,8 +55,15 @@ impl Cell {
     }
 }
 
-/// Measures every chosen workload on every chosen peer that has a form of it.
-pub(crate) fn run(workloads: &[&Entry], peers: &[Peer], rounds: u16, quick: bool) -> Results {
+/// Measures every chosen workload on every chosen peer that has a form of it. Whoever calls is told of each workload that is done, and so
+/// keeps what there is if the run is ended early.
+pub(crate) fn run(
+    workloads: &[&Entry],
+    peers: &[Peer],
+    rounds: u16,
+    quick: bool,
+    done: impl Fn(&[Cell]),
+) -> Results {
     let foreign = Foreign::build(peers);
     let mut results = Results { cells: Vec::new() };
     for &workload in workloads {
@@ -85,7 +92,8 @@ pub(crate) fn run(workloads: &[&Entry], peers: &[Peer], rounds: u16, quick: bool
                 }
             }
         }
-        eprintln!("\r{:<20} done{:24}", workload.name, "");
+        eprint!("\r{:60}\r", "");
+        done(&results.cells[first..]);
     }
     results
 }

@@ -30,6 +30,22 @@ pub(crate) fn text(results: &Results, rounds: u16, quick: bool) -> String {
     text
 }
 
+/// The figures of one workload while others are still to come, a line for each figure.
+pub(crate) fn lines(cells: &[Cell]) -> String {
+    let mut text = String::new();
+    for figure in figures_of(cells.iter()) {
+        let of_peers: Vec<String> =
+            cells.iter().map(|cell| format!("{} {}", cell.peer, entry(cell, figure))).collect();
+        let _ = writeln!(text, "{}, {figure}: {}", cells[0].workload, of_peers.join(", "));
+    }
+    text
+}
+
+/// The names of all figures that any of the cells has.
+fn figures_of<'a>(cells: impl Iterator<Item = &'a Cell>) -> BTreeSet<&'a String> {
+    cells.flat_map(|cell| &cell.samples).flat_map(|sample| sample.figures.keys()).collect()
+}
+
 fn figures(text: &mut String, results: &Results) {
     let peers: Vec<Peer> = peer::ALL
         .iter()
@@ -43,9 +59,7 @@ fn figures(text: &mut String, results: &Results) {
     workloads.dedup();
     for workload in workloads {
         let cells = || results.cells.iter().filter(|cell| cell.workload == workload);
-        let figures: BTreeSet<&String> =
-            cells().flat_map(|cell| &cell.samples).flat_map(|sample| sample.figures.keys()).collect();
-        for figure in figures {
+        for figure in figures_of(cells()) {
             let line: Vec<String> = peers
                 .iter()
                 .map(|peer| {

@@ -85,6 +85,18 @@ impl Flags {
     }
 }
 
+/// What a fiber is for as long as it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Stays on its worker.
+    AtHome,
+    /// May change workers; [`Flags::ROAMING`] as others may read it.
+    Roaming,
+    /// A thread to the program, which has not asked for a fiber: the end of the runtime is not its end.
+    #[cfg(feature = "own-tls")]
+    Thread,
+}
+
 /// The flags in a header. Without own storage only the thread of the fiber's home uses them.
 #[cfg(not(feature = "own-tls"))]
 pub(super) struct FlagCell(Cell<Flags>);
@@ -136,7 +148,22 @@ impl Header {
 
     /// Whether the fiber may resume on another worker. From any thread: this never changes.
     pub(crate) fn is_roaming(&self) -> bool {
-        self.is_roaming
+        self.kind.get() == Kind::Roaming
+    }
+
+    /// Whether the fiber is a thread to the program. From any thread: this never changes.
+    pub(crate) fn is_thread(&self) -> bool {
+        #[cfg(feature = "own-tls")]
+        return self.kind.get() == Kind::Thread;
+        #[cfg(not(feature = "own-tls"))]
+        false
+    }
+
+    /// Makes a fiber that is in no queue yet a thread to the program.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn make_thread(&self) {
+        debug_assert_eq!(self.kind.get(), Kind::AtHome);
+        self.kind.set(Kind::Thread);
     }
 
     pub(crate) fn set_flag(&self, flag: Flags) {

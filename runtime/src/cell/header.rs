@@ -23,7 +23,7 @@ use std::ptr::{self, NonNull};
 use abaca_asm::Context;
 use abaca_asm::stack::Stack;
 
-use super::flags::{FlagCell, Flags};
+use super::flags::{FlagCell, Flags, Kind};
 use super::local::Locals;
 use super::magazine::{self, Magazines, Size};
 use super::own::Own;
@@ -86,7 +86,8 @@ pub(crate) struct Header {
     /// The size of the fiber's stack in bytes; 0 is the runtime's default.
     pub(crate) stack_bytes: Cell<u32>,
     pub(super) flags: FlagCell,
-    pub(super) is_roaming: bool,
+    /// Written only before the fiber is in a queue.
+    pub(super) kind: Cell<Kind>,
     /// The state of the fiber's cancellation: `NOT_CANCELLED`, `REQUESTED` or `UNWINDING`.
     cancellation: AtomicU8,
     pub(super) wait: Cell<Wait>,
@@ -143,7 +144,7 @@ impl Header {
             vtable,
             stack_bytes: Cell::new(stack_bytes),
             flags: FlagCell::new(flags),
-            is_roaming: flags.has(Flags::ROAMING),
+            kind: Cell::new(if flags.has(Flags::ROAMING) { Kind::Roaming } else { Kind::AtHome }),
             wait: Cell::new(Wait::begun(Reason::None, CoarseTime::default())),
             spawn_site,
             own: Own::default(),

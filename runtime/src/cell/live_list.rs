@@ -89,14 +89,25 @@ impl LiveList {
         NonNull::new(unsafe { peek::value(place)?.assume_init() })
     }
 
-    /// Calls `visit` for each member, newest first. `visit` must not change the list.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Header)) {
+    /// Whether all members are such. `is_such` must not change the list.
+    pub(crate) fn all(&self, mut is_such: impl FnMut(&Header) -> bool) -> bool {
         let mut at = self.members.first();
         while let Some(fiber) = at {
-            // SAFETY: `fiber` is in the ring, which `visit` does not change.
+            // SAFETY: members are alive, and `is_such` leaves the ring alone.
+            if !is_such(unsafe { fiber.as_ref() }) {
+                return false;
+            }
+            // SAFETY: as above.
             at = unsafe { self.members.after(fiber) };
-            // SAFETY: members are alive.
-            visit(unsafe { fiber.as_ref() });
         }
+        true
+    }
+
+    /// Calls `visit` for each member, newest first. `visit` must not change the list.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Header)) {
+        self.all(|fiber| {
+            visit(fiber);
+            true
+        });
     }
 }

@@ -303,6 +303,27 @@ impl Builder {
         Ok(unsafe { JoinHandle::new(cell) })
     }
 
+    /// Spawns a fiber that is a thread to the program, on the current runtime, also while that ends without its threads.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn spawn_thread<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
+        let (stack_bytes, identity) = self.settings()?;
+        if worker.shared().ends_threads() {
+            return Err(SpawnError::ShuttingDown);
+        }
+        admit_beyond(worker.shared())?;
+        let cell = scheduler::new_fiber(worker, f, Flags::default(), stack_bytes, identity);
+        // SAFETY: just allocated; nobody else knows of it.
+        unsafe { cell.as_ref() }.make_thread();
+        scheduler::spawn_here(worker, cell);
+        // SAFETY: just allocated, for that closure.
+        Ok(unsafe { JoinHandle::new(cell) })
+    }
+
     /// `spawn` onto a runtime from a thread that is not one of its workers.
     ///
     /// # Safety
@@ -379,6 +400,12 @@ fn admit(shared: &Shared) -> Result<(), SpawnError> {
     if shared.phase() != Phase::Running {
         return Err(SpawnError::ShuttingDown);
     }
+    admit_beyond(shared)
+}
+
+/// As [`admit`], whatever the runtime's phase.
+#[inline]
+fn admit_beyond(shared: &Shared) -> Result<(), SpawnError> {
     if !shared.admit() {
         return Err(SpawnError::LimitReached { max_fibers: shared.max_fibers });
     }

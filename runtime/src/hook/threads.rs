@@ -25,7 +25,7 @@ pub fn spawn<T: Send + 'static>(
     body: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, SpawnError> {
     if let Some(worker) = scheduler::current_worker().filter(|worker| worker.shared().has_own_tls()) {
-        return builder(stack_bytes, worker.shared()).spawn(body);
+        return builder(stack_bytes, worker.shared()).spawn_thread(body);
     }
     let runtime = elsewhere().ok_or(SpawnError::NoRuntime)?;
     // SAFETY: closure and result are `Send` and `'static`.

@@ -16,6 +16,9 @@ use crate::park;
 use crate::park::Latch;
 use crate::scheduler::{self, Shared};
 
+/// How long the end of a runtime waits before it cancels the fibers that are threads as well, since others may wait for them.
+const PATIENCE_WITH_THREADS: Duration = Duration::from_millis(100);
+
 /// See the module's documentation.
 pub(super) struct Crew {
     shared: Arc<Shared>,
@@ -88,9 +91,24 @@ pub(super) enum Report {
     Stderr,
 }
 
+/// What is left of a runtime that has ended.
+enum Rest {
+    Nothing,
+    /// Fibers that are threads, with the workers that run them.
+    Threads,
+}
+
 impl Crew {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, roster: Arc::default(), listener: None }
+        let roster: Arc<Roster> = Arc::default();
+        let theirs = Arc::clone(&roster);
+        let on_settled = move || {
+            // Whoever has looked before holds the lock until it waits.
+            drop(theirs.state());
+            theirs.changed.notify_all();
+        };
+        let _ = shared.on_settled.set(Box::new(on_settled));
+        Self { shared, roster, listener: None }
     }
 
     /// The list of the threads, for one that starts another, or counts them.
@@ -114,7 +132,7 @@ impl Crew {
         }
         let waits = !self.waits_for_caller();
         // From here on no fiber is spawned, even before the thread below runs.
-        self.shared.close();
+        self.shared.close(report == Report::Caller);
         let stopping = Arc::new(Stopping {
             crew: Mutex::new(Some(self)),
             result: Mutex::default(),
@@ -145,13 +163,32 @@ impl Crew {
 
     /// Ends the runtime, and blocks the thread meanwhile.
     fn stop(self, timeout: Duration, report: Report) -> Result<(), ShutdownError> {
-        self.shared.close();
+        // Whoever asks for the end waits for all. A destructor is the end of a program, or of a part, which no thread ends with.
+        let leaves_threads = report == Report::Stderr;
+        self.shared.close(!leaves_threads);
         self.listener.iter().for_each(Listener::stop);
-        if let Err(error) = self.await_end(timeout) {
-            if report == Report::Stderr {
-                eprintln!("abaca: {error}");
+        let deadline = Instant::now().checked_add(timeout);
+        let mut rest = None;
+        if leaves_threads {
+            let soon = Instant::now() + PATIENCE_WITH_THREADS;
+            rest = self.await_end(Some(deadline.map_or(soon, |at| at.min(soon))), true);
+            if rest.is_none() {
+                self.shared.close(true);
             }
-            return Err(error);
+        }
+        match rest.or_else(|| self.await_end(deadline, leaves_threads)) {
+            Some(Rest::Nothing) => {}
+            Some(Rest::Threads) => {
+                self.abandon();
+                return Ok(());
+            }
+            None => {
+                let error = self.abandon();
+                if report == Report::Stderr {
+                    eprintln!("abaca: {error}");
+                }
+                return Err(error);
+            }
         }
         let threads = std::mem::take(&mut self.roster.state().started);
         for thread in threads {
@@ -164,20 +201,22 @@ impl Crew {
         Ok(())
     }
 
-    fn await_end(&self, timeout: Duration) -> Result<(), ShutdownError> {
-        let deadline = Instant::now().checked_add(timeout);
+    /// Waits until nothing is left that keeps the runtime from ending. `None` if something still is at the deadline.
+    fn await_end(&self, deadline: Option<Instant>, leaves_threads: bool) -> Option<Rest> {
         let mut state = self.roster.state();
         while state.running > 0 {
+            if leaves_threads && self.shared.only_threads_are_left() {
+                return Some(Rest::Threads);
+            }
             let left =
                 deadline.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
             if left.is_zero() {
-                drop(state);
-                return Err(self.abandon());
+                return None;
             }
             let waited = self.roster.changed.wait_timeout(state, left);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        Ok(())
+        Some(Rest::Nothing)
     }
 
     /// Leaves the fibers that have not ended behind. The shared state is leaked, so that they can use it for ever.

@@ -263,7 +263,10 @@ impl Runtime {
     /// goes on without it.
     ///
     /// Dropping the runtime does the same, with [`Builder::shutdown_timeout`], and reports what has not ended on the
-    /// standard error stream. In two cases the destructor does not wait:
+    /// standard error stream. It leaves alone what is a thread to the program: a fiber that `std::thread::spawn` or `pthread_create` has
+    /// made (see the crate `abaca-transparent`). As with threads, it goes on until it has ended, or the process; the workers stay
+    /// with it. Only if other fibers have not ended after 100 ms, which may wait for such a thread, it is cancelled as well. In two cases
+    /// the destructor does not wait:
     ///
     /// * The runtime is dropped in one of its own fibers, or in a closure of [`blocking::run`](crate::blocking::run) that such
     ///   a fiber waits for. The fiber goes on, and unwinds from its next blocking call as the others do.
@@ -335,7 +338,8 @@ impl fmt::Debug for Runtime {
 /// **The end of `f` is the end of all fibers.** Those that are left are [cancelled](crate::cancel): each unwinds from the
 /// blocking call that it is in, and its destructors run. A fiber that has not started never runs. `run` waits for them for up
 /// to 10 seconds, reports those that have not ended on the standard error stream, and returns. So join what has to be finished,
-/// or spawn it in a [`scope`](crate::scope()).
+/// or spawn it in a [`scope`](crate::scope()). Threads that are fibers go on until the process ends, as threads do; see
+/// [`Runtime::shutdown`].
 ///
 /// The calling thread blocks meanwhile; it is no worker. With [`Runtime::builder`] a runtime has settings of its own.
 ///

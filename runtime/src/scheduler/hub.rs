@@ -52,6 +52,10 @@ pub(super) enum Departure {
 pub(super) struct HubState {
     /// Whether this worker has done its part of the shutdown.
     closed: Cell<bool>,
+    /// Whether it has cancelled the fibers that are threads as well.
+    threads_ended: Cell<bool>,
+    /// Whether it had no other fibers than threads since.
+    settled: Cell<bool>,
     /// Whether the inbox ended the last sleep soon after it began.
     pub(super) expects_items: Cell<bool>,
     /// Whether it pays to watch the inbox then.
@@ -179,9 +183,14 @@ impl Worker {
                     self.close();
                     continue;
                 }
-                if self.live.len() == 0 && self.shared().roaming.len() == 0 {
-                    self.end_search(search);
-                    return Err(Departure::End);
+                if self.shared().roaming.len() == 0 {
+                    if self.live.len() == 0 {
+                        self.end_search(search);
+                        return Err(Departure::End);
+                    }
+                    if self.live.all(Header::is_thread) {
+                        self.settle();
+                    }
                 }
             }
             search = search.or_else(|| self.start_searching());
@@ -351,14 +360,25 @@ impl Worker {
         (next >> 16) as usize
     }
 
-    /// Does this worker's part of the shutdown, once.
+    /// Does this worker's part of the shutdown, once; and once more if its threads are to end after all.
     #[cold]
     fn close(&self) {
         self.hub_state.closed.set(true);
+        self.hub_state.threads_ended.set(self.shared().ends_threads());
         super::shutdown::cancel_fibers_of(self);
     }
 
     pub(super) fn must_close(&self) -> bool {
-        self.shared().phase() == Phase::Closing && !self.hub_state.closed.get()
+        let state = &self.hub_state;
+        self.shared().phase() == Phase::Closing
+            && (!state.closed.get() || (self.shared().ends_threads() && !state.threads_ended.get()))
+    }
+
+    /// Notes, once, that the end of the runtime need not wait for this worker.
+    #[cold]
+    pub(super) fn settle(&self) {
+        if !self.hub_state.settled.replace(true) {
+            self.shared().settle_worker();
+        }
     }
 }

@@ -223,7 +223,7 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
     shared.workers[index].set_thread_id(os::thread::id());
     shared.workers[index].set_coarse_now();
     shared.workers[index].run();
-    shared.end_worker(index);
+    shared.end_worker(&shared.workers[index]);
 }
 
 /// Gives a runtime the threads that take over workers: at most `max` beyond one a worker, started by `start`.

@@ -47,6 +47,12 @@ const HOOKED: u8 = 2;
 /// The bit of the phase word that is set if there is a recorder.
 const RECORDED: u8 = 4;
 
+/// The bit of the phase word that is set if the fibers that are threads end with the others.
+const THREADS_END: u8 = 8;
+
+/// Called whenever a worker has no fiber left that is no thread.
+pub(crate) type OnSettled = Box<dyn Fn() + Send + Sync>;
+
 /// The pollers of a runtime, and who waits in them.
 pub(crate) enum Pollers {
     /// Each worker has a poller and sleeps in it.
@@ -71,6 +77,10 @@ pub(crate) struct Shared {
     generation: Generation,
     /// How many workers have not ended: while one has not, a fiber may have to wait for a descriptor.
     running: AtomicUsize,
+    /// How many workers may still have fibers, other than threads, that the end of the runtime waits for.
+    unsettled: AtomicUsize,
+    /// Set once, by who waits for the end.
+    pub(crate) on_settled: OnceLock<OnSettled>,
     /// How many threads that are not workers hold a [`RuntimeGuard`]. What other threads write all the time has lines of its own, as
     /// every spawn reads what is beside it.
     guards: CachePadded<AtomicUsize>,
@@ -141,6 +151,8 @@ impl Shared {
             phase: AtomicU8::new(if hooks.are_there() { HOOKED } else { 0 }),
             generation: Generation::current(),
             running: AtomicUsize::new(workers),
+            unsettled: AtomicUsize::new(workers),
+            on_settled: OnceLock::new(),
             guards: CachePadded::default(),
             outside: CachePadded::default(),
             alive: CachePadded::default(),
@@ -192,10 +204,17 @@ impl Shared {
         self.phase.fetch_or(RECORDED, Ordering::Release);
     }
 
+    /// Whether the end of the runtime is the end of its fibers that are threads.
+    pub(crate) fn ends_threads(&self) -> bool {
+        // Acquire: as in `phase`.
+        self.phase.load(Ordering::Acquire) & THREADS_END != 0
+    }
+
     /// Begins the shutdown: spawning fails from now on, and all threads are woken to see it.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, ends_threads: bool) {
+        let bits = if ends_threads { CLOSING | THREADS_END } else { CLOSING };
         // SeqCst: a thread that spawns from outside either sees this or is seen by `await_guards`.
-        self.phase.fetch_or(CLOSING, Ordering::SeqCst);
+        self.phase.fetch_or(bits, Ordering::SeqCst);
         self.unpark_all();
         self.monitor_parker.unpark_by(|| self.now_ns());
     }
@@ -297,13 +316,15 @@ impl Shared {
 
     /// Notes that a worker's thread runs no more fibers, and wakes the other threads: the workers may wait for the roaming fiber
     /// that has just ended there, and the poller thread waits for the last worker.
-    pub(super) fn end_worker(&self, index: usize) {
+    pub(super) fn end_worker(&self, worker: &Worker) {
+        let index = worker.index;
         if let Pollers::Workers(pollers) = &self.pollers {
             // Fibers of other workers may wait for descriptors that are registered here.
             pollers[index].shut_down(super::wake);
         }
         // Release: pairs with the Acquire in `has_running_workers`.
         let is_last = self.running.fetch_sub(1, Ordering::Release) == 1;
+        worker.settle();
         self.unpark_all();
         if is_last && self.has_own_tls() {
             self.close_spares();
@@ -332,6 +353,21 @@ impl Shared {
         #[cfg(feature = "own-tls")]
         self.spares.get().into_iter().for_each(super::handoff::Spares::close);
         self.monitor_parker.unpark_by(|| self.now_ns());
+    }
+
+    /// Notes that a worker has no fiber left that is no thread, and wakes the others: they may have waited for a roaming one.
+    pub(super) fn settle_worker(&self) {
+        // AcqRel: pairs with the Acquire in `only_threads_are_left`, by way of the others' decrements.
+        self.unsettled.fetch_sub(1, Ordering::AcqRel);
+        self.unpark_all();
+        if let Some(on_settled) = self.on_settled.get() {
+            on_settled();
+        }
+    }
+
+    /// Whether there are fibers, all of them threads.
+    pub(crate) fn only_threads_are_left(&self) -> bool {
+        self.unsettled.load(Ordering::Acquire) == 0 && self.has_running_workers()
     }
 
     /// Whether a worker has not ended yet.

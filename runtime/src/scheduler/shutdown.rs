@@ -8,6 +8,11 @@
 //!    their joins return the cancellation.
 //! 4. A worker whose fibers have all ended ends its thread.
 //! 5. The thread that shuts the runtime down waits for the workers' threads up to a deadline, and reports what did not end.
+//!
+//! A fiber that is a thread to the program is not ended by the drop of a runtime, as no thread is ended by the end of another: step 2 and 3
+//! leave it alone, it may start others, and a worker that has only such fibers is *settled*. If all are, step 5 is over: the workers go
+//! on with them, until each has ended, or the process. What still waits for such a thread after a moment (`crew.rs`), in a join, would
+//! wait as long as that does: then the threads are cancelled as well.
 
 use std::ptr::NonNull;
 
@@ -28,9 +33,12 @@ pub(super) fn cancel_fibers_of(worker: &Worker) {
             wakeups.push(wakeup);
         }
     };
+    let ends_threads = worker.shared().ends_threads();
     worker.live.for_each(|fiber| {
-        fiber.request_cancellation();
-        note(end_wait(fiber));
+        if ends_threads || !fiber.is_thread() {
+            fiber.request_cancellation();
+            note(end_wait(fiber));
+        }
     });
     worker.shared().roaming.for_each(|fiber| {
         fiber.request_cancellation();

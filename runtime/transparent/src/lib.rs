@@ -42,7 +42,6 @@
 //! | `fgets` `fread` `fgetc` `getc` `getchar` `getline` `getdelim`, and those without a lock; `scanf` and its kin | the fiber waits until there is something to read, before each part of a line or of what is to be read |
 //! | `fwrite` `fputs` `puts` `fputc` `putc` `putchar`, and those without a lock; `printf` `dprintf` and their kin; `perror`; `fflush` of a file, `fclose` `freopen` | what does not fit into the file's buffer is written as by `write`; the file's lock is held meanwhile, as libc holds it, and other fibers wait for it |
 //! | `dlopen` `dlclose` | do not park: what they run is called with a lock of libc's |
-//!
 //! | `syscall(SYS_futex, ..)`, by which std, parking_lot and crossbeam wait | in a table of sleepers by address; plain threads sleep in the kernel, and each wakes the other. Words that processes share are the kernel's |
 //! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with priorities, and those that processes share are libc's alone |
 //! | `pthread_cond_*` `pthread_barrier_*` `pthread_once`, `cnd_*` `call_once` | in the table, plain threads as well |

@@ -2,6 +2,7 @@
 
 mod cancelled;
 mod futex;
+mod left;
 mod libraries;
 mod std_sync;
 mod std_thread;

@@ -353,7 +353,7 @@ pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>)
             // SAFETY: workers live as long as the runtime, and with it its threads.
             Departure::For(other) => next = Some(unsafe { other.as_ref() }),
             // The carrier stays, as others may be looking at it.
-            Departure::End => return shared.end_worker(worker.index),
+            Departure::End => return shared.end_worker(worker),
         }
     }
     spares.dismiss(&carrier);

@@ -236,7 +236,7 @@ impl Worker {
     /// Marks a starting fiber if its runtime is closing, has hooks, or has a recorder.
     #[cold]
     fn mark_starting(&self, fiber: &Header) {
-        if self.shared().phase() == Phase::Closing {
+        if self.shared().phase() == Phase::Closing && (self.shared().ends_threads() || !fiber.is_thread()) {
             // The fiber comes too late to be cancelled with the others, and will not run its closure.
             fiber.request_cancellation();
         }

@@ -51,7 +51,9 @@ const EXTRA_BYTES: usize = 16 * 1024;
 /// started for the first of them, with as many workers as the environment variable `ABACA_WORKERS` says, else one for each processor.
 /// It never ends: as with threads, the end of `main` ends the process.
 ///
-/// The main thread stays a thread: it waits as threads do, beside the workers. In `#[abaca::main(transparent)]` it is a fiber.
+/// The main thread stays a thread: it waits as threads do, beside the workers. In `#[abaca::main(transparent)]` it is a fiber. The end of
+/// `main`, or of [`abaca::run`], does not wait for threads that go on, such as those of a pool, and does not end them: what else is left
+/// is cancelled, and the process ends as it would with threads. [`Runtime::shutdown`] ends them as well.
 ///
 /// # What is as with threads
 ///
