@@ -131,12 +131,11 @@ pub fn interrupt_one(signal: u64, how: Interrupted) {
     WAITS.interrupt(how, |who| who.is_main && might_be(who), might_be, wake_all_at);
 }
 
-/// Whether a handler that has just run on the calling thread has run for the fibers: the thread waits for the main fiber, or is a worker's
-/// that runs none. May be called in a handler.
+/// Whether a handler that has just run on the calling thread has run for the fibers: the thread waits for the main fiber, or is one of a
+/// runtime's that runs none. The program knows of none of these. May be called in a handler.
 #[must_use]
 pub fn handles_for_fibers() -> bool {
-    thread::waits_for_main()
-        || (scheduler::current_worker().is_some() && scheduler::current_fiber().is_none())
+    thread::serves_fibers() && scheduler::current_fiber().is_none()
 }
 
 #[cfg(all(test, not(loom)))]

@@ -46,26 +46,29 @@ pub(crate) fn as_kernel_threads<R>(f: impl FnOnce() -> R) -> R {
 
 #[cfg(feature = "own-tls")]
 thread_local! {
-    static WAITS_FOR_MAIN: Cell<bool> = const { Cell::new(false) };
+    static SERVES_FIBERS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether the calling thread waits for its main fiber.
+/// Whether the calling thread, while it runs no fiber, is there for fibers alone: it is a runtime's, or waits for its main fiber. May be
+/// called in a handler.
 #[cfg(feature = "own-tls")]
-pub(crate) fn waits_for_main() -> bool {
-    WAITS_FOR_MAIN.get()
+pub(crate) fn serves_fibers() -> bool {
+    SERVES_FIBERS.get()
 }
 
 /// Calls `wait`, in which the calling thread waits for its main fiber.
 #[cfg(feature = "own-tls")]
 pub(crate) fn waiting_for_main<R>(wait: impl FnOnce() -> R) -> R {
-    let before = WAITS_FOR_MAIN.replace(true);
+    let before = SERVES_FIBERS.replace(true);
     let result = wait();
-    WAITS_FOR_MAIN.set(before);
+    SERVES_FIBERS.set(before);
     result
 }
 
 fn start_thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     Builder::new().name(name.clone()).spawn(move || {
+        #[cfg(feature = "own-tls")]
+        SERVES_FIBERS.set(true);
         // If this fails, handlers run on the alternate stack that `std` provides, if it does.
         let _signal_stack = AlternateStack::install();
         if let Err(payload) = catch_unwind(AssertUnwindSafe(body)) {

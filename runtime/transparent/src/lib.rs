@@ -77,6 +77,9 @@
 //!   by `fork`, and what it executes, has the fiber's mask as well. What is blocked where the
 //!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A plain thread
 //!   in `sigwait` does not take what the main fiber blocks.
+//! * **`signalfd`** tells a fiber's program of what its fibers block, to reads, `poll` and `epoll`. The descriptor is one of a pair of sockets: a
+//!   signal is taken when it comes rather than when it is read, some 200 wait at most, there are 32 such descriptors at once, and a copy by `fork`
+//!   reads its original's. Signals that are blocked where the runtime is built are read from the kernel's descriptor.
 //! * **One real-time signal**, the highest that libc has left, is taken by `install`, and SIGRTMAX is one less: it ends calls on the pool.
 //!   A program that sets up a handler for its number all the same has those calls waited for.
 //!

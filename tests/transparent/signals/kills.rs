@@ -61,3 +61,29 @@ pub(super) fn kills() {
         }
     }
 }
+
+/// A thread interrupts the main one, by the number that this was told.
+pub(super) fn of_main() {
+    set_up(SIGUSR1, 0);
+    // SAFETY: it takes nothing.
+    let main = unsafe { libc::pthread_self() } as usize;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let theirs = is_over.clone();
+    let sender = std::thread::spawn(move || {
+        let mut results = std::collections::BTreeSet::new();
+        // Again and again, so that a signal comes while the read waits, however late it begins.
+        while !theirs.load(SeqCst) {
+            // SAFETY: the main thread lives as long as the process.
+            results.insert(unsafe { libc::pthread_kill(main as libc::pthread_t, SIGUSR1) });
+            std::thread::yield_now();
+        }
+        results
+    });
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let mut byte = 0_u8;
+    // SAFETY: one byte.
+    let read = unsafe { libc::read(reader.as_raw_fd(), (&raw mut byte).cast(), 1) };
+    let ended = outcome(read);
+    is_over.store(true, SeqCst);
+    println!("pthread_kill of the main thread: {ended}, {:?}", sender.join().unwrap());
+}

@@ -10,6 +10,7 @@ mod pool;
 mod queued;
 #[path = "../descriptors/room.rs"]
 mod room;
+mod signal_fds;
 
 use std::ffi::c_int;
 use std::mem::zeroed;
@@ -40,12 +41,16 @@ fn main() -> ExitCode {
         Ok("masks on a thread") => {
             masks::of_process();
             queued::of_process();
+            signal_fds::of_process();
+            kills::of_main();
         }
         Ok("masks on a fiber") => {
             abaca_transparent::install().unwrap();
             abaca::Runtime::builder().workers(1).build().unwrap().run(|| {
                 masks::of_process();
                 queued::of_process();
+                signal_fds::of_process();
+                kills::of_main();
             });
         }
         Ok("masks of threads") => {

@@ -7,7 +7,6 @@ use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_uint};
 
 use abaca::hook::descriptors::{born, close_under, duplicated, forget};
-use libc::sigset_t;
 
 use super::options;
 use crate::answer::answer;
@@ -19,7 +18,7 @@ use crate::own::own;
 
 /// Forgets the new number, if there is one, whose file nobody else has.
 #[inline]
-fn made(fd: c_int) -> c_int {
+pub(crate) fn made(fd: c_int) -> c_int {
     if fd >= 0 {
         note(fd);
     }
@@ -145,13 +144,6 @@ hooks! {
     fn timerfd_create(clock: c_int, flags: c_int) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         made(unsafe { own!(fn timerfd_create(c_int, c_int) -> c_int)(clock, flags) })
-    }
-
-    /// signalfd(2).
-    fn signalfd(fd: c_int, mask: *const sigset_t, flags: c_int) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise.
-        let made_fd = unsafe { own!(fn signalfd(c_int, *const sigset_t, c_int) -> c_int)(fd, mask, flags) };
-        if made_fd == fd { made_fd } else { made(made_fd) }
     }
 
     /// inotify_init1(2).

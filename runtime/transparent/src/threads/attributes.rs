@@ -12,6 +12,7 @@ use libc::{
 };
 
 use super::details::sent;
+use super::identity::is_main_fiber;
 use super::queued::NoPlace;
 use super::record::{Name, Target};
 use super::sends;
@@ -188,6 +189,8 @@ hooks! {
         // SAFETY: the caller's promise.
         let target = unsafe { Target::of(thread) };
         let result = match &target {
+            // SAFETY: it takes numbers.
+            Target::Kernel if is_main_fiber(thread) => unsafe { libc::kill(libc::getpid(), signal) },
             // SAFETY: the caller's promise.
             Target::Kernel => return unsafe { own!(fn pthread_kill(pthread_t, c_int) -> c_int)(thread, signal) },
             // SAFETY: it takes a number.
@@ -209,6 +212,8 @@ hooks! {
     fn pthread_sigqueue(thread: pthread_t, signal: c_int, value: sigval) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         match unsafe { Target::of(thread) } {
+            // SAFETY: it takes numbers.
+            Target::Kernel if is_main_fiber(thread) => if unsafe { sends::sigqueue(libc::getpid(), signal, value) } == 0 { 0 } else { errno() },
             // SAFETY: the caller's promise.
             Target::Kernel => unsafe { own!(fn pthread_sigqueue(pthread_t, c_int, sigval) -> c_int)(thread, signal, value) },
             Target::Caller => sends::queue_to_caller(signal, value),

@@ -4,7 +4,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use abaca::hook::{self, Sleep};
 use libc::pthread_t;
@@ -48,9 +48,26 @@ pub(crate) fn may_have_been_fiber() -> bool {
     WAS_FIBER.load(Ordering::Relaxed)
 }
 
+/// What the main fiber was told that it is; 0 before it has asked.
+static MAIN_FIBER: AtomicUsize = AtomicUsize::new(0);
+
 /// The calling thread.
 pub(crate) fn current() -> pthread_t {
-    Record::current().map_or_else(own_self, Record::thread)
+    Record::current().map_or_else(of_fiber_or_thread, Record::thread)
+}
+
+fn of_fiber_or_thread() -> pthread_t {
+    let own = own_self();
+    if hook::is_main() {
+        // Relaxed: who has the number has it from the main fiber.
+        MAIN_FIBER.store(own as usize, Ordering::Relaxed);
+    }
+    own
+}
+
+/// Whether the thread is the main fiber. What others send to that is the process's, whose signals are the main fiber's first of all.
+pub(super) fn is_main_fiber(thread: pthread_t) -> bool {
+    thread as usize == MAIN_FIBER.load(Ordering::Relaxed)
 }
 
 /// libc's own idea of the caller.

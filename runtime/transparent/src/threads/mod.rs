@@ -25,6 +25,7 @@ pub(crate) mod relay;
 mod rwlock;
 mod semaphore;
 mod sends;
+mod signal_fd;
 mod signals;
 mod sleep;
 mod spin;
@@ -59,6 +60,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     once::HOOKS,
     rwlock::HOOKS,
     semaphore::HOOKS,
+    signal_fd::HOOKS,
     signals::HOOKS,
     sleep::HOOKS,
     spin::HOOKS,

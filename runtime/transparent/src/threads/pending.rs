@@ -9,6 +9,7 @@ use libc::siginfo_t;
 use super::handlers::{has_handler, index};
 use super::masks;
 use super::queued::{self, NoPlace, Owner, is_queued, new_owner};
+use super::signal_fd;
 
 /// The signals that were sent to a thread that is a fiber, and of which no handler has run yet.
 pub(crate) struct Pending {
@@ -60,10 +61,16 @@ impl Pending {
         if !is_blocked && !has_handler(index) {
             return None;
         }
-        if is_queued(index)
-            && let Err(no_place) = queued::put(self.owner, index, info(index))
-        {
-            return Some(Err(no_place));
+        if is_blocked || is_queued(index) {
+            let info = info(index);
+            if is_blocked && signal_fd::deliver(index, Some(&info)) {
+                return Some(Ok(()));
+            }
+            if is_queued(index)
+                && let Err(no_place) = queued::put(self.owner, index, info)
+            {
+                return Some(Err(no_place));
+            }
         }
         self.signals.fetch_or(bit, Ordering::SeqCst);
         match self.fiber.load(Ordering::SeqCst) {

@@ -11,6 +11,7 @@ use super::masks::{awaited, bit, blocked, signals};
 use super::queued::{self, NoPlace, Owner, PROCESS, is_queued, new_owner};
 use super::record::Record;
 use super::relay::ring;
+use super::signal_fd;
 
 /// The signals that wait for a fiber that does not block them.
 static OF_PROCESS: AtomicU64 = AtomicU64::new(0);
@@ -39,10 +40,14 @@ pub(super) type Taken = (usize, Option<siginfo_t>);
 pub(super) fn lose_waiting() {
     OF_PROCESS.store(0, Ordering::SeqCst);
     queued::forget_all();
+    signal_fd::lose_pairs();
 }
 
 /// Notes a signal of the process's that must wait, with what its handler is told, if that is known. May be called in a handler.
 pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) -> Result<(), NoPlace> {
+    if signal_fd::deliver(signal, info) {
+        return Ok(());
+    }
     if is_queued(signal) {
         queued::put(PROCESS, signal, info.copied().unwrap_or_else(|| details::unknown(signal)))?;
     } else if let Some(info) = info {
@@ -57,6 +62,9 @@ pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) -> Result<(), N
 pub(super) fn hold_back_own(signal: usize, info: siginfo_t) -> Option<Result<(), NoPlace>> {
     if blocked() & bit(signal) == 0 {
         return None;
+    }
+    if signal_fd::deliver(signal, Some(&info)) {
+        return Some(Ok(()));
     }
     let mut result = Ok(());
     if is_queued(signal) {
