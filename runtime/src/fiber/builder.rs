@@ -2,9 +2,6 @@
 
 #![expect(unsafe_code, reason = "spawns what its callers promise to be `Send`, or to live long enough")]
 
-#[cfg(feature = "own-tls")]
-mod thread;
-
 use super::{JoinHandle, SpawnError};
 use crate::cell::{Fiber, Flags, Labels, Supply, allocate};
 use crate::park::{self, Cost};
@@ -301,6 +298,27 @@ impl Builder {
         let (stack_bytes, identity) = self.settings()?;
         admit(worker.shared())?;
         let cell = scheduler::new_fiber(worker, f, Flags::default(), stack_bytes, identity);
+        scheduler::spawn_here(worker, cell);
+        // SAFETY: just allocated, for that closure.
+        Ok(unsafe { JoinHandle::new(cell) })
+    }
+
+    /// Spawns a fiber that is a thread to the program, on the current runtime, also while that ends without its threads.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn spawn_thread<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
+        let (stack_bytes, identity) = self.settings()?;
+        if worker.shared().ends_threads() {
+            return Err(SpawnError::ShuttingDown);
+        }
+        admit_beyond(worker.shared())?;
+        let cell = scheduler::new_fiber(worker, f, Flags::default(), stack_bytes, identity);
+        // SAFETY: just allocated; nobody else knows of it.
+        unsafe { cell.as_ref() }.make_thread();
         scheduler::spawn_here(worker, cell);
         // SAFETY: just allocated, for that closure.
         Ok(unsafe { JoinHandle::new(cell) })
