@@ -42,16 +42,35 @@ fn what_a_deadline_ends_is_no_cycle() {
 
 #[test]
 fn run_ends_with_the_cycle_when_nothing_can_wake_a_fiber() {
-    for role in ["cycle", "park", "channel", "no stalls", "thread poller", "after sockets and children"] {
-        let output = child::run(role);
+    let roles = [
+        "cycle",
+        "joins",
+        "channels",
+        "park",
+        "channel",
+        "no stalls",
+        "thread poller",
+        "after sockets and children",
+    ];
+    let children = roles.map(|role| (role, std::thread::spawn(move || child::run(role))));
+    for (role, child) in children {
+        let output = child.join().unwrap();
         let text = stderr(&output);
         assert_eq!(output.status.code(), Some(101), "{role}: {text}");
         assert!(text.contains("all waiting, and nothing can wake one"), "{role}: {text}");
-        if role == "cycle" {
-            let panic = text.split("panicked at").nth(1).expect("it panics");
-            assert!(panic.contains("'deadly true'") && panic.contains("which fiber"), "{text}");
-            assert!(text.contains("[join"), "all fibers are shown: {text}");
-        }
+        let panic = text.split("panicked at").nth(1).expect("it panics");
+        let parts: &[&str] = match role {
+            "cycle" => &["'deadly true' waits", "'deadly false' waits", "which fiber"],
+            "joins" => &["'first' joins fiber", "'second' joins fiber"],
+            "channels" => {
+                &["'ping' waits in a channel receive, and fiber", "'pong' waits in", "has another end"]
+            }
+            "park" => &["fiber 1 'main' [park, "],
+            "channel" => &["fiber 1 'main' [channel receive, ", "with 1 sender"],
+            _ => &[],
+        };
+        assert!(parts.iter().all(|part| panic.contains(part)), "{role}: {text}");
+        assert!(role != "cycle" || text.contains("[join"), "all fibers are shown: {text}");
     }
 }
 

@@ -12,7 +12,7 @@ use abaca::sync::{Condvar, Mutex, Notify, Once, RwLock, Semaphore};
 use super::whole_dump;
 
 /// Spawns a fiber with this name, and lets it run until it waits.
-fn park_in(name: &str, f: impl FnOnce() + Send + 'static) -> abaca::JoinHandle<()> {
+pub(super) fn park_in(name: &str, f: impl FnOnce() + Send + 'static) -> abaca::JoinHandle<()> {
     let began = Arc::new(AtomicBool::new(false));
     let theirs = Arc::clone(&began);
     let fiber = abaca::Builder::new().name(name.into()).spawn(move || {
@@ -25,13 +25,13 @@ fn park_in(name: &str, f: impl FnOnce() + Send + 'static) -> abaca::JoinHandle<(
     fiber.unwrap()
 }
 
-fn find<'a>(dump: &'a Dump, name: &str) -> &'a FiberDump {
+pub(super) fn find<'a>(dump: &'a Dump, name: &str) -> &'a FiberDump {
     let found = dump.fibers().iter().find(|fiber| fiber.name() == Some(name));
     found.unwrap_or_else(|| panic!("no {name} in {dump}"))
 }
 
 /// Dumps until the fiber with this name waits.
-fn dump_when_parked(name: &str) -> Dump {
+pub(super) fn dump_when_parked(name: &str) -> Dump {
     loop {
         let dump = whole_dump();
         let is_parked = |fiber: &FiberDump| fiber.name() == Some(name) && fiber.state() == FiberState::Parked;
@@ -54,11 +54,11 @@ fn dump_when_parked_as(id: abaca::fiber::FiberId) -> Dump {
     }
 }
 
-fn wait<'a>(dump: &'a Dump, name: &str) -> &'a Wait {
+pub(super) fn wait<'a>(dump: &'a Dump, name: &str) -> &'a Wait {
     find(dump, name).wait().unwrap_or_else(|| panic!("{name} does not wait in {dump}"))
 }
 
-fn with_runtime(workers: usize, f: impl FnOnce() + Send) {
+pub(super) fn with_runtime(workers: usize, f: impl FnOnce() + Send) {
     abaca::Runtime::builder().workers(workers).build().unwrap().run(f);
 }
 

@@ -2,6 +2,7 @@
 
 use abaca_tests as _;
 
+mod bare;
 mod child;
 mod cycles;
 mod deadlocks;
@@ -17,6 +18,7 @@ mod spans;
 mod stacks;
 mod storm;
 mod stripped;
+mod waits;
 mod wide;
 
 /// A dump in which each worker has shown its fibers. On a busy machine one may come to its hub so late that they are read from outside,

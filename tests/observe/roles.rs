@@ -12,6 +12,7 @@ pub(crate) fn play(role: &str) {
     match role {
         "cycles" => crate::cycles::find_each_kind(),
         "shapes" => crate::shapes::find(),
+        "bare" => crate::shapes::find_bare(),
         "shapes beside a terabyte" => crate::wide::find_beside_a_terabyte(),
         "leaks beside a hog" => crate::wide::find_beside_a_hog(),
         "growth" => crate::shapes::grow(),
@@ -53,6 +54,21 @@ fn hang(role: &str) {
             let other = abaca::spawn(|| 3);
             other.join().unwrap();
             receiver.recv().unwrap();
+        }),
+        "channels" => abaca::run(|| {
+            let ((to_b, at_b), (to_a, at_a)) =
+                (abaca::channel::bounded::<u8>(0), abaca::channel::bounded::<u8>(0));
+            let named = |name: &str| abaca::Builder::new().name(name.into());
+            let ping = named("ping").spawn(move || _ = (at_a.recv(), to_b.send(1))).unwrap();
+            let pong = named("pong").spawn(move || _ = (at_b.recv(), to_a.send(1))).unwrap();
+            [ping, pong].into_iter().for_each(|fiber| fiber.join().unwrap());
+        }),
+        "joins" => abaca::run(|| {
+            let (to_first, at_first) = abaca::channel::bounded::<abaca::JoinHandle<()>>(1);
+            let named = |name: &str| abaca::Builder::new().name(name.into());
+            let first = named("first").spawn(move || at_first.recv().unwrap().join().unwrap()).unwrap();
+            to_first.send(named("second").spawn(move || first.join().unwrap()).unwrap()).unwrap();
+            abaca::park();
         }),
         "no stalls" => one.stall_threshold(None).build().unwrap().run(abaca::park),
         "thread poller" => {

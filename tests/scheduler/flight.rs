@@ -277,35 +277,6 @@ fn hooks_and_roaming_fibers_are_recorded_as_well() {
 }
 
 #[test]
-fn a_missed_deadline_and_a_panic_leave_recordings() {
-    let directory = std::env::temp_dir().join(format!("abaca-flight-dir-{}", std::process::id()));
-    std::fs::create_dir(&directory).unwrap();
-    let files = || {
-        let entries = std::fs::read_dir(&directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        entries.collect::<Vec<_>>()
-    };
-    let recorder = || Recorder::new().directory(&directory).on_panic(true).on_deadline(true);
-    let panicking = runtime(1, recorder());
-    panicking.run(|| {
-        assert!(abaca::spawn(|| std::panic::panic_any(())).join().is_err());
-        // Soon after the one before: it leaves nothing.
-        assert!(abaca::spawn(|| std::panic::panic_any(())).join().is_err());
-    });
-    let [trace, page] = ["pftrace", "html"]
-        .map(|form| files().iter().filter(|name| name.ends_with(&format!("panic.{form}"))).count());
-    assert_eq!((trace, page), (1, 1), "{:?}", files());
-    let late = runtime(1, recorder());
-    late.run(|| assert!(abaca::time::timeout(Duration::from_millis(1), abaca::park).is_err()));
-    // A thread of its own writes it, the page last.
-    while !files().iter().any(|name| name.ends_with("deadline.html")) {
-        std::thread::yield_now();
-    }
-    std::fs::remove_dir_all(&directory).unwrap();
-}
-
-#[test]
 fn a_runtime_without_a_recorder_has_no_recording() {
     let runtime = Runtime::builder().workers(1).build().unwrap();
     if std::env::var_os("ABACA_RECORDER").is_none() {
@@ -363,17 +334,30 @@ fn a_poller_thread_and_eight_workers_say_the_same() {
 }
 
 #[test]
-fn a_full_disk_is_an_error_and_stops_nobody() {
-    let recorder = Recorder::new().directory("/dev/full").on_panic(true);
-    let runtime = runtime(1, recorder);
+fn a_fiber_that_waits_since_before_the_events_is_known_with_its_wait() {
+    let runtime = runtime(1, Recorder::new().events(64));
+    let waits = runtime.spawn(|| _ = abaca::Builder::new().name("forgotten".into()).spawn(abaca::park));
+    waits.join().unwrap();
     runtime.run(|| {
-        // No file can be made in there, which is reported.
-        assert!(abaca::spawn(|| std::panic::panic_any(())).join().is_err());
-        assert_eq!(abaca::spawn(|| 3).join().unwrap(), 3);
+        let neighbour = abaca::spawn(|| (0..500).for_each(|_| abaca::yield_now()));
+        (0..500).for_each(|_| abaca::yield_now());
+        neighbour.join().unwrap();
     });
-    let recording = runtime.recording().unwrap();
-    let error = recording.save("/dev/full").unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
-    let mut page = std::fs::File::create("/dev/full").unwrap();
-    assert_eq!(recording.write_html(&mut page).unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    let recording = loop {
+        let recording = runtime.recording().unwrap();
+        // The worker is read from outside, when it does not move.
+        if recording.fibers().iter().any(|fiber| fiber.name.as_deref() == Some("forgotten")) {
+            break recording;
+        }
+    };
+    let forgotten = named(&recording, "forgotten");
+    let fiber = &recording.fibers()[forgotten];
+    assert_eq!(fiber.waits.map(|(reason, _)| reason), Some("park"));
+    assert!(fiber.waits.unwrap().1 <= recording.end() && fiber.ended.is_none());
+    assert!(fiber.spawn_site.as_ref().unwrap().contains("flight.rs:"), "{fiber:?}");
+    assert!(turns_of(&recording, forgotten).is_empty(), "its events are gone");
+    let mut page = Vec::new();
+    recording.write_html(&mut page).unwrap();
+    assert!(String::from_utf8(page).unwrap().contains(r#""park","#));
+    check(&recording);
 }

@@ -7,6 +7,7 @@ use abaca_tests as _;
 mod budget;
 mod facade;
 mod flight;
+mod flight_causes;
 mod flight_forms;
 mod flight_stacks;
 mod home;

@@ -131,6 +131,12 @@ fn a_path_that_exists_is_an_error_and_is_left_alone() {
     assert_eq!(fs::read_to_string(&place.0).unwrap(), "precious");
     let long = Runtime::builder().observe_at("/tmp/".to_owned() + &"x".repeat(200)).build();
     assert!(long.is_err(), "a path that is too long");
+    for bad in ["", "a\0b"] {
+        let error = Runtime::builder().observe_at(bad).build().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+    }
+    let folder = Runtime::builder().observe_at(std::env::temp_dir()).build().unwrap_err();
+    assert_eq!(folder.kind(), io::ErrorKind::AddrInUse);
     let missing = Runtime::builder().observe_at("/nowhere/at/all").build().unwrap_err();
     assert_eq!(missing.kind(), io::ErrorKind::NotFound);
 }

@@ -8,8 +8,10 @@
 
 #![expect(unsafe_code, reason = "jobs borrow from the stacks of their callers")]
 
+use std::any;
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -17,8 +19,37 @@ use crate::cell::Reason;
 use crate::park::{Cancellation, Latch};
 use crate::pool::{JobRef, Owned};
 
+/// What a fiber waits for that waits for a job: for those who look at it.
+#[derive(Debug)]
+pub(crate) struct JobFacts {
+    name: &'static str,
+    has_begun: AtomicBool,
+}
+
+impl JobFacts {
+    fn of<F>() -> Self {
+        Self { name: any::type_name::<F>(), has_begun: AtomicBool::new(false) }
+    }
+
+    /// The name of the closure's type.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether a thread has begun the job.
+    pub(crate) fn has_begun(&self) -> bool {
+        // Relaxed, here and below: it is only shown.
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
+    fn begin(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
+    }
+}
+
 /// See the module's documentation.
 pub(super) struct Job<F, T> {
+    facts: JobFacts,
     call: UnsafeCell<Option<F>>,
     result: UnsafeCell<Option<thread::Result<T>>>,
     done: Latch,
@@ -26,6 +57,7 @@ pub(super) struct Job<F, T> {
 
 /// See the module's documentation.
 pub(super) struct OwnedJob<F, T> {
+    facts: JobFacts,
     call: Mutex<Option<F>>,
     result: Mutex<Option<thread::Result<T>>>,
     done: Latch,
@@ -43,7 +75,12 @@ where
     T: Send,
 {
     pub(super) fn new(call: F) -> Self {
-        Self { call: UnsafeCell::new(Some(call)), result: UnsafeCell::new(None), done: Latch::new(1) }
+        Self {
+            facts: JobFacts::of::<F>(),
+            call: UnsafeCell::new(Some(call)),
+            result: UnsafeCell::new(None),
+            done: Latch::new(1),
+        }
     }
 
     /// The right to run the job.
@@ -63,6 +100,7 @@ where
     unsafe fn run(this: *const ()) {
         // SAFETY: the caller of `to_ref` waits for `done`, and until then the job is this thread's.
         let job = unsafe { &*this.cast::<Self>() };
+        job.facts.begin();
         // SAFETY: as above.
         let call = unsafe { (*job.call.get()).take() }.expect("a job runs once");
         let result = catch_unwind(AssertUnwindSafe(call));
@@ -81,7 +119,7 @@ where
     /// Waits until the job has run. If the caller is cancelled, `take_back` is called; if it succeeds, no thread will run the
     /// job, and the wait ends. Returns the cancellation with which the caller must unwind, if any.
     pub(super) fn wait(&self, take_back: TakeBack<'_>) -> Option<Cancellation> {
-        self.done.wait_to_end(Reason::Blocking, || {
+        self.done.wait_to_end(Reason::Blocking.of(&self.facts), || {
             if take_back().is_some() {
                 self.done.count_down();
             }
@@ -90,7 +128,7 @@ where
 
     /// Like [`wait`](Self::wait), but the caller must unwind only if no thread will run the job: it always gets a result.
     pub(super) fn wait_and_keep(&self, take_back: TakeBack<'_>) -> Option<Cancellation> {
-        self.done.wait_or_abandon(Reason::Blocking, || take_back().is_some())
+        self.done.wait_or_abandon(Reason::Blocking.of(&self.facts), || take_back().is_some())
     }
 
     /// The closure's result, or its panic; `None` if the job was taken back.
@@ -105,17 +143,22 @@ where
     T: Send + 'static,
 {
     pub(super) fn new(call: F) -> Arc<Self> {
-        Arc::new(Self { call: Mutex::new(Some(call)), result: Mutex::default(), done: Latch::new(1) })
+        Arc::new(Self {
+            facts: JobFacts::of::<F>(),
+            call: Mutex::new(Some(call)),
+            result: Mutex::default(),
+            done: Latch::new(1),
+        })
     }
 
     /// Waits until the job has run. If the caller is cancelled before, it must unwind, and the job goes on without it.
     pub(super) fn wait(&self) -> Option<Cancellation> {
-        self.done.wait_or_unwind(Reason::Blocking)
+        self.done.wait_or_unwind(Reason::Blocking.of(&self.facts))
     }
 
     /// Waits until the job has run, or the caller is cancelled: then its next blocking call unwinds.
     pub(super) fn wait_or_leave(&self) {
-        self.done.wait_or_ignore(Reason::Blocking);
+        self.done.wait_or_ignore(Reason::Blocking.of(&self.facts));
     }
 
     /// The closure's result, or its panic; `None` if the job has not run yet.
@@ -130,6 +173,7 @@ where
     T: Send + 'static,
 {
     fn run(&self) {
+        self.facts.begin();
         let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).take().expect("a job runs once");
         let result = catch_unwind(AssertUnwindSafe(call));
         *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);

@@ -90,6 +90,8 @@
 mod call;
 mod job;
 
+pub(crate) use job::JobFacts;
+
 pub use crate::pool::Metrics;
 
 use crate::pool::{Lease, Pool};

@@ -185,6 +185,14 @@ impl HeaderSnapshot {
         let object = peek::value(place).map(|object| unsafe { object.assume_init() });
         if self.waiter.is_null() { 0 } else { object.unwrap_or_default() }
     }
+
+    /// Whether somebody has ended the wait of the fiber, which has not gone on yet.
+    pub(crate) fn has_ended(&self) -> bool {
+        let (offset, waiting) = Waiter::STATE;
+        let state = peek::value(self.waiter.wrapping_byte_add(offset).cast::<u32>());
+        // SAFETY: any bytes are a valid number.
+        !self.waiter.is_null() && state.is_none_or(|state| unsafe { state.assume_init() } != waiting)
+    }
 }
 
 #[cfg(all(test, not(loom)))]

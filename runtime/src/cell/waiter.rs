@@ -162,6 +162,8 @@ pub(crate) enum Wakeup {
 unsafe impl Send for Wakeup {}
 
 impl Waiter {
+    /// The offset of the state, and the state of one that waits on a fiber; see `snapshot.rs`.
+    pub(super) const STATE: (usize, u32) = (std::mem::offset_of!(Self, state), WAITING);
     /// The offset of the object's address; see `snapshot.rs`.
     pub(super) const OBJECT: usize = std::mem::offset_of!(Self, object);
 
@@ -194,6 +196,12 @@ impl Waiter {
     /// What is waited for; null if that is not known.
     pub(crate) fn object(&self) -> *const () {
         self.object
+    }
+
+    /// Whether nobody has ended the wait yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        // Relaxed: for those who look from outside.
+        matches!(self.state.load(Ordering::Relaxed), WAITING | SLEEPING)
     }
 
     /// Ends the wait with `outcome`, unless it has ended. The caller must then deliver the wake-up.

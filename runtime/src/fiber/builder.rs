@@ -2,10 +2,13 @@
 
 #![expect(unsafe_code, reason = "spawns what its callers promise to be `Send`, or to live long enough")]
 
+use super::admission::admit;
+#[cfg(feature = "own-tls")]
+use super::admission::admit_beyond_the_end;
 use super::{JoinHandle, SpawnError};
 use crate::cell::{Fiber, Flags, Labels, Supply, allocate};
 use crate::park::{self, Cost};
-use crate::scheduler::{self, Phase, Shared, current_worker};
+use crate::scheduler::{self, Shared, current_worker};
 
 /// Settings for a new fiber: its name and the size of its stack. Mirrors [`std::thread::Builder`].
 ///
@@ -315,7 +318,7 @@ impl Builder {
         if worker.shared().ends_threads() {
             return Err(SpawnError::ShuttingDown);
         }
-        admit_beyond(worker.shared())?;
+        admit_beyond_the_end(worker.shared())?;
         let cell = scheduler::new_fiber(worker, f, Flags::default(), stack_bytes, identity);
         // SAFETY: just allocated; nobody else knows of it.
         unsafe { cell.as_ref() }.make_thread();
@@ -393,21 +396,4 @@ fn identity_of(name: Option<String>, labels: &Labels) -> Fiber {
     let fiber = Fiber::new(name.map(String::into_boxed_str));
     fiber.identity().change_labels(|_| labels.clone());
     fiber
-}
-
-#[inline]
-fn admit(shared: &Shared) -> Result<(), SpawnError> {
-    if shared.phase() != Phase::Running {
-        return Err(SpawnError::ShuttingDown);
-    }
-    admit_beyond(shared)
-}
-
-/// As [`admit`], whatever the runtime's phase.
-#[inline]
-fn admit_beyond(shared: &Shared) -> Result<(), SpawnError> {
-    if !shared.admit() {
-        return Err(SpawnError::LimitReached { max_fibers: shared.max_fibers });
-    }
-    Ok(())
 }

@@ -75,6 +75,7 @@
 
 // What a fiber is made of is in `cell/`; how it waits, in `park/`.
 
+mod admission;
 mod builder;
 mod current;
 pub(crate) mod join_future;

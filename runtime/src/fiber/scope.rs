@@ -82,7 +82,7 @@ impl Scope<'_, '_> {
         if result.as_ref().is_err_and(|payload| Cancelled::is_own(&**payload)) {
             shared.cancel();
         }
-        let cancelled = shared.running.wait_to_end(Reason::Scope, || shared.cancel());
+        let cancelled = shared.running.wait_to_end(Reason::Scope.of(&shared.running), || shared.cancel());
         // Relaxed: written before the count fell to zero.
         let happened = |what: &AtomicBool| what.load(Ordering::Relaxed);
         match (result, cancelled) {

@@ -14,6 +14,7 @@ use super::frames::Walker;
 use super::object::Object;
 use super::stuck;
 use crate::cell::{CoarseTime, FiberId, Flags, Header, Reason};
+use crate::os::hidden::Hidden;
 use crate::scheduler::inspect::{Inspection, Standing, Step};
 use crate::scheduler::{Shared, registry};
 
@@ -51,16 +52,20 @@ pub(super) struct Facts {
     pub(super) reason: Reason,
     pub(super) since: CoarseTime,
     /// The address of its waiter: with `since` it tells one wait from another.
-    pub(super) waiter: usize,
+    pub(super) waiter: Hidden,
     pub(super) object: Object,
     /// Whether a deadline around the wait may end it.
     pub(super) has_deadline: bool,
+    /// Whether a cancellation token around the wait may end it.
+    pub(super) has_token: bool,
+    /// Whether somebody has ended the wait, and the fiber has not gone on yet.
+    pub(super) has_ended: bool,
     pub(super) spawn_site: Option<&'static Location<'static>>,
     /// The size of its cell, which begins with the header.
     pub(super) cell_bytes: usize,
     /// The lowest usable address of its stack, and its top.
     pub(super) stack: Option<(usize, usize)>,
-    pub(super) stack_pointer: Option<usize>,
+    pub(super) stack_pointer: Option<Hidden>,
     /// An index into the stacks of the collection.
     pub(super) frames: usize,
 }
@@ -185,16 +190,19 @@ fn look(fiber: &Header, standing: Standing, runtime: usize, worker: usize, found
         (facts.reason, facts.since) = fiber.wait();
         let is_parked = facts.reason != Reason::None;
         facts.activity = if is_parked { Activity::Parked } else { Activity::Ready };
-        facts.waiter = fiber.waiting().addr();
+        let waiter = fiber.waiting();
+        facts.waiter = Hidden::new(waiter.addr());
         // SAFETY: the fiber is suspended, in the wait that it has noted.
-        facts.object = unsafe { Object::of(facts.reason, fiber.waiting()) };
+        facts.object = unsafe { Object::of(facts.reason, waiter) };
+        // SAFETY: as above; it is in a frame of the fiber.
+        facts.has_ended = unsafe { waiter.as_ref() }.is_some_and(|waiter| !waiter.is_waiting());
         // A wait with a deadline of its own pins its fiber, and so may other things: then a cycle is missed.
-        facts.has_deadline = fiber.cancel_scopes.state().nearest.is_some()
-            || fiber.has(Flags::PINNED)
-            || fiber.has_noted_timer();
+        let around = fiber.cancel_scopes.state();
+        facts.has_token = around.has_signals;
+        facts.has_deadline = around.nearest.is_some() || fiber.has(Flags::PINNED) || fiber.has_noted_timer();
         facts.stack = fiber.stack_range().map(|(guard, top)| (guard.end, top));
         let context = fiber.context.get();
-        facts.stack_pointer = context.saved().map(|(address, _)| address.get());
+        facts.stack_pointer = context.saved().map(|(address, _)| Hidden::new(address.get()));
         found.walker.walk_suspended(context, facts.stack);
     } else {
         found.walker.clear();

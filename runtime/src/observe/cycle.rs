@@ -10,9 +10,12 @@ use std::fmt;
 use std::time::Duration;
 
 use super::collect::{self, Activity, Collection, Facts};
+use super::ends::Ends;
 use super::object::{Object, name_of};
 use super::owners::Owners;
 use crate::cell::{FiberId, Reason};
+use crate::os::hidden::Hidden;
+use crate::os::plain::Plain;
 
 /// The time between two looks. No lock is taken and let go for so long without its owner having run.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
@@ -30,7 +33,7 @@ struct Member {
     id: FiberId,
     name: Option<String>,
     reason: &'static str,
-    address: usize,
+    address: Hidden,
     spawn_site: String,
 }
 
@@ -44,7 +47,7 @@ impl Cycle {
 impl fmt::Display for Cycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |member: &Member| match &member.name {
-            Some(name) => format!("fiber {} '{name}'", member.id.number()),
+            Some(name) => format!("fiber {} '{}'", member.id.number(), Plain(name)),
             None => format!("fiber {}", member.id.number()),
         };
         for (index, member) in self.members.iter().enumerate() {
@@ -54,6 +57,8 @@ impl fmt::Display for Cycle {
                 write!(f, "{name} joins {next}")?;
             } else if reason == name_of(Reason::Scope) {
                 write!(f, "{name} waits for the end of its scope, in which is {next}")?;
+            } else if is_of_channel(reason) {
+                write!(f, "{name} waits in a {reason}, and {next} has another end")?;
             } else {
                 write!(f, "{name} waits for the {reason} at {:#x}, which {next} holds", member.address)?;
             }
@@ -63,31 +68,49 @@ impl fmt::Display for Cycle {
     }
 }
 
+/// Whether this is the word for a wait for something with ends.
+fn is_of_channel(reason: &str) -> bool {
+    [Reason::ChannelSend, Reason::ChannelReceive, Reason::Select, Reason::Oneshot, Reason::WaitGroup]
+        .iter()
+        .any(|one| name_of(*one) == reason)
+}
+
 /// A wait, by which it is told from a later one of the same fiber.
-type Key = (usize, usize, crate::cell::CoarseTime);
+type Key = (usize, Hidden, crate::cell::CoarseTime);
 
 /// The cycles in a collection that are still there when all fibers are looked at again.
 pub(super) fn confirmed(collection: &Collection) -> Vec<Cycle> {
-    let first = find(collection);
+    let first = find(collection, |facts, owners| owners.needed(&facts.object));
     if first.is_empty() {
         return Vec::new();
     }
     std::thread::sleep(BETWEEN_LOOKS);
-    let again = find(&collect::collect());
+    let again = find(&collect::collect(), |facts, owners| owners.needed(&facts.object));
     let is_still_there = |keys: &Vec<Key>| again.iter().any(|(other, _)| other == keys);
     first.into_iter().filter(|(keys, _)| is_still_there(keys)).map(|(_, cycle)| cycle).collect()
 }
 
-fn find(collection: &Collection) -> Vec<(Vec<Key>, Cycle)> {
+/// The circles that there are if nobody but these fibers has the ends of the channels that they wait for: where all fibers wait for ever.
+pub(super) fn by_channels(collection: &Collection) -> Vec<Cycle> {
+    let ends = Ends::of(&collection.fibers);
+    let next = |facts: &Facts, owners: &Owners| match owners.needed(&facts.object) {
+        needed if needed.is_empty() => ends.others(facts),
+        needed => needed,
+    };
+    find(collection, next).into_iter().map(|(_, cycle)| cycle).collect()
+}
+
+/// The circles that consist of edges from a fiber to each of those that `needed` tells.
+fn find(collection: &Collection, needed: impl Fn(&Facts, &Owners) -> Vec<FiberId>) -> Vec<(Vec<Key>, Cycle)> {
     let owners = Owners::of(&collection.fibers);
     let parked: HashMap<FiberId, &Facts> = collection
         .fibers
         .iter()
-        .filter(|facts| facts.activity == Activity::Parked && !facts.has_deadline)
+        .filter(|facts| facts.activity == Activity::Parked && !facts.has_deadline && !facts.has_ended)
         .filter_map(|facts| Some((facts.id?, facts)))
         .collect();
     let next = |facts: &Facts| -> Vec<&Facts> {
-        owners.needed(&facts.object).iter().filter_map(|id| parked.get(id).copied()).collect()
+        needed(facts, &owners).iter().filter_map(|id| parked.get(id).copied()).collect()
     };
     let mut seen: HashMap<FiberId, Walked> = HashMap::new();
     let mut cycles = Vec::new();
@@ -140,9 +163,9 @@ fn of(path: &[&Facts]) -> (Vec<Key>, Cycle) {
         address: match facts.object {
             Object::Lock { address, .. }
             | Object::RwLock { address, .. }
-            | Object::Fibers { address, .. }
-            | Object::Fiber(address, _) => address,
-            _ => 0,
+            | Object::Fibers { address, .. } => address,
+            Object::Fiber(address, _) => Hidden::new(address),
+            _ => Hidden::new(0),
         },
         spawn_site: facts.spawn_site.map_or("an unknown place".into(), ToString::to_string),
     };

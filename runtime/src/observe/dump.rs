@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::collect::{self, Activity, Collection, Facts};
 use super::cycle::{self, Cycle};
+use super::ends::Ends;
 use super::object::{Object, name_of};
 use super::owners::Owners;
 use super::symbols::{self, Frame};
 use crate::cell::{FiberId, Reason};
+use crate::os::hidden::Hidden;
 use crate::os::{clock, descriptor_name};
 use crate::park::{self, Latch};
 use crate::{fiber, os};
@@ -66,8 +68,10 @@ pub struct Wait {
     pub(super) reason: &'static str,
     pub(super) age: Duration,
     pub(super) object: Option<String>,
-    pub(super) address: Option<usize>,
+    /// Hidden, so that a search of memory for leaks does not find it in a dump.
+    pub(super) address: Option<Hidden>,
     pub(super) holder: Option<Holder>,
+    pub(super) others: Vec<FiberId>,
 }
 
 /// Who holds what a fiber waits for; see [`Wait::holder`].
@@ -100,13 +104,20 @@ impl Wait {
 
     /// The address of what is waited for, by which waits for the same lock or channel are told from others.
     pub fn address(&self) -> Option<usize> {
-        self.address
+        self.address.map(Hidden::address)
     }
 
     /// Who holds it: of a mutex, of a reader-writer lock that is held to write, of a `Once` whose closure runs; or the fiber that is
     /// joined. `None` if nobody does, or it is not known.
     pub fn holder(&self) -> Option<&Holder> {
         self.holder.as_ref()
+    }
+
+    /// The other fibers that may have an end of the channel that is waited for, or of one of those of a `select`, at most 16 of each: those on
+    /// whose stacks its address is. One that has its end on the heap is missing, and the address may be left over from an end that has moved
+    /// on: [`leaks`](fn@super::leaks) searches thoroughly. So it is for a oneshot channel and a wait group.
+    pub fn others(&self) -> &[FiberId] {
+        &self.others
     }
 }
 
@@ -242,6 +253,7 @@ impl Dump {
         let frames: Vec<Arc<[Frame]>> =
             symbols::resolve(&collection.stacks).into_iter().map(Into::into).collect();
         let owners = Owners::of(&collection.fibers);
+        let ends = Ends::of(&collection.fibers);
         let now = (clock::ticks(), Instant::now());
         let mut names = HashMap::new();
         let describe = |facts: &Facts| {
@@ -259,11 +271,13 @@ impl Dump {
                 state,
                 runtime: facts.runtime,
                 worker: facts.worker,
-                wait: (state == FiberState::Parked).then(|| wait_of(facts, &owners, now, &mut names)),
+                wait: (state == FiberState::Parked)
+                    .then(|| wait_of(facts, (&owners, &ends), now, &mut names)),
                 spawn_site: facts.spawn_site,
                 // A fiber inside of a coroutine is suspended on another stack.
                 stack_used: used
-                    .and_then(|((bottom, top), sp)| (bottom..=top).contains(&sp).then(|| top - sp)),
+                    .map(|((bottom, top), sp)| (bottom, top, sp.address()))
+                    .and_then(|(bottom, top, sp)| (bottom..=top).contains(&sp).then(|| top - sp)),
                 stack_bytes: facts.stack.map(|(bottom, top)| top - bottom),
                 frames: Arc::clone(&frames[facts.frames]),
                 stack: facts.frames,
@@ -295,7 +309,7 @@ const MOST_LISTED: usize = 8;
 
 fn wait_of(
     facts: &Facts,
-    owners: &Owners,
+    (owners, ends): (&Owners, &Ends),
     (ticks, now): (u64, Instant),
     names: &mut HashMap<i32, String>,
 ) -> Wait {
@@ -310,7 +324,7 @@ fn wait_of(
         }
         Object::Channel { address, senders, receivers, .. } => {
             let ends = format!("{}, {}", count(*senders, "sender"), count(*receivers, "receiver"));
-            (Some(format!("{address:#x} with {ends}")), Some(*address))
+            (Some(format!("{address:#x} with {ends}")), Some(Hidden::new(*address)))
         }
         Object::Channels(channels) => {
             let of = |&[address, senders, receivers, _]: &[usize; 4]| {
@@ -323,7 +337,7 @@ fn wait_of(
         }
         Object::Handles { address, count: members, .. } => {
             let members = members.map(|members| format!(", {} left", count(members, "member")));
-            (Some(format!("{:#x}{}", address & !1, members.unwrap_or_default())), Some(*address))
+            (Some(format!("{:#x}{}", address & !1, members.unwrap_or_default())), Some(Hidden::new(*address)))
         }
         Object::Fibers { address, fibers } => {
             let ids = owners.needed(&facts.object);
@@ -336,7 +350,11 @@ fn wait_of(
             let id = owners.id_of(*header, *id);
             let text =
                 id.map_or("a fiber that has not started".into(), |id| format!("fiber {}", id.number()));
-            (Some(text), Some(*header))
+            (Some(text), Some(Hidden::new(*header)))
+        }
+        Object::Job(name, has_begun) => {
+            let state = if *has_begun { "which has begun" } else { "which no thread has taken yet" };
+            (Some(format!("a job of the pool, {name}, {state}")), None)
         }
         Object::Descriptor(fd) => {
             let name = names.entry(*fd).or_insert_with(|| descriptor_name::of(*fd));
@@ -353,6 +371,7 @@ fn wait_of(
         object,
         address,
         holder: owners.holder(&facts.object),
+        others: ends.others(facts),
     }
 }
 

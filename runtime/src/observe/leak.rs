@@ -7,24 +7,28 @@
 //! coroutine or of a fiber that is not in the set) is taken out, and the ends on its own stack then are found elsewhere, too; and so on
 //! until nobody is taken out any more.
 //!
-//! An end is found by the word that it consists of, the address of the channel's `Arc`. All writable memory is searched for it, so an
+//! An end is found by the word that it consists of, the address of the channel's `Arc`. A notification, a condition variable and their kin have
+//! no such ends: of these any address within the place in which they lie counts (`extents.rs`). All writable memory is searched
+//! (`search.rs`), so an
 //! end cannot be missed; a word that is left over from one that is gone may hide a leak. Memory is not looked at in one moment: what
 //! was found is looked for again. Memory that nobody has touched takes no time (`os/pagemap.rs`), and what does not fit into the time
 //! that there is gives the verdict [`NotSearched`].
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::time::Instant;
 
 use super::collect::{self, Activity, Collection, Facts};
 use super::dump::Holder;
+use super::extents::{Bare, Extents};
 use super::object::Object;
 use super::owners::Owners;
+use super::search::{Found, Search};
 use crate::cell::{CoarseTime, FiberId, Reason};
+use crate::os::hidden::Hidden;
 use crate::os::memory::{self, OutOfTime, Reader};
 
 /// A wait, by which it is told from a later one of the same fiber.
-type Key = (usize, usize, CoarseTime);
+type Key = (usize, Hidden, CoarseTime);
 
 /// Why nothing can be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,33 +68,15 @@ pub(super) fn confirmed(collection: &Collection, until: Instant) -> Result<Vec<u
 
 /// What a fiber of the set waits for.
 enum Source {
-    /// One of the channels, or of the like, with these indices. None: a channel that never has a message.
-    Channels(Vec<usize>),
+    /// One of the things with these numbers. None: a channel that never has a message.
+    Things(Vec<usize>),
     /// All of these fibers: one that holds what it waits for, or that it joins, or those of its scope.
     Fibers(Vec<FiberId>),
 }
 
-/// The search for the ends of channels.
-struct Search {
-    /// The complements of the words that are looked for, each with its index.
-    keys: HashMap<usize, usize>,
-    /// The least and the greatest of the words.
-    bounds: (usize, usize),
-}
-
-impl Search {
-    /// Looks for the word with this complement. Returns its index.
-    fn add(&mut self, key: usize) -> usize {
-        let count = self.keys.len();
-        self.bounds = (self.bounds.0.min(!key), self.bounds.1.max(!key));
-        *self.keys.entry(key).or_insert(count)
-    }
-
-    fn index(&self, word: usize) -> Option<usize> {
-        if word < self.bounds.0 || word > self.bounds.1 {
-            return None;
-        }
-        self.keys.get(&!word).copied()
+impl From<OutOfTime> for NotSearched {
+    fn from(_: OutOfTime) -> Self {
+        Self::Time
     }
 }
 
@@ -100,140 +86,105 @@ fn find(collection: &Collection, until: Instant) -> Result<Vec<usize>, NotSearch
         return Err(NotSearched::Worker);
     }
     let owners = Owners::of(&collection.fibers);
-    let mut search = Search { keys: HashMap::new(), bounds: (usize::MAX, 0) };
-    let mut sources: Vec<Option<Source>> = Vec::new();
-    for facts in &collection.fibers {
-        let source = source_of(facts, &owners, &mut search);
-        sources.push(source);
-    }
-    if sources.iter().all(Option::is_none) {
+    let fibers = || collection.fibers.iter().filter(|facts| waits_for_ever(facts));
+    let bare = |facts| bare_object(facts, &owners);
+    let may_be_leaked =
+        |facts| bare(facts).is_some() || source_of(facts, &owners, &mut Search::default()).is_some();
+    if !fibers().any(may_be_leaked) {
         return Ok(Vec::new());
     }
-    let found = found_in_memory(collection, &search, until)?;
-    // By channel, whether an end of it is outside of the set.
-    let mut outside = found.outside;
-    for (index, ends) in found.of_fibers.iter().enumerate() {
-        if sources[index].is_none() {
-            ends.iter().for_each(|channel| outside[*channel] = true);
-        }
+    let mut reader = Reader::new();
+    let writable = memory::writable().ok_or(NotSearched::Memory)?;
+    let places = Extents::of(fibers().filter_map(bare).collect(), collection, &writable, &mut reader, until)?;
+    let mut search = Search::new(places);
+    let mut sources: Vec<Option<Source>> = Vec::new();
+    for facts in &collection.fibers {
+        let waits = waits_for_ever(facts).then_some(facts);
+        sources.push(waits.and_then(|facts| source_of(facts, &owners, &mut search)));
+    }
+    let mut found = search.run(collection, &writable, &mut reader, until)?;
+    let save = |fiber: usize, found: &mut Found| {
+        let own = search.place_on_stack_of(fiber);
+        let has = std::mem::take(&mut found.of_fibers[fiber]);
+        has.into_iter().chain(own).for_each(|thing| found.expose(thing));
+    };
+    for fiber in (0..sources.len()).filter(|fiber| sources[*fiber].is_none()) {
+        save(fiber, &mut found);
     }
     let index_of: HashMap<FiberId, usize> =
         collection.fibers.iter().enumerate().filter_map(|(index, facts)| Some((facts.id?, index))).collect();
-    loop {
-        let is_alive = |source: &Source| match source {
-            Source::Channels(channels) => channels.iter().any(|channel| outside[*channel]),
-            Source::Fibers(ids) => {
-                ids.iter().all(|id| index_of.get(id).is_none_or(|index| sources[*index].is_none()))
+    let mut has_changed = true;
+    while std::mem::take(&mut has_changed) {
+        for fiber in 0..sources.len() {
+            let is_alive = match &sources[fiber] {
+                None => false,
+                Some(Source::Things(things)) => things.iter().any(|thing| found.is_outside(*thing)),
+                Some(Source::Fibers(ids)) => {
+                    ids.iter().all(|id| index_of.get(id).is_none_or(|index| sources[*index].is_none()))
+                }
+            };
+            if is_alive {
+                sources[fiber] = None;
+                save(fiber, &mut found);
+                has_changed = true;
             }
-        };
-        let Some(saved) = sources.iter().position(|source| source.as_ref().is_some_and(is_alive)) else {
-            break;
-        };
-        sources[saved] = None;
-        found.of_fibers[saved].iter().for_each(|channel| outside[*channel] = true);
+        }
     }
     Ok((0..sources.len()).filter(|index| sources[*index].is_some()).collect())
 }
 
+/// Whether nothing but a waker ends the wait of this fiber, and none has. Whoever has the fiber's handle may cancel it: that does not count.
+fn waits_for_ever(facts: &Facts) -> bool {
+    facts.activity == Activity::Parked && !facts.has_deadline && !facts.has_token && !facts.has_ended
+}
+
 /// What the fiber waits for, if only another fiber can give it.
 fn source_of(facts: &Facts, owners: &Owners, search: &mut Search) -> Option<Source> {
-    if facts.activity != Activity::Parked || facts.has_deadline {
-        return None;
-    }
     match (&facts.object, facts.reason) {
         (Object::Channel { key, .. } | Object::Handles { key, .. }, _) => {
-            Some(Source::Channels(vec![search.add(*key)]))
+            Some(Source::Things(vec![search.add(*key)]))
         }
         // A clock among them has a deadline.
         (Object::Channels(channels), _) => {
-            Some(Source::Channels(channels.iter().map(|[.., key]| search.add(*key)).collect()))
+            Some(Source::Things(channels.iter().map(|[.., key]| search.add(*key)).collect()))
         }
         // The channel that never has a message.
-        (Object::None, Reason::ChannelReceive) if facts.waiter != 0 => Some(Source::Channels(Vec::new())),
+        (Object::None, Reason::ChannelReceive) if facts.waiter.address() != 0 => {
+            Some(Source::Things(Vec::new()))
+        }
         (Object::Fibers { .. }, _) => {
             let needed = owners.needed(&facts.object);
             (!needed.is_empty()).then_some(Source::Fibers(needed))
         }
-        (object, _) => match owners.holder(object)? {
-            Holder::Fiber(id) => Some(Source::Fibers(vec![id])),
-            Holder::Other => None,
+        (object, _) => match owners.holder(object) {
+            Some(Holder::Fiber(id)) => Some(Source::Fibers(vec![id])),
+            _ => bare_object(facts, owners)
+                .and_then(|object| search.place_of(object.address))
+                .map(|place| Source::Things(vec![place])),
         },
     }
 }
 
-/// Where the ends of channels were found.
-struct Found {
-    /// By channel: whether there is one outside of all fibers.
-    outside: Vec<bool>,
-    /// By fiber: the channels of which there is one on its stack, or in its cell.
-    of_fibers: Vec<Vec<usize>>,
-}
-
-impl From<OutOfTime> for NotSearched {
-    fn from(_: OutOfTime) -> Self {
-        Self::Time
-    }
-}
-
-fn found_in_memory(collection: &Collection, search: &Search, until: Instant) -> Result<Found, NotSearched> {
-    let mut reader = Reader::new();
-    let here = 0_u8;
-    let here = (&raw const here).addr();
-    let mut found = Found {
-        outside: vec![false; search.keys.len()],
-        of_fibers: vec![Vec::new(); collection.fibers.len()],
-    };
-    // What is left out of the search at large, in order.
-    let mut left_out: Vec<Range<usize>> = vec![reader.own()];
-    let mut fiber_at = HashMap::new();
-    for (index, facts) in collection.fibers.iter().enumerate() {
-        fiber_at.insert(facts.header, index);
-        // The closure has left the cell when the fiber began, and its copy is still there.
-        left_out.push(facts.header..facts.header + facts.cell_bytes);
-    }
-    let mut others = Vec::new();
-    for place in abaca_asm::stack::places() {
-        left_out.push(place.bottom..place.end);
-        match fiber_at.get(&place.owner) {
-            Some(index) => {
-                let facts = &collection.fibers[*index];
-                let bottom = facts.stack_pointer.filter(|sp| (place.bottom..place.end).contains(sp));
-                let ends = &mut found.of_fibers[*index];
-                let stack = bottom.unwrap_or(place.bottom)..place.end;
-                reader.read(stack, until, |word| ends.extend(search.index(word)))?;
-            }
-            // Of a coroutine, or of nobody yet. The others were a fiber's that has ended.
-            None if place.owner == 0 => others.push(place.bottom..place.end),
-            None => {}
+/// What the fiber waits for, if that has no ends that are known, and no holder that is a fiber: who has a way to it may end the wait.
+fn bare_object(facts: &Facts, owners: &Owners) -> Option<Bare> {
+    match (&facts.object, facts.reason) {
+        (
+            Object::Address(address),
+            Reason::Condvar
+            | Reason::Notify
+            | Reason::Semaphore
+            | Reason::Barrier
+            | Reason::RwLock
+            | Reason::Once
+            | Reason::Queue,
+        ) => Some(Bare { address: *address, has_handles: false }),
+        (Object::Address(address), Reason::Broadcast | Reason::Watch | Reason::Oneshot) => {
+            Some(Bare { address: *address, has_handles: true })
         }
-    }
-    left_out.sort_unstable_by_key(|range| range.start);
-    for range in memory::writable().ok_or(NotSearched::Memory)? {
-        // This thread's stack: nobody waits for what is here.
-        if range.contains(&here) {
-            continue;
-        }
-        let outside = &mut found.outside;
-        let mut at = range.start;
-        let begin = left_out.partition_point(|left_out| left_out.end <= range.start);
-        for left_out in left_out[begin..].iter().take_while(|left_out| left_out.start < range.end) {
-            if left_out.start > at {
-                reader.read(at..left_out.start, until, |word| note(outside, search, word))?;
-            }
-            at = at.max(left_out.end);
-        }
-        if at < range.end {
-            reader.read(at..range.end, until, |word| note(outside, search, word))?;
-        }
-    }
-    for range in others {
-        reader.read(range, until, |word| note(&mut found.outside, search, word))?;
-    }
-    Ok(found)
-}
-
-fn note(outside: &mut [bool], search: &Search, word: usize) {
-    if let Some(channel) = search.index(word) {
-        outside[channel] = true;
+        (Object::RwLock { address, .. }, _) => match owners.holder(&facts.object) {
+            Some(Holder::Fiber(_)) => None,
+            _ => Some(Bare { address: *address, has_handles: false }),
+        },
+        _ => None,
     }
 }

@@ -110,13 +110,15 @@ impl fmt::Display for Leaks {
 }
 
 /// Looks for leaked fibers in the process: those that wait for a message on a channel (or on one of several, in a `select`), on a oneshot,
-/// or for a wait group, whose other ends are all held by fibers that wait so themselves; for a lock that such a fiber holds; or for the
-/// end of one. Of these nobody takes notice any more, and what they own
-/// is never dropped.
+/// or for a wait group, whose other ends are all held by fibers that wait so themselves; for a lock that such a fiber holds; for the
+/// end of one; or for a notification, a condition variable, a semaphore, a barrier, the readers of a lock, to which only such fibers have a
+/// way. Of these nobody takes notice any more, and what they own is never dropped.
 ///
-/// All memory of the process is searched for the ends of the channels. So what is found is leaked, as far as the program has no end
-/// in memory that it cannot read; but a leak may be missed, if a word that is left over somewhere looks like an end. Waits for a
-/// condition variable, a notification, a semaphore, a barrier, and for readers are not judged.
+/// All memory of the process is searched for the ends of the channels, and for addresses of the others. So what is found is leaked, as far as
+/// the program has no end and no address in a form that is none (in the kernel alone, or altered); but a leak may be missed, if a word that is
+/// left over somewhere looks like an end. What has no ends of its own is judged if it lies on the stack of a fiber, or on the heap where the
+/// program's allocator is glibc's; there an address of anything in its block counts. If the block begins with the counts of an
+/// `Arc`, all handles that these tell of must have been found.
 ///
 /// Each call also counts the fibers by spawn site and reason, and compares with the calls before; see [`Leaks::growing`].
 ///

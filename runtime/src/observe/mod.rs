@@ -10,6 +10,8 @@ mod collect;
 mod cycle;
 mod deadlock;
 mod dump;
+mod ends;
+mod extents;
 #[cfg(feature = "metrics")]
 mod facade;
 pub mod flight;
@@ -26,6 +28,7 @@ mod owners;
 mod parked;
 mod prometheus;
 mod samples;
+mod search;
 mod server;
 pub mod stack;
 mod stacks;

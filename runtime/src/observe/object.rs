@@ -5,28 +5,31 @@
 use std::ptr;
 use std::time::Instant;
 
+use crate::blocking::JobFacts;
 use crate::cell::{FiberId, Header, Reason, Waiter};
 use crate::channel::{AwaitedCases, Ends};
 use crate::fiber::ScopeShared;
+use crate::os::hidden::Hidden;
 use crate::os::peek;
 use crate::sync::{MUTEX_LAYOUT, Once, RawMutex, RawRwLock, WaitGroupShared};
 
-/// See the module's documentation. Addresses are numbers here, and are not followed any more.
+/// See the module's documentation. Addresses are numbers here, and are not followed any more. Those that lead to what is waited for are
+/// hidden from a search of memory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) enum Object {
     /// The reason says it all.
     #[default]
     None,
     /// Something of which only the address is known.
-    Address(usize),
+    Address(Hidden),
     /// A mutex, or a `Once` whose closure runs: an address on the stack of its holder.
     Lock {
-        address: usize,
-        holder: Option<usize>,
+        address: Hidden,
+        holder: Option<Hidden>,
     },
     RwLock {
-        address: usize,
-        writer: Option<usize>,
+        address: Hidden,
+        writer: Option<Hidden>,
         readers: usize,
     },
     /// With the complement of the word that its ends consist of.
@@ -46,11 +49,13 @@ pub(super) enum Object {
     },
     /// The fibers that run in a scope: the addresses of their headers, and their ids if they have some.
     Fibers {
-        address: usize,
+        address: Hidden,
         fibers: Vec<(usize, Option<FiberId>)>,
     },
     /// The fiber that is joined: the address of its header, and its id if it has one.
     Fiber(usize, Option<FiberId>),
+    /// A job of the pool: the type of its closure, and whether it has begun.
+    Job(&'static str, bool),
     /// A file descriptor.
     Descriptor(i32),
     /// The end of a sleep.
@@ -77,17 +82,17 @@ impl Object {
             Reason::Mutex => {
                 // SAFETY: as above.
                 let mutex = unsafe { &*object.cast::<RawMutex>() };
-                Self::Lock { address, holder: mutex.holder() }
+                Self::Lock { address: Hidden::new(address), holder: mutex.holder().map(Hidden::new) }
             }
             Reason::Once => {
                 // SAFETY: as above.
                 let once = unsafe { &*object.cast::<Once>() };
-                Self::Lock { address, holder: once.holder() }
+                Self::Lock { address: Hidden::new(address), holder: once.holder().map(Hidden::new) }
             }
             Reason::RwLock => {
                 // SAFETY: as above.
                 let (writer, readers) = unsafe { &*object.cast::<RawRwLock>() }.holders();
-                Self::RwLock { address, writer, readers }
+                Self::RwLock { address: Hidden::new(address), writer: writer.map(Hidden::new), readers }
             }
             Reason::ChannelSend | Reason::ChannelReceive => {
                 // SAFETY: as above.
@@ -116,7 +121,12 @@ impl Object {
             Reason::Scope => {
                 // SAFETY: as above, and a scope's latch is in its scope.
                 let scope = unsafe { ScopeShared::of(object.cast()) };
-                Self::Fibers { address, fibers: scope.fibers().list() }
+                Self::Fibers { address: Hidden::new(address), fibers: scope.fibers().list() }
+            }
+            Reason::Blocking => {
+                // SAFETY: as above.
+                let job = unsafe { &*object.cast::<JobFacts>() };
+                Self::Job(job.name(), job.has_begun())
             }
             Reason::Sleep => {
                 // SAFETY: as above.
@@ -147,7 +157,7 @@ impl Object {
                 let is_locked = unsafe { word.assume_init() } as usize & locked != 0;
                 let holder =
                     peek::word(address.wrapping_add(holder)).filter(|holder| is_locked && *holder != 0);
-                Some(Self::Lock { address, holder })
+                Some(Self::Lock { address: Hidden::new(address), holder: holder.map(Hidden::new) })
             }
             Reason::ChannelSend | Reason::ChannelReceive => {
                 let copy = peek::value(ptr::without_provenance::<Ends>(address))?;
@@ -174,8 +184,10 @@ impl Object {
             | Reason::Accept
             | Reason::Open
             | Reason::Process
-            | Reason::Signal => i32::try_from(address).map_or(Self::Address(address), Self::Descriptor),
-            _ => Self::Address(address),
+            | Reason::Signal => {
+                i32::try_from(address).map_or(Self::Address(Hidden::new(address)), Self::Descriptor)
+            }
+            _ => Self::Address(Hidden::new(address)),
         }
     }
 }

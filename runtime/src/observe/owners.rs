@@ -6,6 +6,7 @@ use super::collect::Facts;
 use super::dump::Holder;
 use super::object::Object;
 use crate::cell::FiberId;
+use crate::os::hidden::Hidden;
 
 /// Whose stack an address is on.
 pub(super) struct Owners {
@@ -50,7 +51,7 @@ impl Owners {
 
     /// The fiber without which this wait does not end, if it is known, and there is one.
     pub(super) fn holder(&self, object: &Object) -> Option<Holder> {
-        let on_stack = |address| self.on_stack(address).map_or(Holder::Other, Holder::Fiber);
+        let on_stack = |at: Hidden| self.on_stack(at.address()).map_or(Holder::Other, Holder::Fiber);
         match object {
             Object::Lock { holder, .. } | Object::RwLock { writer: holder, .. } => holder.map(on_stack),
             Object::Fiber(header, id) => self.id_of(*header, *id).map(Holder::Fiber),

@@ -6,6 +6,7 @@
 use super::collect::{Activity, Facts, Found};
 use super::object::Object;
 use crate::cell::{CoarseTime, FiberSnapshot, Header, HeaderSnapshot, Reason};
+use crate::os::hidden::Hidden;
 use crate::os::objects;
 use crate::scheduler::Shared;
 
@@ -40,12 +41,14 @@ pub(super) fn read(shared: &Shared, runtime: usize, index: usize, found: &mut Fo
             let is_parked = snapshot.reason != Reason::None;
             facts.activity = if is_parked { Activity::Parked } else { Activity::Ready };
             (facts.reason, facts.since) = (snapshot.reason, snapshot.since);
-            facts.waiter = snapshot.waiter.addr();
+            facts.waiter = Hidden::new(snapshot.waiter.addr());
+            facts.has_ended = snapshot.has_ended();
             facts.object = Object::from_outside(snapshot.reason, snapshot.object());
             facts.has_deadline = snapshot.may_have_deadline;
             let saved = snapshot.context.and_then(abaca_asm::Context::saved);
-            facts.stack_pointer = saved.map(|(address, _)| address.get());
-            facts.stack = facts.stack_pointer.and_then(abaca_asm::stack::bounds_at);
+            let sp = saved.map(|(address, _)| address.get());
+            facts.stack_pointer = sp.map(Hidden::new);
+            facts.stack = sp.and_then(abaca_asm::stack::bounds_at);
             match snapshot.context {
                 Some(context) => found.walker.walk_from_outside(context),
                 None => found.walker.clear(),
@@ -81,9 +84,11 @@ impl Facts {
             activity: Activity::Running,
             reason: Reason::None,
             since: CoarseTime::default(),
-            waiter: 0,
+            waiter: Hidden::new(0),
             object: Object::None,
             has_deadline: false,
+            has_token: false,
+            has_ended: false,
             cell_bytes: 0,
             spawn_site: None,
             stack: None,

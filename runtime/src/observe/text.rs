@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::dump::{Dump, FiberDump, FiberState, Holder, Wait, count};
 use super::symbols::Frame;
 use crate::cell::FiberId;
+use crate::os::plain::Plain;
 
 /// How many fibers of a group are shown one by one.
 const SHOWN: usize = 8;
@@ -66,8 +67,7 @@ pub(super) fn write_groups(f: &mut fmt::Formatter<'_>, fibers: &[FiberDump]) -> 
 fn write_group(f: &mut fmt::Formatter<'_>, group: &[&FiberDump]) -> fmt::Result {
     let first = group[0];
     if let [fiber] = group {
-        write!(f, "\nfiber {} [{}]", title(fiber), state(fiber))?;
-        writeln!(f, "{}", details(fiber))?;
+        writeln!(f, "\n{}", line(fiber))?;
     } else {
         writeln!(f, "\n{} [{}]", count(group.len(), "fiber"), what(first))?;
         for fiber in group.iter().take(SHOWN) {
@@ -133,9 +133,14 @@ fn is_std(frame: &Frame) -> bool {
     frame.file().map_or(is_std_name, |file| in_std(file) || name.starts_with("__rust_try"))
 }
 
+/// The fiber and its wait.
+pub(super) fn line(fiber: &FiberDump) -> String {
+    format!("fiber {} [{}]{}", title(fiber), state(fiber), details(fiber))
+}
+
 fn title(fiber: &FiberDump) -> String {
     let id = fiber.id.map_or("?".into(), |id| id.number().to_string());
-    fiber.name().map_or(id.clone(), |name| format!("{id} '{name}'"))
+    fiber.name().map_or(id.clone(), |name| format!("{id} '{}'", Plain(name)))
 }
 
 /// What the fiber does, as all of its group do.
@@ -169,7 +174,7 @@ fn details(fiber: &FiberDump) -> String {
     }
     if let Some(object) = fiber.wait().and_then(Wait::object) {
         let verb = if object.starts_with("due ") { "" } else { "waits for " };
-        let _ = write!(text, ", {verb}{object}");
+        let _ = write!(text, ", {verb}{}", Plain(object));
     }
     match fiber.wait().and_then(Wait::holder) {
         Some(Holder::Fiber(id)) if fiber.wait().is_some_and(|wait| wait.reason() != "join") => {
@@ -178,11 +183,17 @@ fn details(fiber: &FiberDump) -> String {
         Some(Holder::Other) => text.push_str(", held by a plain thread or a coroutine"),
         _ => {}
     }
+    if let Some(others) = fiber.wait().map(Wait::others).filter(|others| !others.is_empty()) {
+        let shown: Vec<_> = others.iter().take(SHOWN).map(|id| id.number().to_string()).collect();
+        let noun = if others.len() == 1 { "fiber" } else { "fibers" };
+        let more = if others.len() > SHOWN { ", .." } else { "" };
+        let _ = write!(text, " that {noun} {}{more} may have", shown.join(", "));
+    }
     if let (Some(used), Some(bytes)) = (fiber.stack_used, fiber.stack_bytes) {
         let _ = write!(text, ", stack {:.1} of {} KiB", used as f64 / 1024.0, bytes.div_ceil(1024));
     }
     for (name, value) in &fiber.labels {
-        let _ = write!(text, ", {name}={value}");
+        let _ = write!(text, ", {}={}", Plain(name), Plain(value));
     }
     text
 }

@@ -17,7 +17,7 @@ impl Dump {
     /// | `cycles` | arrays of fiber ids; see [`Cycle`](super::Cycle) |
     /// | `stacks` | arrays of frames: `address`, `function`, `file`, `line`, `object`, `offset`, `build_id`, each where it is known, and `inner`, which is `true` for those that the text leaves out, the runtime's own |
     /// | `fibers` | `id`, `name`, `labels`, `state` (`running`, `ready`, `parked`), `runtime`, `worker`, `wait`, `spawned`, `stack` (an index into `stacks`), `stack_used` and `stack_bytes`, each where it is known |
-    /// | `wait` | `reason`, `ms`, `object`, `address`, and `holder`: a fiber id, or `"other"` |
+    /// | `wait` | `reason`, `ms`, `object`, `address`, `holder`: a fiber id, or `"other"`, and `others`: the ids of those that may have an end of the channel |
     ///
     /// Addresses are numbers; a field may be added in a later version.
     ///
@@ -113,6 +113,11 @@ fn write_fiber(json: &mut Json, fiber: &FiberDump, stack: usize) {
                 Some(Holder::Fiber(id)) => json.number_at("holder", FiberId::number(*id).get()),
                 Some(Holder::Other) => json.text_at("holder", "other"),
                 None => {}
+            }
+            if !wait.others().is_empty() {
+                json.array_at("others", |json| {
+                    wait.others().iter().for_each(|id| json.number(id.number().get()))
+                });
             }
         });
     }

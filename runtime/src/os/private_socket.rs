@@ -23,6 +23,7 @@ const LOCKED: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct PrivateSocket {
     listener: UnixListener,
+    /// Where its file is, whatever the working directory is by then.
     path: PathBuf,
     /// The device and the number of the socket's file: another one under its name is not removed.
     file: Option<(u64, u64)>,
@@ -34,8 +35,12 @@ impl PrivateSocket {
     /// # Errors
     ///
     /// * `AddrInUse`: there is another file of this name.
-    /// * `InvalidInput`: the path is too long for a socket, or has a NUL.
+    /// * `InvalidInput`: the path is empty, too long for a socket, or has a NUL.
     pub(crate) fn bind(path: &Path) -> io::Result<Self> {
+        // The kernel would choose a name, in a space without files and their modes.
+        if path.as_os_str().is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is empty"));
+        }
         let address = SocketAddrUnix::new(path)?;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         // Before the file is there: its mode is that of the socket, as far as the umask lets it be.
@@ -51,7 +56,8 @@ impl PrivateSocket {
         listen(&socket, 8)?;
         drop(lock);
         let file = std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino())).ok();
-        Ok(Self { listener: socket.into(), path: path.into(), file })
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        Ok(Self { listener: socket.into(), path, file })
     }
 
     /// Waits for the next peer of the same user; others are turned away. After [`close`](Self::close) it is an error.

@@ -7,7 +7,7 @@
 
 use std::ptr;
 
-use crate::cell::{CancelScope, Outcome, Reason, Waiter, Wakeup};
+use crate::cell::{Awaited, CancelScope, Outcome, Waiter, Wakeup};
 use crate::park::{self, Cancellation};
 use crate::queue::SpinLock;
 
@@ -59,10 +59,15 @@ impl Latch {
 
     /// Waits for zero, even if the caller is cancelled meanwhile. In that case `interrupted` is called once, and the caller
     /// must unwind afterwards, with the result.
-    pub(crate) fn wait_to_end(&self, reason: Reason, interrupted: impl FnOnce()) -> Option<Cancellation> {
+    pub(crate) fn wait_to_end(
+        &self,
+        awaited: impl Into<Awaited>,
+        interrupted: impl FnOnce(),
+    ) -> Option<Cancellation> {
+        let awaited = awaited.into();
         let mut cancelled = None;
         let mut interrupted = Some(interrupted);
-        while let Some(outcome) = self.wait_once(reason) {
+        while let Some(outcome) = self.wait_once(awaited) {
             if outcome == Outcome::Cancelled {
                 let newer = park::begin_cancellation();
                 // The outermost target counts. It comes last, since a cancellation that has begun does not come again.
@@ -76,8 +81,9 @@ impl Latch {
     }
 
     /// Waits until the count may be zero or the caller is cancelled. `None` if the count is zero already.
-    pub(crate) fn wait_once(&self, reason: Reason) -> Option<Outcome> {
-        let waiter = park::waiter().on(ptr::from_ref(self).cast());
+    pub(crate) fn wait_once(&self, awaited: impl Into<Awaited>) -> Option<Outcome> {
+        let Awaited { reason, object } = awaited.into();
+        let waiter = park::waiter().on(object);
         {
             let mut state = self.0.lock();
             if state.count == 0 {
@@ -97,23 +103,24 @@ impl Latch {
     /// blocking call unwinds.
     pub(crate) fn wait_or_abandon(
         &self,
-        reason: Reason,
+        awaited: impl Into<Awaited>,
         leave: impl FnOnce() -> bool,
     ) -> Option<Cancellation> {
-        match self.wait_once(reason) {
+        let awaited = awaited.into();
+        match self.wait_once(awaited) {
             None => return None,
             Some(Outcome::Cancelled) if leave() => return Some(park::begin_cancellation()),
             Some(_) => {}
         }
         let mut shield = CancelScope::shield();
         let _inside = park::with_chain(|chain| chain.push(&mut shield));
-        self.wait_to_end(reason, || ())
+        self.wait_to_end(awaited, || ())
     }
 
     /// Waits for zero. If the caller is cancelled before, it must unwind, with the result. Only for counted jobs that do not use
     /// the owner's stack.
-    pub(crate) fn wait_or_unwind(&self, reason: Reason) -> Option<Cancellation> {
-        match self.wait_once(reason) {
+    pub(crate) fn wait_or_unwind(&self, awaited: impl Into<Awaited>) -> Option<Cancellation> {
+        match self.wait_once(awaited) {
             // If the count is zero by now, its result is returned, and the next blocking call unwinds.
             Some(Outcome::Cancelled) if self.count() > 0 => Some(park::begin_cancellation()),
             _ => None,
@@ -121,7 +128,7 @@ impl Latch {
     }
 
     /// Waits for zero or the caller's cancellation, upon which the caller's next blocking call unwinds.
-    pub(crate) fn wait_or_ignore(&self, reason: Reason) {
-        let _ = self.wait_once(reason);
+    pub(crate) fn wait_or_ignore(&self, awaited: impl Into<Awaited>) {
+        let _ = self.wait_once(awaited);
     }
 }

@@ -309,7 +309,7 @@ impl Builder {
         if let Some(time) = self.compact_after {
             let _ = shared.compact_after.set(time);
         }
-        super::recording::start(&shared, self.recorder.as_ref());
+        let records_at_signal = super::recording::start(&shared, self.recorder.as_ref());
         let crew = Crew::new(Arc::clone(&shared));
         let waits = Arc::default();
         if looks {
@@ -363,9 +363,9 @@ impl Builder {
         }
         let weak = Arc::downgrade(&shared);
         crew.start_thread(format!("{}-monitor", self.name), move || scheduler::run_monitor(&shared))?;
-        runtime.server = socket_path.map_or(Ok(None), |path| path.serve(weak))?;
-        if self.dump_on_sigquit {
-            let (listener, body) = dump_signal::listen()?;
+        runtime.server = socket_path.map_or(Ok(None), |path| path.serve(weak.clone()))?;
+        if self.dump_on_sigquit || records_at_signal {
+            let (listener, body) = dump_signal::listen(self.dump_on_sigquit, weak)?;
             crew.listener = Some(listener);
             crew.start_thread(format!("{}-sigquit", self.name), body)?;
         }

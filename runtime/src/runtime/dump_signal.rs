@@ -1,11 +1,12 @@
-//! A dump at SIGQUIT: a thread that waits for the signal, and for the end of its runtime.
+//! A dump and a recording at SIGQUIT: a thread that waits for the signal, and for the end of its runtime.
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::Builder;
 use crate::os::arrivals::{self, Subscription};
 use crate::os::epoll::{Epoll, EventBuffer, EventFd};
+use crate::scheduler::{Shared, Trigger};
 use crate::{observe, os};
 
 impl Builder {
@@ -13,7 +14,8 @@ impl Builder {
     /// Default: no, so that the signal ends the process.
     ///
     /// The program goes on. A handler that was installed before is called as well. A signal that comes while a dump is being written
-    /// makes another one. The price is a thread that sleeps.
+    /// makes another one. The price is a thread that sleeps. [`Recorder::on_signal`](crate::observe::flight::Recorder::on_signal) has a
+    /// recording made as well.
     ///
     /// ```no_run
     /// let runtime = abaca::Runtime::builder().dump_on_sigquit(true).build().unwrap();
@@ -35,8 +37,12 @@ impl Listener {
     }
 }
 
-/// The thread's body, which returns when the listener is stopped.
-pub(super) fn listen() -> io::Result<(Listener, impl FnOnce() + Send + 'static)> {
+/// The thread's body, which returns when the listener is stopped. It writes a dump if that is wanted, and has the runtime make a recording if
+/// that makes one.
+pub(super) fn listen(
+    dumps: bool,
+    shared: Weak<Shared>,
+) -> io::Result<(Listener, impl FnOnce() + Send + 'static)> {
     const STOP: u64 = 1;
     let signals: Epoll = arrivals::watch()?;
     let mut quit = Subscription::new(arrivals::QUIT)?;
@@ -53,9 +59,15 @@ pub(super) fn listen() -> io::Result<(Listener, impl FnOnce() + Send + 'static)>
             }
             if quit.has_arrived() {
                 // On a thread of its own, since standard error may be a pipe that nobody reads.
-                let _ = os::thread::start("abaca-dump".into(), || {
-                    let text = observe::dump().to_string();
-                    let _ = io::stderr().write_all(text.as_bytes());
+                let shared = shared.clone();
+                let _ = os::thread::start("abaca-dump".into(), move || {
+                    if let Some(shared) = shared.upgrade() {
+                        shared.trigger(Trigger::Signal);
+                    }
+                    if dumps {
+                        let text = observe::dump().to_string();
+                        let _ = io::stderr().write_all(text.as_bytes());
+                    }
                 });
             }
         }

@@ -4,19 +4,20 @@ use super::{Builder, Runtime};
 use crate::observe::flight::{Recorder, Recording};
 use crate::scheduler::{self, Shared};
 
-/// Gives the runtime the recorder that is set, or that the environment asks for. Before its threads start.
-pub(super) fn start(shared: &Shared, set: Option<&Recorder>) {
+/// Gives the runtime the recorder that is set, or that the environment asks for. Before its threads start. Returns whether a signal makes
+/// a recording.
+pub(super) fn start(shared: &Shared, set: Option<&Recorder>) -> bool {
     let directory = || std::env::var_os("ABACA_RECORDER").filter(|directory| !directory.is_empty());
     let of_environment = || Some(Recorder::of_everything(directory()?.into()));
-    if let Some(recorder) = set.cloned().or_else(of_environment) {
-        scheduler::set_recorder(shared, recorder.events, recorder.stacks, recorder.on_trigger());
-    }
+    let Some(recorder) = set.cloned().or_else(of_environment) else { return false };
+    scheduler::set_recorder(shared, recorder.events, recorder.stacks, recorder.on_trigger());
+    recorder.wants_signal()
 }
 
 impl Builder {
     /// Gives the runtime a flight recorder: its workers keep what they did last, for [`Runtime::recording`]; see
     /// [`observe::flight`](crate::observe::flight). Default: the environment variable `ABACA_RECORDER`, else none. The variable is a
-    /// directory, into which recordings are written when a fiber keeps its worker, panics or misses a deadline.
+    /// directory, into which recordings are written when a fiber keeps its worker, panics or misses a deadline, and at each SIGQUIT.
     ///
     /// Its fibers take a slower path at each switch and wake-up. A runtime without a recorder pays nothing for it.
     ///

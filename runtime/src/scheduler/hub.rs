@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::giving_way::GivingWay;
 use super::here;
-use super::shared::Phase;
+use super::phase::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::atomic::spin;
 use crate::cell::Header;

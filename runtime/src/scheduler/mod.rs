@@ -33,6 +33,7 @@ mod outside;
 mod overflow_names;
 #[cfg_attr(loom, path = "model_parker.rs")]
 mod parker;
+mod phase;
 mod quiet;
 #[cfg_attr(loom, path = "model_reach.rs")]
 pub(crate) mod reach;
@@ -73,11 +74,12 @@ pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_o
 pub(crate) use here::{can_park_here, pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
+pub(crate) use phase::Phase;
 pub(crate) use recording::{
     OnTrigger, Trigger, WorkerRecorder, record_bytes, record_label, record_text, set_recorder, trigger,
 };
 pub(crate) use reporting::Reporting;
-pub(crate) use shared::{Phase, Pollers, Shared};
+pub(crate) use shared::{Pollers, Shared};
 pub(crate) use stacks::StackSupply;
 pub use stall::{Activity, Stall};
 pub(crate) use wake::{is_alone, wake, wake_and_tell};

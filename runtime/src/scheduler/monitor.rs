@@ -13,10 +13,11 @@ use std::time::Duration;
 
 #[cfg(feature = "own-tls")]
 use super::handoff::{HandOff, Spares};
+use super::phase::Phase;
 use super::quiet::Quiet;
 use super::recording::Trigger;
 use super::reporting::Reporting;
-use super::shared::{Phase, Shared};
+use super::shared::Shared;
 use super::stall::Stall;
 use super::worker::{Position, Worker};
 #[cfg(feature = "own-tls")]

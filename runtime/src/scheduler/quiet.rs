@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::monitor_parker::NEVER;
-use super::shared::{Phase, Pollers, Shared};
+use super::phase::Phase;
+use super::shared::{Pollers, Shared};
 use crate::timer::Wheel;
 
 /// How long it must have been quiet.

@@ -44,6 +44,7 @@ pub(crate) enum Trigger {
     Stall,
     Panic,
     Deadline,
+    Signal,
 }
 
 /// What is done when something has happened.

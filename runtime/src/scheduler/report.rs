@@ -15,6 +15,7 @@ use super::current_fiber;
 #[cfg(feature = "backtrace")]
 use super::{current_worker, overflow_names};
 use crate::cell::Header;
+use crate::os::plain::Plain;
 use crate::os::signal::Verdict;
 use crate::os::stderr;
 #[cfg(feature = "backtrace")]
@@ -88,7 +89,7 @@ impl Report {
     fn name(&mut self, fiber: &Header) {
         let identity = fiber.peek_identity();
         let name = identity.and_then(|identity| identity.name.as_deref()).unwrap_or("<unnamed>");
-        let _ = write!(self, "fiber '{name}'");
+        let _ = write!(self, "fiber '{}'", Plain(name));
         if let Some(identity) = identity {
             let _ = write!(self, " ({:?})", identity.id);
         }

@@ -15,7 +15,7 @@ use abaca_asm::coroutine;
 use abaca_asm::stack::{Release, Surplus};
 
 use super::cold;
-use super::shared::Phase;
+use super::phase::Phase;
 use super::stacks::PERIOD;
 use super::worker::Worker;
 use crate::os::clock;

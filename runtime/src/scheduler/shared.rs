@@ -17,6 +17,7 @@ use super::hub::WORTH_WAKING;
 use super::monitor;
 use super::monitor_parker::{MonitorParker, NEVER};
 use super::outside::OutsideCounts;
+use super::phase::{HOOKED, OnSettled};
 use super::recording::Recorder;
 use super::reporting::Reporting;
 use super::roaming::RoamingList;
@@ -29,29 +30,6 @@ use crate::os::fork::Generation;
 use crate::poller::Poller;
 use crate::pool::Pool;
 use crate::queue::Sleepers;
-
-/// The phase of a runtime's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Running,
-    /// Spawning fails, and the remaining fibers are cancelled.
-    Closing,
-}
-
-/// The bit of the phase word that is set from `Phase::Closing` on.
-const CLOSING: u8 = 1;
-
-/// The bit of the phase word that is set if there are hooks: a starting fiber tests all bits at once.
-const HOOKED: u8 = 2;
-
-/// The bit of the phase word that is set if there is a recorder.
-const RECORDED: u8 = 4;
-
-/// The bit of the phase word that is set if the fibers that are threads end with the others.
-const THREADS_END: u8 = 8;
-
-/// Called whenever a worker has no fiber left that is no thread.
-pub(crate) type OnSettled = Box<dyn Fn() + Send + Sync>;
 
 /// The pollers of a runtime, and who waits in them.
 pub(crate) enum Pollers {
@@ -72,13 +50,13 @@ pub(crate) struct Shared {
     pub(crate) cells: Arc<Depot>,
     pub(super) roaming: CachePadded<RoamingList>,
     pub(crate) pollers: Pollers,
-    phase: AtomicU8,
+    pub(super) phase: AtomicU8,
     /// Of the process that has its threads.
     generation: Generation,
     /// How many workers have not ended: while one has not, a fiber may have to wait for a descriptor.
-    running: AtomicUsize,
+    pub(super) running: AtomicUsize,
     /// How many workers may still have fibers, other than threads, that the end of the runtime waits for.
-    unsettled: AtomicUsize,
+    pub(super) unsettled: AtomicUsize,
     /// Set once, by who waits for the end.
     pub(crate) on_settled: OnceLock<OnSettled>,
     /// How many threads that are not workers hold a [`RuntimeGuard`]. What other threads write all the time has lines of its own, as
@@ -187,38 +165,6 @@ impl Shared {
         !self.generation.is_current()
     }
 
-    pub(crate) fn phase(&self) -> Phase {
-        // Acquire: pairs with the Release in `close`.
-        if self.phase.load(Ordering::Acquire) & CLOSING == 0 { Phase::Running } else { Phase::Closing }
-    }
-
-    /// Whether a starting fiber needs no mark: the runtime is running, and has neither hooks nor a recorder.
-    #[inline]
-    pub(super) fn is_plain(&self) -> bool {
-        // Acquire: as in `phase`.
-        self.phase.load(Ordering::Acquire) == 0
-    }
-
-    /// Makes fibers that start from now on write events for the recorder.
-    pub(super) fn record_fibers(&self) {
-        self.phase.fetch_or(RECORDED, Ordering::Release);
-    }
-
-    /// Whether the end of the runtime is the end of its fibers that are threads.
-    pub(crate) fn ends_threads(&self) -> bool {
-        // Acquire: as in `phase`.
-        self.phase.load(Ordering::Acquire) & THREADS_END != 0
-    }
-
-    /// Begins the shutdown: spawning fails from now on, and all threads are woken to see it.
-    pub(crate) fn close(&self, ends_threads: bool) {
-        let bits = if ends_threads { CLOSING | THREADS_END } else { CLOSING };
-        // SeqCst: a thread that spawns from outside either sees this or is seen by `await_guards`.
-        self.phase.fetch_or(bits, Ordering::SeqCst);
-        self.unpark_all();
-        self.monitor_parker.unpark_by(|| self.now_ns());
-    }
-
     /// Shuts down the poller thread's poller and the blocking pool, after the threads have ended. Descriptors that are still open
     /// will register elsewhere. The workers' pollers are shut down already.
     pub(crate) fn retire(&self) {
@@ -314,23 +260,6 @@ impl Shared {
         self.workers.iter().all(|worker| worker.remote.inbox.is_sleeping())
     }
 
-    /// Notes that a worker's thread runs no more fibers, and wakes the other threads: the workers may wait for the roaming fiber
-    /// that has just ended there, and the poller thread waits for the last worker.
-    pub(super) fn end_worker(&self, worker: &Worker) {
-        let index = worker.index;
-        if let Pollers::Workers(pollers) = &self.pollers {
-            // Fibers of other workers may wait for descriptors that are registered here.
-            pollers[index].shut_down(super::wake);
-        }
-        // Release: pairs with the Acquire in `has_running_workers`.
-        let is_last = self.running.fetch_sub(1, Ordering::Release) == 1;
-        worker.settle();
-        self.unpark_all();
-        if is_last && self.has_own_tls() {
-            self.close_spares();
-        }
-    }
-
     /// Whether the fibers have storage of their own.
     #[inline]
     pub(crate) fn has_own_tls(&self) -> bool {
@@ -349,31 +278,10 @@ impl Shared {
     }
 
     /// Ends the threads that wait for a worker, and the monitor.
-    fn close_spares(&self) {
+    pub(super) fn close_spares(&self) {
         #[cfg(feature = "own-tls")]
         self.spares.get().into_iter().for_each(super::handoff::Spares::close);
         self.monitor_parker.unpark_by(|| self.now_ns());
-    }
-
-    /// Notes that a worker has no fiber left that is no thread, and wakes the others: they may have waited for a roaming one.
-    pub(super) fn settle_worker(&self) {
-        // AcqRel: pairs with the Acquire in `only_threads_are_left`, by way of the others' decrements.
-        self.unsettled.fetch_sub(1, Ordering::AcqRel);
-        self.unpark_all();
-        if let Some(on_settled) = self.on_settled.get() {
-            on_settled();
-        }
-    }
-
-    /// Whether there are fibers, all of them threads.
-    pub(crate) fn only_threads_are_left(&self) -> bool {
-        self.unsettled.load(Ordering::Acquire) == 0 && self.has_running_workers()
-    }
-
-    /// Whether a worker has not ended yet.
-    pub(super) fn has_running_workers(&self) -> bool {
-        // Acquire: pairs with the Release in `end_worker`.
-        self.running.load(Ordering::Acquire) != 0
     }
 
     /// The number of workers with started fibers, and the number of started fibers.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::cell::{FiberId, FiberSnapshot};
+use crate::os::plain::Plain;
 use crate::os::thread_state::{self, ThreadState};
 
 /// A report of a fiber that occupies its worker while others wait; see
@@ -112,7 +113,7 @@ impl Stall {
 impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.fiber_name().unwrap_or("<unnamed>");
-        write!(f, "abaca: fiber '{name}'")?;
+        write!(f, "abaca: fiber '{}'", Plain(name))?;
         if let Some(id) = self.fiber_id() {
             write!(f, " ({id:?})")?;
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::Recording;
 use super::model::{Activity, Fiber, Note, Outcome, Transfer, Turn, Waker, Wakeup, WorkerEvent};
+use super::present::Present;
 use crate::cell::Reason;
 use crate::observe::object::name_of;
 use crate::scheduler::{Cause, Decoded, Kind};
@@ -30,6 +31,8 @@ pub(super) struct Known<'a> {
     pub(super) names: &'a [String],
     /// The spawn site at an address.
     pub(super) site: &'a dyn Fn(u64) -> Option<String>,
+    /// The fibers that were there when the events were copied.
+    pub(super) present: &'a [Present],
     /// The stack of the turn that ended on this worker at this count of ticks.
     pub(super) stack: &'a dyn Fn(usize, u64) -> Option<usize>,
 }
@@ -48,6 +51,8 @@ enum What {
     /// The fiber at this address begins to run, and the worker was last in its hub at this time.
     Begin(u64, u64),
     Event(Decoded),
+    /// The present fiber with this index is there.
+    Present(usize),
 }
 
 /// Cuts the events of a worker into turns, and calls `step` with each event and each begin of a turn, in order.
@@ -95,6 +100,9 @@ pub(super) fn decode(
     let mut steps = Vec::new();
     for (worker, track) in tracks.iter().enumerate() {
         cut(worker, track, |ticks, step| steps.push((ticks, step)));
+    }
+    for (index, present) in known.present.iter().enumerate() {
+        steps.push((present.ticks, Step { worker: present.worker, runs: 0, what: What::Present(index) }));
     }
     // Stable: what one worker did stays in its order.
     steps.sort_by_key(|(ticks, _)| *ticks);
@@ -165,6 +173,15 @@ impl<'a> Walk<'a> {
         (step.runs != 0).then(|| self.fiber(step.runs))
     }
 
+    /// Notes who the fiber is at this address, and what it waits for.
+    fn add_present(&mut self, present: &Present) {
+        let fiber = self.fiber(present.address);
+        let fiber = &mut self.recording.fibers[fiber];
+        fiber.name = fiber.name.take().or_else(|| present.facts.name.clone());
+        fiber.spawn_site = fiber.spawn_site.take().or_else(|| present.facts.spawn_site.clone());
+        fiber.waits = present.facts.waits;
+    }
+
     fn begin_turn(&mut self, at: Duration, worker: usize, address: u64, in_hub: Duration) {
         let fiber = self.fiber(address);
         self.end_turn(at, worker, Outcome::Yielded, None);
@@ -219,6 +236,7 @@ impl<'a> Walk<'a> {
             What::Begin(address, in_hub) => {
                 return self.begin_turn(at, worker, address, (self.time)(in_hub));
             }
+            What::Present(index) => return self.add_present(&self.known.present[index]),
             What::Event(event) => event,
         };
         let text =
@@ -325,10 +343,25 @@ impl<'a> Walk<'a> {
         for worker in 0..self.workers.len() {
             self.end_turn(end, worker, Outcome::Running, None);
         }
+        self.tell_waits();
         for note in self.open.into_values().flatten() {
             self.recording.notes[note].end = end;
         }
         self.recording.end = end;
         self.recording
+    }
+
+    /// Notes what fibers wait for, which the last turn of each tells.
+    fn tell_waits(&mut self) {
+        let last: HashMap<usize, Turn> =
+            self.recording.turns.iter().map(|turn| (turn.fiber, *turn)).collect();
+        for (index, fiber) in self.recording.fibers.iter_mut().enumerate() {
+            match last.get(&index).map(|turn| (turn.outcome, turn.end)) {
+                _ if self.woken.contains_key(&index) => fiber.waits = None,
+                Some((Outcome::Parked(reason), end)) => fiber.waits = Some((reason, end)),
+                Some(_) => fiber.waits = None,
+                None => {}
+            }
+        }
     }
 }

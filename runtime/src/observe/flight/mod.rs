@@ -34,6 +34,7 @@ mod decode;
 mod model;
 mod page;
 mod perfetto;
+mod present;
 mod protobuf;
 mod recorder;
 mod stacks;
@@ -76,6 +77,7 @@ impl Recording {
         let recorder = shared.recorder.get()?;
         let first = recorder.ticks.first();
         let decoded = |event| Decoded::of(event, first);
+        let present = present::look(shared);
         let tracks: Vec<_> = shared
             .workers
             .iter()
@@ -91,7 +93,8 @@ impl Recording {
         let time = |ticks| Duration::from_nanos(recorder.ticks.ns(ticks, scale));
         let sampled = Sampled::of(shared);
         let stack = |worker, ticks| sampled.of_turn(worker, ticks);
-        let known = Known { names: &recorder.names.all(), site: &site_at, stack: &stack };
+        let names = recorder.names.all();
+        let known = Known { names: &names, site: &site_at, present: &present, stack: &stack };
         let mut recording = decode::decode(&tracks, &known, time, time(recorder.ticks.now()));
         recording.stacks = sampled.stacks;
         Some(recording)
@@ -102,7 +105,7 @@ impl Recording {
         self.workers
     }
 
-    /// The fibers that did something during the recording. The other methods name them by their index here.
+    /// The fibers that did something during the recording, and those that were there when it was made. The other methods name them by their index here.
     pub fn fibers(&self) -> &[Fiber] {
         &self.fibers
     }

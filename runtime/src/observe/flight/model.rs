@@ -6,9 +6,9 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fiber {
-    /// Its name, if it has one and started during the recording.
+    /// Its name, if it has one and started during the recording, or was there when that was made.
     pub name: Option<String>,
-    /// The file and line where it was spawned, if it started during the recording.
+    /// The file and line where it was spawned, if it started during the recording, or was there when that was made.
     pub spawn_site: Option<String>,
     /// The fiber that spawned it, as an index of [`Recording::fibers`](super::Recording::fibers), if that is known.
     pub spawned_by: Option<usize>,
@@ -18,6 +18,10 @@ pub struct Fiber {
     pub started: Option<Duration>,
     /// When it ended.
     pub ended: Option<Duration>,
+    /// What it waited for when the recording was made, in the words of [`Wait::reason`](crate::observe::Wait::reason), and since when: a few
+    /// milliseconds more or less if it has waited since before the events that are kept. `None` as well if that was so long ago and
+    /// its worker did something else just then.
+    pub waits: Option<(&'static str, Duration)>,
 }
 
 /// A turn: a fiber runs on a worker, from a switch to the next one.

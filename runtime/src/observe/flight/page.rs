@@ -67,12 +67,14 @@ fn json(recording: &Recording) -> String {
         let site = fiber.spawn_site.as_deref().unwrap_or("");
         write!(
             json,
-            "[{},{},{},{},{}]",
+            "[{},{},{},{},{},{},{}]",
             Quoted(&recording.title(index)),
             Quoted(site),
             optional(fiber.spawned),
             optional(fiber.started),
             optional(fiber.ended),
+            Quoted(fiber.waits.map_or("", |(reason, _)| reason)),
+            optional(fiber.waits.map(|(_, since)| since)),
         )
         .expect("a string takes all text");
     });

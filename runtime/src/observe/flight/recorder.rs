@@ -20,6 +20,7 @@ pub struct Recorder {
     pub(super) on_stall: bool,
     pub(super) on_panic: bool,
     pub(super) on_deadline: bool,
+    pub(super) on_signal: bool,
 }
 
 impl Default for Recorder {
@@ -31,6 +32,7 @@ impl Default for Recorder {
             on_stall: false,
             on_panic: false,
             on_deadline: false,
+            on_signal: false,
         }
     }
 }
@@ -64,10 +66,10 @@ impl Recorder {
 
     /// Sets the directory for recordings that are made without being asked for: when a fiber keeps its worker
     /// ([`on_stall`](Self::on_stall)), panics ([`on_panic`](Self::on_panic)), or misses a deadline
-    /// ([`on_deadline`](Self::on_deadline)). Default: none, and no such recordings.
+    /// ([`on_deadline`](Self::on_deadline)), and at a signal ([`on_signal`](Self::on_signal)). Default: none, and no such recordings.
     ///
     /// The files are `abaca-PID-NUMBER-WHY.pftrace` and `.html`. At most eight are made of each kind, and none within ten seconds after
-    /// the one before. A thread of its own writes them, for which a panic waits, since it may end the process. A file that cannot be written
+    /// the one before; at a signal there is one each time. A thread of its own writes them, for which a panic waits, since it may end the process. A file that cannot be written
     /// is reported on the standard error stream.
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
@@ -93,8 +95,21 @@ impl Recorder {
         self
     }
 
+    /// Sets whether a recording is made at each SIGQUIT, upon which the program goes on. Default: no, so that the signal ends the process,
+    /// unless [`dump_on_sigquit`](crate::runtime::Builder::dump_on_sigquit) is set: then there may be both. The price is a thread that
+    /// sleeps. It does nothing without a [`directory`](Self::directory).
+    pub fn on_signal(mut self, is_on: bool) -> Self {
+        self.on_signal = is_on;
+        self
+    }
+
+    /// Whether the recorder waits for a signal.
+    pub(crate) fn wants_signal(&self) -> bool {
+        self.on_signal && self.directory.is_some()
+    }
+
     /// A recorder that makes recordings in this directory at every occasion.
     pub(crate) fn of_everything(directory: PathBuf) -> Self {
-        Self::new().directory(directory).on_stall(true).on_panic(true).on_deadline(true)
+        Self::new().directory(directory).on_stall(true).on_panic(true).on_deadline(true).on_signal(true)
     }
 }

@@ -40,7 +40,7 @@ struct UnderWay(Arc<Made>);
 impl Made {
     /// `None` unless a recording of this kind is due, which then counts as made.
     fn begin(self: &Arc<Self>, trigger: Trigger) -> Option<UnderWay> {
-        // A trigger beside another one makes nothing.
+        // A trigger beside another one makes nothing, nor does one soon after another one.
         let mut last = self.last.try_lock().ok()?;
         let is_due = match *last {
             Last::None => true,
@@ -66,21 +66,25 @@ impl Recorder {
     /// What the runtime does when something has happened; `None` if nothing.
     pub(crate) fn on_trigger(&self) -> Option<OnTrigger> {
         let directory = self.directory.clone()?;
-        let is_wanted = [self.on_stall, self.on_panic, self.on_deadline];
+        let is_wanted = [self.on_stall, self.on_panic, self.on_deadline, self.on_signal];
         let made = Arc::new(Made::default());
         Some(Arc::new(move |shared: &Shared, trigger| {
-            if is_wanted[trigger as usize]
-                && let Some(under_way) = made.begin(trigger)
+            if !is_wanted[trigger as usize] {
+                return;
+            }
+            // Who sends a signal wants a recording each time.
+            let under_way = (trigger != Trigger::Signal).then(|| made.begin(trigger));
+            if !matches!(under_way, Some(None))
                 && let Some(recording) = Recording::of(shared)
             {
-                keep(recording, directory.clone(), trigger, under_way);
+                keep(recording, directory.clone(), trigger, under_way.flatten());
             }
         }))
     }
 }
 
 /// Writes the recording into the directory.
-fn keep(recording: Recording, directory: PathBuf, trigger: Trigger, under_way: UnderWay) {
+fn keep(recording: Recording, directory: PathBuf, trigger: Trigger, under_way: Option<UnderWay>) {
     static NUMBER: AtomicU32 = AtomicU32::new(1);
     // Relaxed: a number.
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -88,6 +92,7 @@ fn keep(recording: Recording, directory: PathBuf, trigger: Trigger, under_way: U
         Trigger::Stall => "stall",
         Trigger::Panic => "panic",
         Trigger::Deadline => "deadline",
+        Trigger::Signal => "signal",
     };
     let stem = directory.join(format!("abaca-{}-{number}-{why}", std::process::id()));
     let write = move || {

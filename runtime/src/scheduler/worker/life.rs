@@ -15,7 +15,7 @@ use super::{Request, Worker};
 use crate::cell::{CancelScope, Cancelled, Ended, Flags, Header, contained};
 use crate::scheduler::forked;
 use crate::scheduler::here::{self, come_home, current_worker};
-use crate::scheduler::shared::Phase;
+use crate::scheduler::phase::Phase;
 use crate::scheduler::stacks;
 
 /// Aborts the process when an unwinding drops it: nothing may unwind out of a fiber's entry function.

@@ -1,0 +1,115 @@
+//! What leaves a recording without being asked for: a hog, a panic, a missed deadline, a signal.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use abaca::Runtime;
+use abaca::observe::flight::Recorder;
+
+use super::flight::runtime;
+
+/// A directory that no other test uses, removed at the end.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let place = std::env::temp_dir().join(format!("abaca-flight-{name}-{}", std::process::id()));
+        std::fs::create_dir(&place).unwrap();
+        Self(place)
+    }
+
+    /// How many files there are whose names end so.
+    fn count(&self, end: &str) -> usize {
+        let names = std::fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().ends_with(end)).count()
+    }
+
+    fn recorder(&self) -> Recorder {
+        Recorder::new().directory(&self.0)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_panic_leaves_a_recording_and_one_soon_after_leaves_none() {
+    let place = Place::new("panic");
+    runtime(1, place.recorder().on_panic(true)).run(|| {
+        assert!(abaca::spawn(|| std::panic::panic_any(())).join().is_err());
+        assert!(abaca::spawn(|| std::panic::panic_any(())).join().is_err());
+    });
+    assert_eq!(["pftrace", "html"].map(|form| place.count(&format!("panic.{form}"))), [1, 1]);
+}
+
+#[test]
+fn a_missed_deadline_leaves_a_recording() {
+    let place = Place::new("deadline");
+    let late = runtime(1, place.recorder().on_deadline(true));
+    late.run(|| assert!(abaca::time::timeout(Duration::from_millis(1), abaca::park).is_err()));
+    // A thread of its own writes it, the page last.
+    while place.count("deadline.html") == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(place.count("deadline.pftrace"), 1);
+}
+
+#[test]
+fn a_hog_leaves_a_recording_while_it_keeps_its_worker() {
+    let place = Place::new("stall");
+    let builder = Runtime::builder().workers(1).stall_threshold(Duration::from_millis(20)).on_stall(|_| ());
+    builder.flight_recorder(place.recorder().on_stall(true)).build().unwrap().run(|| {
+        // Somebody must wait for the worker.
+        let waits = abaca::spawn(|| ());
+        while place.count("stall.html") == 0 {
+            std::hint::spin_loop();
+        }
+        waits.join().unwrap();
+    });
+    assert_eq!(place.count("stall.pftrace"), 1);
+}
+
+#[test]
+fn each_signal_leaves_a_recording_and_the_program_goes_on() {
+    let place = Place::new("signal");
+    let told = runtime(1, place.recorder().on_signal(true));
+    for count in 1..=2 {
+        let id = std::process::id().to_string();
+        assert!(Command::new("kill").args(["-QUIT", &id]).status().unwrap().success());
+        while place.count("signal.html") < count {
+            std::thread::yield_now();
+        }
+    }
+    assert_eq!(told.run(|| abaca::spawn(|| 3).join().unwrap()), 3);
+    assert_eq!(place.count("signal.pftrace"), 2);
+}
+
+#[test]
+fn without_its_setting_nothing_leaves_a_recording() {
+    let place = Place::new("none");
+    runtime(1, place.recorder()).run(|| {
+        assert!(abaca::spawn(|| std::panic::panic_any(())).join().is_err());
+        assert!(abaca::time::timeout(Duration::from_millis(1), abaca::park).is_err());
+    });
+    assert_eq!(place.count(""), 0);
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_stops_nobody() {
+    let recorder = Recorder::new().directory(Path::new("/dev/full")).on_panic(true);
+    let runtime = runtime(1, recorder);
+    runtime.run(|| {
+        // No file can be made in there, which is reported.
+        assert!(abaca::spawn(|| std::panic::panic_any(())).join().is_err());
+        assert_eq!(abaca::spawn(|| 3).join().unwrap(), 3);
+    });
+    let recording = runtime.recording().unwrap();
+    let error = recording.save("/dev/full").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    let mut page = std::fs::File::create("/dev/full").unwrap();
+    assert_eq!(recording.write_html(&mut page).unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+}
