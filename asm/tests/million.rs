@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "touches the stacks")]
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use abaca_asm::stack::{Guard, Stack, StackPool};
 
@@ -15,10 +16,32 @@ fn mappings() -> usize {
     fs::read_to_string("/proc/self/maps").expect("readable").lines().count()
 }
 
+/// The memory that the machine has left, or what groups of processes let this one have of it (cgroups), if that is less.
 fn available_kb() -> usize {
     let meminfo = fs::read_to_string("/proc/meminfo").expect("readable");
     let line = meminfo.lines().find(|line| line.starts_with("MemAvailable:")).expect("a line of that name");
-    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    let machine = line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number");
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    groups.lines().flat_map(left_in).fold(machine, usize::min)
+}
+
+/// What the group of this line of `/proc/self/cgroup` has left, and what the groups have that it is in, as far as they have limits.
+fn left_in(line: &str) -> Vec<usize> {
+    let mut parts = line.splitn(3, ':').skip(1);
+    let (Some(controllers), Some(group)) = (parts.next(), parts.next()) else { return Vec::new() };
+    let (root, limit, used) = match controllers {
+        "" => ("/sys/fs/cgroup", "memory.max", "memory.current"),
+        _ if controllers.split(',').any(|name| name == "memory") => {
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes")
+        }
+        _ => return Vec::new(),
+    };
+    let group = Path::new(root).join(group.trim_start_matches('/'));
+    // A container may see its own group as the root, and have a path of the host's: the root is asked in any case.
+    let groups = group.ancestors().take_while(|group| group.starts_with(root)).chain([Path::new(root)]);
+    let bytes = |path: PathBuf| fs::read_to_string(path).ok()?.trim().parse::<usize>().ok();
+    let left = |group: &Path| Some(bytes(group.join(limit))?.saturating_sub(bytes(group.join(used))?) >> 10);
+    groups.filter_map(left).collect()
 }
 
 #[test]

@@ -206,7 +206,7 @@
 //! 5. What is left is no undefined behaviour: a `RefCell` or lock in a thread-local that is borrowed across a blocking call can
 //!    be seen borrowed by another fiber of the same worker (a panic, or a deadlock). [`std::thread::panicking`] speaks of the
 //!    fiber that asks: a fiber that parks while it unwinds takes its panics with it. A fiber is never cancelled while it
-//!    unwinds.
+//!    unwinds, but for what a destructor has set up for itself.
 //! 6. In a child of `fork` the fiber that has forked is a plain thread, the only one: it waits as threads do, the runtime is not there
 //!    ([`SpawnError::Forked`]), and at its end the child ends, with status 0, or 101 if a main fiber panics. What other threads had locked
 //!    stays locked, as ever.

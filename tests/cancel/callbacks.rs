@@ -15,6 +15,8 @@ use abaca::channel::{Receiver, Sender, bounded};
 use abaca::time::timeout;
 use abaca::{Cancelled, Runtime};
 
+use super::{begun, on_one_worker};
+
 type Compare = unsafe extern "C" fn(*const c_void, *const c_void) -> c_int;
 
 unsafe extern "C" {
@@ -101,6 +103,45 @@ fn a_timeout_ends_what_comes_after_the_callback() {
         assert!(late.is_err());
         assert_eq!(sorted.load(SeqCst), 1);
     }
+}
+
+#[test]
+fn a_token_inside_of_the_callback_comes_first_and_one_outside_just_then() {
+    on_one_worker(|| {
+        let (inner, outer) = (CancellationToken::new(), CancellationToken::new());
+        let (theirs, outers) = (inner.clone(), outer.clone());
+        let ended = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&ended);
+        let fiber = begun(move || {
+            outers.run_until_cancelled(|| {
+                sort(move || {
+                    assert!(theirs.run_until_cancelled(abaca::park).is_none());
+                    count.fetch_add(1, SeqCst);
+                });
+                abaca::park();
+            })
+        });
+        // The fiber has not gone on between these two.
+        inner.cancel();
+        outer.cancel();
+        assert!(fiber.join().unwrap().is_none());
+        assert_eq!(ended.load(SeqCst), 1, "it unwound to the one that it could unwind to");
+        // The same with a cancellation of the whole fiber.
+        let inner = CancellationToken::new();
+        let theirs = inner.clone();
+        let count = Arc::clone(&ended);
+        let fiber = begun(move || {
+            sort(move || {
+                assert!(theirs.run_until_cancelled(abaca::park).is_none());
+                count.fetch_add(1, SeqCst);
+            });
+            abaca::park();
+        });
+        inner.cancel();
+        fiber.cancel();
+        assert!(fiber.join().unwrap_err().is::<Cancelled>());
+        assert_eq!(ended.load(SeqCst), 2);
+    });
 }
 
 #[test]

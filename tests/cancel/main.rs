@@ -8,6 +8,8 @@ mod every_call;
 mod io;
 mod join_set;
 mod join_set_oracle;
+mod nested;
+mod nested_locks;
 mod passed_on;
 mod scopes;
 mod shield;

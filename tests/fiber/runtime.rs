@@ -85,6 +85,17 @@ fn a_thread_hook_that_panics_ends_no_worker() {
 }
 
 #[test]
+fn the_least_stack_has_room_for_a_call() {
+    for bytes in [0, 1, 4096, 16 * 1024] {
+        let runtime = Runtime::builder().workers(1).stack_size(bytes).build().unwrap();
+        assert_eq!(
+            runtime.run(|| abaca::spawn(move || format!("{bytes}")).join().unwrap()),
+            bytes.to_string()
+        );
+    }
+}
+
+#[test]
 fn bad_settings_are_errors() {
     for builder in [
         Runtime::builder().workers(0),

@@ -6,6 +6,7 @@ use abaca_tests as _;
 mod abort;
 mod compact;
 mod forks;
+mod hook;
 mod locals;
 mod memory;
 mod names;

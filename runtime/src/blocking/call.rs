@@ -4,7 +4,6 @@
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::thread;
 
 use super::job::{Job, OwnedJob, Wait};
 use crate::park;
@@ -16,7 +15,7 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    if !thread::panicking() && park::is_cancelled() {
+    if park::is_cancelled() {
         park::unwind();
     }
     let job = Job::new(f);
@@ -41,7 +40,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    if !thread::panicking() && park::is_cancelled() {
+    if park::is_cancelled() {
         park::unwind();
     }
     let job = OwnedJob::new(f);

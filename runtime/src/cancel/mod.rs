@@ -2,7 +2,8 @@
 //!
 //! **The one rule.** A cancelled fiber unwinds from the blocking call that it is in, or else from the next call that would
 //! block: destructors run, and `join` returns [`Cancelled`] as the payload. It is as if a future were dropped there. A fiber is
-//! never cancelled twice, never while it is already unwinding, and never inside of a [`shield`].
+//! never cancelled twice, never while it is already unwinding, and never inside of a [`shield`]. What a destructor sets up for itself,
+//! such as a timeout, works in there all the same.
 //!
 //! # What cancels
 //!
@@ -37,7 +38,9 @@
 //! # Code that is not cancelled
 //!
 //! * A fiber that never blocks: call [`checkpoint`] in a long computation.
-//! * A destructor that blocks while its fiber unwinds: it waits to its end, while other fibers run.
+//! * A destructor that blocks while its fiber unwinds: it waits to its end, while other fibers run. Nothing outside of the destructor
+//!   ends that. A timeout, a token's code or a `try_scope` *inside* of it does, and unwinds to there; so it does in a panic hook. (A
+//!   panic in a hook later, after a wait has been ended so, is then to std a second panic, and does not abort the process at once.)
 //! * Code inside of a [`shield`].
 //! * With `panic = "abort"` there is no unwinding: to cancel is a panic, whose message says so. Everything else works.
 //!
@@ -52,7 +55,8 @@
 //! recognised:
 //!
 //! * around a call into C from a coroutine that a callback has resumed;
-//! * with a sanitizer, or with the corosensei backend.
+//! * with a sanitizer, or with the corosensei backend. There a destructor that blocks while its fiber unwinds is not recognised either,
+//!   if a timeout that was set up in yet another such destructor is around it.
 //!
 //! Use a shield in the callback there. Otherwise the process ends and says so.
 //!
@@ -114,7 +118,7 @@ pub fn is_cancelled() -> bool {
 /// ```
 pub fn checkpoint() {
     park::spend(Cost::Wait);
-    if !std::thread::panicking() && park::is_cancelled() {
+    if park::is_cancelled() {
         park::unwind();
     }
 }

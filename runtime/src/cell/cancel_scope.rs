@@ -9,7 +9,7 @@
 //! (or the next one) ends with `Outcome::Cancelled`, and the fiber unwinds with a payload that names the cancel scope. If
 //! several have fired, the outermost wins; a cancellation of the whole fiber is outside of all. A shield hides everything
 //! outside of it. A fiber unwinds to each cancel scope at most once: if user code catches the unwinding on the way, it stays
-//! caught.
+//! caught. A caller that unwinds can be ended only by the scopes that it has entered since (`reachable.rs`).
 //!
 //! So that another thread can end a wait, the wait is registered in each visible cancel scope that can be fired
 //! ([`Chain::enter`]), and is removed under the cancel scope's lock before the waiter's frame ends. Under this lock a plain
@@ -30,13 +30,19 @@ use crate::queue::SpinLock;
 #[derive(Debug)]
 pub(crate) struct CancelScope {
     /// The next scope outwards; null for the outermost.
-    outer: Cell<*const CancelScope>,
+    pub(super) outer: Cell<*const CancelScope>,
     /// The chain that the scope is in; null if it is in none.
     chain: Cell<*const Chain>,
     kind: Kind,
     fired: AtomicBool,
     /// Whether an unwinding to this scope, or across it, has begun.
-    is_unwinding: Cell<bool>,
+    pub(super) is_unwinding: Cell<bool>,
+    /// Whether the caller unwound already when it entered the scope, in a destructor or a panic hook.
+    pub(super) is_nested: Cell<bool>,
+    /// Whether all that is outside is hidden for the moment, as outside of a shield; see `reachable.rs`.
+    pub(super) hides_outer: Cell<bool>,
+    /// Whether the fiber's home has found, in the wait under way, that the fiber can unwind to this scope.
+    pub(super) is_probed: Cell<bool>,
     /// Whether the scope has ended a call of C, which could not unwind and has returned an error instead.
     #[cfg(feature = "own-tls")]
     has_ended_call: Cell<bool>,
@@ -70,6 +76,9 @@ impl CancelScope {
             kind,
             fired: AtomicBool::new(false),
             is_unwinding: Cell::new(false),
+            is_nested: Cell::new(false),
+            hides_outer: Cell::new(false),
+            is_probed: Cell::new(false),
             #[cfg(feature = "own-tls")]
             has_ended_call: Cell::new(false),
             mark: Cell::new(0),
@@ -104,6 +113,15 @@ impl CancelScope {
             Some(fiber) => Some(Fired::Fiber(unsafe { Header::handle(fiber) })),
             None => waiter.claim(Outcome::Cancelled).map(Fired::Thread),
         }
+    }
+
+    /// Notes that the caller, which is about to enter the scope, unwinds already.
+    pub(crate) fn nest(&mut self) {
+        self.is_nested.set(true);
+    }
+
+    pub(super) fn is_shield(&self) -> bool {
+        self.kind == Kind::Shield
     }
 
     /// Whether an unwinding to this scope, or across it, has begun.
@@ -142,7 +160,7 @@ pub(crate) enum Fired {
 
 /// The head of a chain of cancel scopes. Each fiber has one, and each plain thread.
 #[derive(Debug, Default)]
-pub(crate) struct Chain(Cell<Option<NonNull<CancelScope>>>);
+pub(crate) struct Chain(pub(super) Cell<Option<NonNull<CancelScope>>>);
 
 /// Removes a cancel scope from its chain when it is dropped, also by unwinding.
 ///
@@ -228,8 +246,8 @@ impl Chain {
     }
 
     /// Calls `visit` for each cancel scope from the innermost to the first shield, without the shield. Returns whether there is a
-    /// shield.
-    fn for_each_visible(&self, mut visit: impl FnMut(&CancelScope)) -> bool {
+    /// shield, or a scope that acts as one to what is outside of it.
+    pub(super) fn for_each_visible(&self, mut visit: impl FnMut(&CancelScope)) -> bool {
         let mut at = self.0.get();
         while let Some(cancel_scope) = at {
             // SAFETY: a cancel scope leaves the chain before its frame ends, and only its own fiber walks the chain.
@@ -238,6 +256,9 @@ impl Chain {
                 return true;
             }
             visit(cancel_scope);
+            if cancel_scope.hides_outer.get() {
+                return true;
+            }
             at = NonNull::new(cancel_scope.outer.get().cast_mut());
         }
         false

@@ -28,13 +28,14 @@ impl Flags {
     pub(crate) const PLACED: Self = Self(1 << 10);
     /// The next fiber that this one spawns goes to the least loaded worker: this one has just accepted a connection.
     pub(crate) const DISTRIBUTED: Self = Self(8);
-    /// Unwinds because it was cancelled, until the payload is dropped.
+    /// Unwinds because it was cancelled, until the payload is dropped. If it unwinds once more in one of its destructors, that changes
+    /// nothing.
     pub(crate) const CANCELLING: Self = Self(1 << 11);
     /// Its runtime has hooks, which are called around the fiber and its parks.
     pub(crate) const HOOKED: Self = Self(32);
     /// A hook runs around its park: the fiber has a waiter, but is not suspended.
     pub(crate) const IN_HOOK: Self = Self(1 << 12);
-    /// Its home has ended its wait, and has found that the fiber can unwind from there to its target.
+    /// Its home has ended its wait, and has found that the fiber can unwind from there to the target that `Chain::is_probed` tells.
     pub(crate) const PROBED: Self = Self(128);
     /// Got no stack of its own, and runs only to drop its closure.
     pub(crate) const REFUSED: Self = Self(256);

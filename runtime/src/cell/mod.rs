@@ -29,6 +29,7 @@ mod model_sleep;
 mod model_waiter;
 mod no_stack;
 mod own;
+mod reachable;
 mod relay;
 mod snapshot;
 mod token;

@@ -48,6 +48,8 @@ where
     F: for<'scope> FnOnce(&'scope TryScope<'scope, 'env, E>) -> Result<T, E>,
     E: Send,
 {
+    // Here, so that the panic blames the caller.
+    park::require_unwinding();
     park::spend(Cost::Wait);
     let scope = TryScope { scope: Scope::new(), failure: Arc::new(Failure::new()) };
     let mut cancel_scope = CancelScope::signal();

@@ -6,7 +6,7 @@
 //! * [`descriptors`]: waits for descriptors by number.
 //! * [`sleep_at`] and [`wake_at`]: a table of sleepers by address, for futexes and locks.
 //! * [`sleep_until`], [`yield_now`], [`offload`] and its kin.
-//! * [`spawn`] and [`await_end`]: threads that are fibers.
+//! * [`spawn`] and [`await_end`]: threads that are fibers, and [`Deferred`], their cancellation.
 //! * [`watch_forks`]: copies of the process begin anew.
 //!
 //! A C function must not be unwound. So nothing here unwinds: a wait that a cancellation or a deadline ends returns
@@ -25,10 +25,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cell::{Flags, Header, Outcome, Reason, Waiter};
-use crate::os::barrier;
 use crate::scheduler::Worker;
 use crate::{blocking, park, scheduler};
 
+pub use crate::park::deferred::{Call, Deferred, Ends};
 pub use crate::queue::Keyed;
 pub use forked::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
@@ -44,22 +44,6 @@ pub use threads::{as_kernel_threads, await_end, spawn, stack, wants_kernel_threa
 #[must_use]
 pub fn on_fiber() -> bool {
     scheduler::can_park_here()
-}
-
-/// A fence that costs nothing, between two steps of a fiber with storage of its own, against a thread that makes a [`heavy_fence`] between
-/// two of its own.
-#[inline(always)]
-pub fn light_fence() {
-    barrier::light();
-}
-
-/// The other side of a [`light_fence`], which takes one to ten microseconds.
-///
-/// # Panics
-///
-/// If no runtime has given its fibers storage of their own yet.
-pub fn heavy_fence() {
-    barrier::heavy();
 }
 
 /// Gives the fibers of the runtimes that are built from now on storage of their own, unless their builder or the environment says

@@ -47,19 +47,13 @@ pub(super) fn wait_on_thread(
         let now = Instant::now();
         let mut until = deadline;
         let mut is_whole = true;
-        if !std::thread::panicking() {
-            let state = park::with_chain(Chain::state);
-            if park::is_cancelled() {
-                park::unwind();
-            }
-            let recheck = state.has_signals.then(|| now + RECHECK_INTERVAL);
-            // One that has passed is of a cancel scope to which the thread cannot unwind.
-            let nearest = state.nearest.and_then(|_| park::with_chain(|chain| chain.nearest_after(now)));
-            for sooner in nearest.into_iter().chain(recheck) {
-                if until.is_none_or(|until| sooner <= until) {
-                    until = Some(sooner);
-                    is_whole = false;
-                }
+        if park::is_cancelled() {
+            park::unwind();
+        }
+        for sooner in park::with_chain(|chain| looks(chain, now)) {
+            if until.is_none_or(|until| sooner <= until) {
+                until = Some(sooner);
+                is_whole = false;
             }
         }
         let left = until.map(|at| at.saturating_duration_since(now));
@@ -71,6 +65,16 @@ pub(super) fn wait_on_thread(
             Err(error) => return Err(error),
         }
     }
+}
+
+/// When the caller has to look at its cancel scopes: for a token, and for the next deadline.
+fn looks(chain: &Chain, now: Instant) -> impl Iterator<Item = Instant> + use<> {
+    let visible = chain.visible();
+    let state = visible.is_some().then(|| chain.state());
+    let recheck = state.filter(|state| state.has_signals).map(|_| now + RECHECK_INTERVAL);
+    // One that has passed is of a cancel scope to which the thread cannot unwind.
+    let nearest = state.and_then(|state| state.nearest).and_then(|_| chain.nearest_after(now));
+    nearest.into_iter().chain(recheck)
 }
 
 /// The error of non-blocking mode, and of a timeout, as with std's sockets on Linux.

@@ -87,6 +87,9 @@ const OWN_BYTES: usize = 32 * 1024;
 /// a stack at least, and perhaps across the stack of a coroutine that is suspended.
 const TARGET_BYTES: usize = 32 * 1024;
 
+/// Whether the walk sees the frames of a stack as they are, in this build: other switches and sanitizers have ways of their own.
+pub(crate) const SEES_FRAMES: bool = !cfg!(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind));
+
 /// The parts of the [`Relay`]. `CATCH` is written last.
 static CATCH: AtomicUsize = AtomicUsize::new(0);
 static FUNCTION: AtomicUsize = AtomicUsize::new(0);

@@ -17,7 +17,7 @@ use crate::cell::{
 };
 use crate::scheduler::cancel::deliverable;
 use crate::scheduler::forked::former_fiber;
-use crate::scheduler::{Cost, current_fiber, reach, spend};
+use crate::scheduler::{Cost, can_end_hook, current_fiber, end_hook, reach, spend};
 
 thread_local! {
     /// The cancel scopes of a plain thread.
@@ -49,7 +49,10 @@ fn with_me<R>(visit: impl FnOnce(&Chain, Option<&Header>) -> R) -> R {
 
 /// Whether the caller's next blocking call will unwind.
 pub(crate) fn is_cancelled() -> bool {
-    with_me(|chain, me| deliverable(chain, me, reach::can_unwind_here).is_some())
+    with_me(|chain, me| {
+        let visible = chain.visible();
+        visible.is_some() && deliverable(chain, me, reach::can_unwind_here).is_some()
+    })
 }
 
 /// Whether the calling fiber unwinds, or ends unstarted, because it was cancelled.
@@ -82,26 +85,40 @@ pub fn is_refused() -> bool {
 /// The obligation to unwind: the caller has seen that it is cancelled, and is not cancelled for the same reason again.
 #[derive(Debug)]
 #[must_use = "the caller must unwind when it can"]
-pub(crate) struct Cancellation(Target);
+pub(crate) struct Cancellation {
+    target: Target,
+    /// Whether the caller unwinds already.
+    is_nested: bool,
+}
 
 impl Cancellation {
     /// Unwinds to the target of the cancellation.
     pub(crate) fn unwind(self) -> ! {
         require_unwinding();
         let whose = with_me(|_, me| match me {
-            Some(me) => {
-                me.set_flag(Flags::CANCELLING);
-                // SAFETY: the caller is this fiber, which does not end here.
-                unsafe { Header::handle(NonNull::from(me)) }.id()
-            }
-            None => {
-                CANCELLING.set(true);
-                FiberId::of_thread()
-            }
+            // SAFETY: the caller is this fiber, which does not end here.
+            Some(me) => unsafe { Header::handle(NonNull::from(me)) }.id(),
+            None => FiberId::of_thread(),
         });
-        let under_way = UnderWay { whose: Some(whose), is_callers, end: end_cancellation };
-        std::panic::resume_unwind(Box::new(Cancelled::to(self.0, under_way)))
+        if self.is_nested {
+            // It may be in a panic hook.
+            end_hook();
+        } else {
+            set_cancelling(true);
+        }
+        let end = if self.is_nested { |_| () } else { end_cancellation };
+        let under_way = UnderWay { whose: Some(whose), is_callers, end };
+        std::panic::resume_unwind(Box::new(Cancelled::to(self.target, under_way)))
     }
+}
+
+/// Notes whether the caller unwinds because it was cancelled.
+fn set_cancelling(is_cancelling: bool) {
+    with_me(|_, me| match me {
+        Some(me) if is_cancelling => me.set_flag(Flags::CANCELLING),
+        Some(me) => me.unset_flag(Flags::CANCELLING),
+        None => CANCELLING.set(is_cancelling),
+    });
 }
 
 /// Whether `whose` is the caller's id.
@@ -116,20 +133,26 @@ fn is_callers(whose: FiberId) -> bool {
 /// Notes that the payload of a cancellation has been dropped, so that nothing unwinds with it any more. `whose` is the id of the
 /// cancelled fiber or thread.
 fn end_cancellation(whose: FiberId) {
-    with_me(|_, me| match me {
-        _ if !is_callers(whose) => {}
-        Some(me) => me.unset_flag(Flags::CANCELLING),
-        None => CANCELLING.set(false),
-    });
+    if is_callers(whose) {
+        set_cancelling(false);
+    }
 }
 
 /// Whether the caller, which unwinds, does so because it was cancelled. Then it leaves no poison, as a future that is dropped
-/// leaves none.
+/// leaves none. A cancellation in a destructor that runs because of a panic is none of the kind: what was locked before is poisoned.
 ///
 /// Also true if the caller has caught its cancellation, keeps the payload, and has panicked since.
 #[cold]
 pub(crate) fn unwinds_cancelled() -> bool {
     with_me(|_, me| me.map_or_else(|| CANCELLING.get(), |me| me.has(Flags::CANCELLING)))
+}
+
+/// Whether the last unwinding that the caller has begun is that of a cancellation, be it in a destructor that runs because of a panic.
+///
+/// Also true if the caller has caught that unwinding, and has panicked since inside of the scope that was its target.
+#[cold]
+pub(crate) fn was_cancelled_last() -> bool {
+    unwinds_cancelled() || with_me(|chain, _| chain.unwinds_to_nested())
 }
 
 /// Panics with the reason if the program aborts on panic, where no cancellation is possible.
@@ -145,6 +168,7 @@ pub(crate) fn require_unwinding() {
 #[cold]
 pub(crate) fn note_ended_call() {
     with_me(|chain, me| {
+        let _visible = chain.visible();
         if let Some(target) = crate::scheduler::cancel::pending(chain, me) {
             chain.note_ended_call(target);
         }
@@ -154,12 +178,14 @@ pub(crate) fn note_ended_call() {
 /// Begins the caller's cancellation: from now on its waits last to their end again.
 #[cold]
 pub(crate) fn begin_cancellation() -> Cancellation {
-    let target = with_me(|chain, me| {
+    with_me(|chain, me| {
+        let visible = chain.visible();
         let was_probed = me.is_some_and(|me| me.has(Flags::PROBED));
         if let Some(me) = me {
             me.unset_flag(Flags::PROBED);
         }
-        let can_unwind = |mark| was_probed || reach::can_unwind_here(mark);
+        // Another target may have come since the home looked.
+        let can_unwind = |mark| was_probed && chain.is_probed(mark) || reach::can_unwind_here(mark);
         let target = deliverable(chain, me, can_unwind).or_else(|| {
             // Without a request it is the shutdown, which has refused the fiber's call before it cancels the fiber.
             (me.is_some() && can_unwind(0)).then_some(Target::Fiber)
@@ -169,9 +195,8 @@ pub(crate) fn begin_cancellation() -> Cancellation {
         if let (Target::Fiber, Some(me)) = (target, me) {
             me.begin_unwinding();
         }
-        target
-    });
-    Cancellation(target)
+        Cancellation { target, is_nested: visible.is_some_and(|visible| visible.is_nested()) }
+    })
 }
 
 /// Unwinds the calling fiber because it is being cancelled.
@@ -270,6 +295,9 @@ pub fn shield<T>(f: impl FnOnce() -> T) -> T {
 #[track_caller]
 pub(crate) fn run_inside<T>(cancel_scope: &mut CancelScope, f: impl FnOnce(&CancelScope) -> T) -> Option<T> {
     require_unwinding();
+    if std::thread::panicking() && can_end_hook() {
+        cancel_scope.nest();
+    }
     let inside = with_chain(|chain| chain.push(cancel_scope));
     let cancel_scope = inside.cancel_scope();
     let result = catch_and_resume(&cancel_scope.mark, || f(cancel_scope));

@@ -61,6 +61,8 @@ pub(crate) mod by_address;
 pub(crate) mod cancel;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 pub(crate) mod dated;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+pub(crate) mod deferred;
 pub(crate) mod holder;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 pub(crate) mod interrupts;
@@ -88,7 +90,7 @@ pub(crate) use crate::scheduler::{is_alone, spend_as, wake, wake_and_tell};
 pub(crate) use cancel::note_ended_call;
 pub(crate) use cancel::{
     Cancellation, begin_cancellation, is_cancelled, is_cancelling, require_unwinding, run_inside, shield,
-    unwind, unwinds_cancelled, with_chain,
+    unwind, unwinds_cancelled, was_cancelled_last, with_chain,
 };
 pub(crate) use latch::Latch;
 #[cfg(feature = "own-tls")]

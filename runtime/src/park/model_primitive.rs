@@ -55,6 +55,11 @@ pub(crate) fn unwinds_cancelled() -> bool {
     false
 }
 
+/// As above.
+pub(crate) fn was_cancelled_last() -> bool {
+    false
+}
+
 pub(crate) fn waiter() -> Waiter {
     Waiter { state: AtomicU32::new(WAITING), thread: thread::current() }
 }

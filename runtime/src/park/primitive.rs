@@ -4,7 +4,7 @@
 
 pub(crate) use super::{
     Cost, is_alone, on_fiber, shield, spend, spend_as, unwind, unwinds_cancelled, wait, wait_within, waiter,
-    wake, wake_and_tell,
+    wake, wake_and_tell, was_cancelled_last,
 };
 pub(crate) use crate::cell::{Waiter, Wakeup};
 pub(crate) use crate::queue::{Bias, Biasing, SpinGuard, SpinLock};

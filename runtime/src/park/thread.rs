@@ -11,7 +11,8 @@ use crate::os::futex;
 #[inline(never)]
 pub(super) fn wait_on_thread(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
     with_chain(|chain| {
-        if chain.is_empty() || std::thread::panicking() {
+        let visible = if chain.is_empty() { None } else { chain.visible() };
+        if visible.is_none() {
             sleep_on(waiter, reason, deadline);
             return waiter.outcome().expect("only a claim ends a wait");
         }

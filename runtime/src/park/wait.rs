@@ -57,7 +57,7 @@ pub(crate) fn wait_shielded(waiter: &Waiter, reason: Reason, deadline: Option<In
         return super::shield(|| wait_on_thread(waiter, reason, deadline));
     };
     if std::thread::panicking() {
-        return block_unwinding(me, waiter, reason, deadline);
+        return block_to_end(me, waiter, reason, deadline);
     }
     let worker = home();
     // SAFETY: the caller is this fiber.
@@ -182,7 +182,8 @@ fn wait_with_entry(worker: &Worker, me: NonNull<Header>, entry: &Entry, at: Inst
     }
 }
 
-/// `block` in a destructor of a fiber that unwinds. It waits to the end, since a second unwinding would abort the process.
+/// `block` in a destructor of a fiber that unwinds. What it has entered since may end the wait, by an unwinding inside of the
+/// destructor. Nothing else may: an unwinding out of a destructor that runs because of another would abort the process.
 #[cold]
 #[inline(never)]
 fn block_unwinding(
@@ -191,6 +192,19 @@ fn block_unwinding(
     reason: Reason,
     deadline: Option<Instant>,
 ) -> Outcome {
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    let Some(_visible) = header.cancel_scopes.visible_nested() else {
+        return block_to_end(me, waiter, reason, deadline);
+    };
+    let suspend = |until: Until<'_>| {
+        home().suspend_unwinding(header, || suspend_in_scopes(me, waiter, reason, until));
+    };
+    wait_in_scopes(&header.cancel_scopes, Some(header), waiter, deadline, suspend)
+}
+
+/// `block` of a fiber that unwinds, which nothing else ends.
+fn block_to_end(me: NonNull<Header>, waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     let worker = home();
@@ -207,6 +221,9 @@ pub(crate) fn yield_now() {
             // SAFETY: the caller is this fiber.
             let header = unsafe { me.as_ref() };
             if std::thread::panicking() {
+                if is_cancelled() {
+                    unwind();
+                }
                 let worker = scheduler::come_home(worker);
                 return worker.suspend_unwinding(header, || worker.yield_now(me));
             }

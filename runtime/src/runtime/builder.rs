@@ -95,7 +95,7 @@ impl Builder {
         self
     }
 
-    /// Sets the usable size of a fiber's stack in bytes, rounded up to whole pages, less than 4 GiB. Default: 256 KiB in a
+    /// Sets the usable size of a fiber's stack in bytes, rounded up to whole pages and to at least 16 KiB, less than 4 GiB. Default: 256 KiB in a
     /// release build; 2 MiB, as much as std gives a thread, in a build with debug assertions, whose frames are several
     /// times as large. [`Builder::stack_size`](crate::Builder::stack_size) sets it for one fiber.
     ///

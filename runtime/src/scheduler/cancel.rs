@@ -153,10 +153,11 @@ pub(super) fn end_wait(fiber: &Header) -> Cancelling {
     waiting.claim(Outcome::Cancelled).map_or(Cancelling::Nothing, Cancelling::Wake)
 }
 
-/// Whether a parked fiber must unwind, and can. Sets [`Flags::PROBED`] if it can unwind as far as it must.
+/// Whether a parked fiber must unwind, and can. Sets [`Flags::PROBED`] if so.
 fn probe(fiber: &Header, can_unwind: impl Fn(usize) -> bool) -> bool {
     let target = deliverable(&fiber.cancel_scopes, Some(fiber), can_unwind);
-    if target.is_some() && target == pending(&fiber.cancel_scopes, Some(fiber)) {
+    if let Some(target) = target {
+        fiber.cancel_scopes.note_probed(target);
         fiber.set_flag(Flags::PROBED);
     }
     target.is_some()

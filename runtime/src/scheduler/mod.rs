@@ -86,7 +86,7 @@ pub(crate) use wake::{is_alone, wake, wake_and_tell};
 use worker::CROWDED;
 #[cfg(all(test, loom))]
 pub(crate) use worker::Stealable;
-pub(crate) use worker::{WORKER_OFFSETS, Worker};
+pub(crate) use worker::{WORKER_OFFSETS, Worker, can_end_hook, end_hook};
 
 use crate::cell::{Fiber, Flags, Header, Supply, allocate};
 use crate::os::{self, signal::watch_faults};

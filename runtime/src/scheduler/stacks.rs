@@ -22,7 +22,8 @@ const REFILL: usize = 32;
 #[cfg(feature = "own-tls")]
 const BLOCKS_AT_ONCE: usize = 4;
 
-/// The smallest class of sizes, unless storage of fibers' own needs a larger one.
+/// The smallest size, and class of sizes, unless storage of fibers' own needs a larger one. What std gives a thread at least, in which a
+/// build without optimisation has room for its calls.
 const LEAST_CLASS: usize = 16 * 1024;
 
 /// How long memory lies unused before it counts as not needed.
@@ -77,7 +78,7 @@ pub(super) fn give_storage(fiber: &Header, stack: &Stack) {
 impl StackSupply {
     /// A supply of stacks with at least `stack_bytes` by default.
     pub(crate) fn new(stack_bytes: usize) -> Self {
-        Self::with_pool(StackPool::new(stack_bytes), 0)
+        Self::with_pool(StackPool::new(stack_bytes.max(LEAST_CLASS)), 0)
     }
 
     /// As [`new`](Self::new), with a block of thread-local storage above each stack, which takes so many bytes.
@@ -86,8 +87,10 @@ impl StackSupply {
         let block_bytes = needs.block_bytes;
         // Stacks end some hundred bytes before their memory does.
         let least = needs.least_stack_bytes + 4096;
-        let default =
-            StackPool::with_fixtures((stack_bytes + block_bytes).max(least), storage::fixture(block_bytes));
+        let default = StackPool::with_fixtures(
+            (stack_bytes.max(LEAST_CLASS) + block_bytes).max(least),
+            storage::fixture(block_bytes),
+        );
         Self { least_class: class_of(least), ..Self::with_pool(default, block_bytes) }
     }
 

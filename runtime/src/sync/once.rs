@@ -64,7 +64,7 @@ impl Drop for CompletionGuard<'_> {
     fn drop(&mut self) {
         let next = self.next.unwrap_or_else(|| {
             // A cancelled call leaves the state as it was: another caller may run the closure.
-            if park::unwinds_cancelled() { self.before } else { POISONED }
+            if park::was_cancelled_last() { self.before } else { POISONED }
         });
         let waiters = self.once.waiters.lock();
         // Release: pairs with the Acquire of the fast path; publishes what the closure did.

@@ -44,7 +44,7 @@ impl From<Elapsed> for io::Error {
 /// A timeout is **one** deadline for all of `f`, not one for each call in it. It ends `f` at the first blocking call after the
 /// time is up, and then it is over:
 ///
-/// * Destructors that run while `f` unwinds may block for as long as they like.
+/// * Destructors that run while `f` unwinds may block for as long as they like. One that wants a limit sets up a timeout of its own.
 /// * If code in `f` catches the unwinding with [`catch_unwind`](std::panic::catch_unwind) and goes on, no later call is ended:
 ///   pass the payload on with [`resume_unwind`](std::panic::resume_unwind).
 /// * It is not armed again by progress. For a limit on each request, put a timeout around each request, in the loop:

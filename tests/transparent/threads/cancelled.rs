@@ -13,6 +13,36 @@ const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(2);
 
 #[test]
+fn a_timeout_in_a_destructor_ends_a_sleep_while_the_fiber_unwinds() {
+    struct Sleeps<'a>(&'a std::cell::Cell<u32>, Duration);
+    impl Drop for Sleeps<'_> {
+        fn drop(&mut self) {
+            // That outside of the destructor is up as well, and ends nothing in it.
+            thread::sleep(2 * SHORT);
+            let late = timeout(self.1, || thread::sleep(LONG));
+            assert!(late.is_err() && thread::panicking());
+            self.0.set(self.0.get() + 1);
+        }
+    }
+    on_one_worker(|| {
+        let ended = std::cell::Cell::new(0);
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _ = timeout(SHORT, || {
+                let _sleeps = Sleeps(&ended, SHORT);
+                std::panic::resume_unwind(Box::new("mine"));
+            });
+        }));
+        assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"mine"));
+        let late = timeout(SHORT, || {
+            let _sleeps = Sleeps(&ended, SHORT);
+            abaca::park();
+        });
+        assert!(late.is_err() && !thread::panicking());
+        assert_eq!(ended.get(), 2);
+    });
+}
+
+#[test]
 fn a_deadline_ends_a_sleep() {
     on_one_worker(|| {
         let late = timeout(SHORT, || thread::sleep(LONG));

@@ -41,6 +41,7 @@ use crossbeam_deque::{Stealer, Worker as Deque};
 use crossbeam_utils::CachePadded;
 
 pub(super) use life::complete;
+pub(crate) use panic_count::{can_end_hook, end_hook};
 pub(crate) use position::Position;
 pub(super) use request::Request;
 pub(super) use unwinding::carry_panics_of_coroutines;

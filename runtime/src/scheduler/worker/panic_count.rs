@@ -11,6 +11,8 @@
 //! matters. From then on the unwindings that one fiber has begun are there for the next one to catch, so there are as many as
 //! fibers were ever suspended unwinding at once.
 //!
+//! Catching also makes std forget that the thread runs a panic hook: [`end_hook`] is for an unwinding in one.
+//!
 //! A suspended unwinding takes some hundred bytes: its raising frames are gone by then. While there is one in the process,
 //! [`panicking`] has to look at the thread's own count, which takes it a nanosecond longer.
 
@@ -35,6 +37,9 @@ static STACKS: LazyLock<Arc<StackPool>> = LazyLock::new(|| Arc::new(StackPool::n
 
 /// The stacks that no thread uses at the moment.
 static IDLE: Mutex<Vec<UnwindingStack>> = Mutex::new(Vec::new());
+
+/// The stack of [`end_hook`], with one unwinding.
+static RENEWING: Mutex<Option<UnwindingStack>> = Mutex::new(None);
 
 /// A command to an [`UnwindingStack`].
 enum Command {
@@ -64,21 +69,21 @@ impl UnwindingStack {
         Some(Self { coroutine, depth: 0 })
     }
 
-    /// A stack full of unwindings that began on another thread.
+    /// A stack with `depth` unwindings that began on another thread.
     #[cold]
-    fn full() -> Option<Self> {
-        let load = || {
+    fn with(depth: usize) -> Option<Self> {
+        let load = move || {
             let mut stack = Self::new()?;
-            while stack.depth < CAPACITY {
+            while stack.depth < depth {
                 stack.begin();
             }
             Some(stack)
         };
-        let full = Arc::new(Mutex::new(None));
-        let theirs = Arc::clone(&full);
+        let loaded = Arc::new(Mutex::new(None));
+        let theirs = Arc::clone(&loaded);
         let fill = move || *theirs.lock().unwrap_or_else(PoisonError::into_inner) = load();
         os::thread::start("abaca-panics".into(), fill).ok()?.join().ok()?;
-        full.lock().unwrap_or_else(PoisonError::into_inner).take()
+        loaded.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Adds one to the calling thread's count.
@@ -139,7 +144,8 @@ pub(super) fn take() -> Option<usize> {
     let mut taken = 0;
     // The limit is for a count that something else has got wrong.
     while panicking() && taken < CAPACITY {
-        let Some(mut stack) = take_idle(|stack| stack.depth > 0).or_else(UnwindingStack::full) else {
+        let Some(mut stack) = take_idle(|stack| stack.depth > 0).or_else(|| UnwindingStack::with(CAPACITY))
+        else {
             restore(taken);
             return None;
         };
@@ -163,6 +169,33 @@ pub(super) fn restore(taken: usize) {
         stack.begin();
         idle().push(stack);
     }
+}
+
+/// Whether [`end_hook`] may be called from now on: it needs a thread once, and a stack.
+#[cold]
+pub(crate) fn can_end_hook() -> bool {
+    let mut renewing = renewing();
+    if renewing.is_none() {
+        *renewing = UnwindingStack::with(1);
+    }
+    renewing.is_some()
+}
+
+/// Takes from std the knowledge that the calling thread runs a panic hook, if it does. An unwinding inside of a hook, which std does not
+/// expect, would otherwise not be counted when it begins, and be counted when it is caught.
+///
+/// A panic in the hook later is then a second panic to std, and does not abort at once.
+#[cold]
+pub(crate) fn end_hook() {
+    if let Some(stack) = renewing().as_mut() {
+        // Catching forgets the hook, and the count is as before after the next unwinding has begun.
+        stack.catch();
+        stack.begin();
+    }
+}
+
+fn renewing() -> MutexGuard<'static, Option<UnwindingStack>> {
+    RENEWING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(all(test, not(loom)))]

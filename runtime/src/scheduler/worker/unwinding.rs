@@ -7,8 +7,8 @@
 //! A fiber with thread-local storage of its own has its own count, and needs none of this.
 //!
 //! This needs a thread once. If none can be created, the panics stay on the thread: until the unwinding fiber has gone on, its
-//! neighbours on the worker look as if they unwound. A wait that begins meanwhile is not cancelled, since a second unwinding
-//! would abort the process if it is the unwinding fiber that waits.
+//! neighbours on the worker look as if they unwound. A wait that begins meanwhile is not cancelled, but by a scope that was entered
+//! meanwhile: an unwinding to another would abort the process if it is the unwinding fiber that waits.
 
 use std::cell::Cell;
 

@@ -11,10 +11,9 @@
 
 use std::ffi::c_int;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
 use abaca::Fiber;
-use abaca::hook::{self, Sleep, Slept};
+use abaca::hook::{self, Call, Deferred, Ends, Sleep, Slept};
 use libc::pthread_t;
 
 use super::acquire::{ONE_KIND, beside};
@@ -26,12 +25,6 @@ use crate::hooks::hooks;
 use crate::own::own;
 use crate::table::Hook;
 
-/// Nobody has cancelled the thread.
-const NONE: u8 = 0;
-const REQUESTED: u8 = 1;
-/// The thread unwinds, and is not cancelled again.
-const BEGUN: u8 = 2;
-
 const PTHREAD_CANCEL_ENABLE: c_int = 0;
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
 /// What the join of a cancelled thread returns.
@@ -39,41 +32,27 @@ pub(crate) const PTHREAD_CANCELED: usize = usize::MAX;
 
 /// A thread's part of a cancellation.
 pub(crate) struct Request {
-    state: AtomicU8,
-    /// What `pthread_setcancelstate` has set.
-    is_disabled: AtomicBool,
-    /// Where the thread sleeps, if a cancellation is to wake it; else 0.
-    sleeps_at: AtomicUsize,
-    /// Whether the thread is in a call that is a cancellation point.
-    is_at_point: AtomicBool,
-    /// The thread's fiber, known since its first such call.
+    deferred: Deferred,
+    /// The thread's fiber, known since its first call that is a cancellation point.
     fiber: OnceLock<Fiber>,
 }
 
 impl Request {
     pub(crate) const fn new() -> Self {
-        Self {
-            state: AtomicU8::new(NONE),
-            is_disabled: AtomicBool::new(false),
-            sleeps_at: AtomicUsize::new(0),
-            is_at_point: AtomicBool::new(false),
-            fiber: OnceLock::new(),
-        }
+        Self { deferred: Deferred::new(), fiber: OnceLock::new() }
     }
 
     /// Wakes the thread if it sleeps where a cancellation would wake it: it looks, and sleeps again.
     pub(crate) fn wake(&self) {
-        match self.sleeps_at.load(Ordering::SeqCst) {
+        match self.deferred.sleeps_at() {
             0 => {}
             address => _ = hook::wake_at(address, u32::MAX, usize::MAX),
         }
     }
 
     /// Whether the thread, which is the caller, is to end.
-    ///
-    /// SeqCst: either this sees the request, or who made it sees where the thread is.
     fn is_pending(&self) -> bool {
-        self.state.load(Ordering::SeqCst) == REQUESTED && !self.is_disabled.load(Ordering::Relaxed)
+        self.deferred.is_pending()
     }
 }
 
@@ -85,7 +64,7 @@ impl Point {
     pub(crate) fn at(address: usize) -> Self {
         let request = Record::current().map(|record| &record.cancel);
         if let Some(request) = request {
-            request.sleeps_at.store(address, Ordering::SeqCst);
+            request.deferred.set_sleep(address);
         }
         Self(request)
     }
@@ -98,8 +77,7 @@ impl Point {
     /// Sleeps until then, or until the caller is cancelled.
     pub(crate) fn sleep(&self, until: &Until) -> Slept {
         let Some(request) = self.0 else { return until.sleep() };
-        // Relaxed: the caller's own.
-        let address = request.sleeps_at.load(Ordering::Relaxed);
+        let address = request.deferred.sleeps_at();
         let sleep = Sleep { address, bits: ONE_KIND, deadline: until.deadline(), is_cancellable: true };
         let (slept, interrupted) = hook::interruptible_at(address, |interruption| {
             hook::sleep_at(sleep, || !self.is_cancelled() && !interruption.is_set(), || ())
@@ -120,7 +98,7 @@ impl Point {
 impl Drop for Point {
     fn drop(&mut self) {
         if let Some(request) = self.0 {
-            request.sleeps_at.store(0, Ordering::SeqCst);
+            request.deferred.set_sleep(0);
         }
     }
 }
@@ -147,16 +125,12 @@ impl CancellationPoint {
     pub(crate) fn call<R: Default>(&self, call: impl FnOnce() -> R) -> R {
         let Some(request) = self.0 else { return call() };
         request.fiber.get_or_init(abaca::current);
-        request.is_at_point.store(true, Ordering::Relaxed);
-        // Either this sees the request, or who made it sees that the caller is here: the other fence is in `request`.
-        hook::light_fence();
-        let result = match request.state.load(Ordering::SeqCst) {
-            NONE => call(),
-            BEGUN => abaca::cancel::shield(call),
-            _ if request.is_pending() => R::default(),
-            _ => call(),
+        let result = match request.deferred.begin_call() {
+            Call::Make => call(),
+            Call::MakeShielded => abaca::cancel::shield(call),
+            Call::Refuse => R::default(),
         };
-        request.is_at_point.store(false, Ordering::Relaxed);
+        request.deferred.end_call();
         result
     }
 
@@ -173,17 +147,14 @@ impl CancellationPoint {
 fn test_thread() {
     let Some(request) = Record::current().map(|record| &record.cancel) else { return };
     if request.is_pending() {
-        // Relaxed: the thread's own.
-        request.state.store(BEGUN, Ordering::Relaxed);
+        request.deferred.begin();
         identity::exit(PTHREAD_CANCELED);
     }
 }
 
 /// Makes a call, of a caller that is within its hook, in which a thread that is unwinding because it was cancelled waits as any other.
 pub(crate) fn in_clean_up<R>(call: impl FnOnce() -> R) -> R {
-    // Relaxed: the thread's own.
-    let has_begun =
-        Record::current_within().is_some_and(|record| record.cancel.state.load(Ordering::Relaxed) == BEGUN);
+    let has_begun = Record::current_within().is_some_and(|record| record.cancel.deferred.has_begun());
     if has_begun { abaca::cancel::shield(call) } else { call() }
 }
 
@@ -210,8 +181,7 @@ hooks! {
         if !matches!(state, PTHREAD_CANCEL_ENABLE | PTHREAD_CANCEL_DISABLE) {
             return libc::EINVAL;
         }
-        // Relaxed: the thread's own; others take it for a hint.
-        let was_disabled = record.cancel.is_disabled.swap(state == PTHREAD_CANCEL_DISABLE, Ordering::Relaxed);
+        let was_disabled = record.cancel.deferred.set_disabled(state == PTHREAD_CANCEL_DISABLE);
         if !before.is_null() {
             // SAFETY: the caller's promise.
             unsafe { before.write(if was_disabled { PTHREAD_CANCEL_DISABLE } else { PTHREAD_CANCEL_ENABLE }) };
@@ -221,23 +191,18 @@ hooks! {
 }
 
 fn request(request: &Request) {
-    if request.state.compare_exchange(NONE, REQUESTED, Ordering::SeqCst, Ordering::SeqCst).is_err() {
-        return;
-    }
-    // Pairs with the light fence in `CancellationPoint::call`.
-    hook::heavy_fence();
-    let address = request.sleeps_at.load(Ordering::SeqCst);
-    let is_at_point =
-        request.is_at_point.load(Ordering::SeqCst) && !request.is_disabled.load(Ordering::Relaxed);
-    if address != 0 {
+    match request.deferred.request() {
+        Ends::Nothing => {}
         // Others who sleep there look, and sleep again.
-        hook::wake_at(address, u32::MAX, usize::MAX);
-    } else if is_at_point
-        && cfg!(panic = "unwind")
-        && let Some(fiber) = request.fiber.get()
-    {
-        // Without unwinding abaca cancels nothing.
-        fiber.cancel();
+        Ends::SleepAt(address) => _ = hook::wake_at(address, u32::MAX, usize::MAX),
+        Ends::Call => {
+            if cfg!(panic = "unwind")
+                && let Some(fiber) = request.fiber.get()
+            {
+                // Without unwinding abaca cancels nothing.
+                fiber.cancel();
+            }
+        }
     }
 }
 
