@@ -70,12 +70,18 @@ fn dropped_futures_leave_nothing_in_the_promise() {
     assert_eq!(promise.wait().unwrap(), 1);
 }
 
-/// A waker that panics.
+/// A waker that panics, with what panics when it is dropped.
 struct Panicking;
 
 impl Wake for Panicking {
     fn wake(self: Arc<Self>) {
-        panic!("in a waker");
+        std::panic::panic_any(Self)
+    }
+}
+
+impl Drop for Panicking {
+    fn drop(&mut self) {
+        panic!("in a destructor");
     }
 }
 
@@ -83,18 +89,18 @@ impl Wake for Panicking {
 fn a_waker_that_panics_keeps_no_other_asleep() {
     let (promise, resolver) = Promise::pending();
     let count = Arc::new(Count::default());
-    let wakers = [Waker::from(Arc::new(Panicking)), Waker::from(Arc::clone(&count))];
-    let mut futures = wakers.each_ref().map(|waker| {
+    let panicking = [(); 2].map(|()| Waker::from(Arc::new(Panicking)));
+    let wakers = [&panicking[0], &panicking[1], &Waker::from(Arc::clone(&count))];
+    let mut futures = wakers.map(|waker| {
         let mut future = Box::pin(promise.clone().into_future());
         assert!(future.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
         future
     });
     let next = promise.map(|number| number + 1);
-    assert!(
-        catch_unwind(AssertUnwindSafe(|| resolver.resolve(3))).is_err(),
-        "the resolver's caller gets the panic"
-    );
+    let payload = catch_unwind(AssertUnwindSafe(|| resolver.resolve(3))).unwrap_err();
+    assert!(payload.is::<Panicking>(), "the resolver's caller gets the first panic");
     assert_eq!(count.0.load(SeqCst), 1);
-    assert!(futures[1].as_mut().poll(&mut Context::from_waker(&wakers[1])).is_ready());
+    assert!(futures[2].as_mut().poll(&mut Context::from_waker(wakers[2])).is_ready());
     assert_eq!(next.wait().unwrap(), 4);
+    std::mem::forget((payload, panicking));
 }

@@ -183,6 +183,10 @@ fn all_other_calls_yield() {
         yields("child_token", || drop(token.child_token()));
         yields("run_until_cancelled", || assert_eq!(token.run_until_cancelled(|| 1), Some(1)));
         yields("shield", || abaca::cancel::shield(|| ()));
+        yields("set_label", || abaca::observe::set_label("request", 1));
+        yields("remove_label", || abaca::observe::remove_label("request"));
+        let other = abaca::Runtime::builder().workers(1).build().unwrap();
+        yields("metrics", || drop(other.metrics()));
         yields("a timeout that never comes", || assert_eq!(timeout(Duration::MAX, || 1), Ok(1)));
         yields("scope", || abaca::scope(|_| ()));
         yields("try_scope", || assert_eq!(abaca::try_scope(|_| Ok::<_, ()>(1)), Ok(1)));

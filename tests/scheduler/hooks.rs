@@ -118,15 +118,24 @@ fn thread_state_is_kept_for_roaming_fibers() {
     });
 }
 
+/// A panic's payload that panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("in the destructor of a hook's payload");
+    }
+}
+
 #[test]
 fn each_fiber_is_run_once_whatever_the_hooks_do() {
     let ran = Arc::new(AtomicUsize::new(0));
     let hook = |inside: &mut dyn FnMut(), call: usize| match call % 4 {
         0 => {}
-        1 => panic!("a hook panics before"),
+        1 => std::panic::panic_any(Bomb),
         2 => {
             inside();
-            panic!("a hook panics after");
+            std::panic::panic_any(Bomb)
         }
         _ => {
             inside();

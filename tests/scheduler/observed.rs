@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Barrier;
 
 use abaca::Runtime;
 use abaca::observe::flight::Recorder;
@@ -151,6 +152,39 @@ fn a_socket_at_which_nobody_listens_is_replaced_and_one_of_a_program_is_not() {
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     assert!(ask(&mut connect(&place.0), "dump text").unwrap().starts_with("abaca: "));
     drop(runtime);
+}
+
+#[test]
+fn a_program_that_is_slow_to_accept_has_its_socket() {
+    let place = Place::new("slow");
+    let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&socket2::SockAddr::unix(&place.0).unwrap()).unwrap();
+    listener.listen(0).unwrap();
+    let _waits = UnixStream::connect(&place.0).unwrap();
+    let error = Runtime::builder().observe_at(&place.0).build().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    assert!(listener.accept().is_ok());
+}
+
+#[test]
+fn of_programs_that_find_an_abandoned_socket_one_listens_there() {
+    let place = Place::new("race");
+    for _ in 0..50 {
+        drop(std::os::unix::net::UnixListener::bind(&place.0).unwrap());
+        let start = Barrier::new(4);
+        let build = || {
+            start.wait();
+            Runtime::builder().workers(1).observe_at(&place.0).build()
+        };
+        let built = std::thread::scope(|scope| {
+            let threads = [(); 4].map(|()| scope.spawn(build));
+            threads.map(|thread| thread.join().unwrap())
+        });
+        let is_in_use = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
+        assert!(built.iter().all(|built| built.as_ref().err().is_none_or(is_in_use)));
+        assert_eq!(built.iter().filter(|built| built.is_ok()).count(), 1, "only one has it");
+        assert!(ask(&mut connect(&place.0), "metrics").is_ok());
+    }
 }
 
 /// The child of the test below: two runtimes, of which only one can have the socket.

@@ -6,7 +6,7 @@ use crate::carrier;
 use crate::pointer::ThreadPointer;
 use crate::support::known;
 
-/// The only flag of rseq(2): the area was registered, and is no more.
+/// `RSEQ_FLAG_UNREGISTER` of rseq(2): the area was registered, and is no more.
 const UNREGISTER: libc::c_int = 1;
 
 /// What glibc registers with: the number before the handler of an abort, of its `bits/rseq.h`.

@@ -200,7 +200,7 @@ impl<T: 'static> LocalKey<T> {
 
 /// Calls `f`, which runs no code of the user's, with the store of the calling fiber or thread.
 fn with_locals<R>(f: impl FnOnce(&Locals) -> Result<R, Destroyed>) -> Result<R, AccessError> {
-    let done = match scheduler::current_fiber().or_else(scheduler::copy::former_fiber) {
+    let done = match scheduler::current_fiber().or_else(scheduler::forked::former_fiber) {
         // SAFETY: the caller is this fiber, or goes on in its code; it does not end in `f`.
         Some(me) => f(unsafe { &(*me.as_ptr()).locals }),
         None if ENDED.get() => Err(Destroyed),

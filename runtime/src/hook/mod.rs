@@ -13,8 +13,8 @@
 //! [`Slept::Cancelled`], and so does each later one, until the fiber unwinds from a blocking call of abaca's own, or the cancel scope
 //! ends.
 
-mod copy;
 pub mod descriptors;
+mod forked;
 mod interrupt;
 mod sleepers;
 mod threads;
@@ -30,7 +30,7 @@ use crate::{blocking, park, scheduler};
 
 pub use crate::park::deferred::{Call, Deferred, Ends};
 pub use crate::queue::Keyed;
-pub use copy::watch_forks;
+pub use forked::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{
     Interrupted, Interruption, Notes, arm, fiber_key, handles_for_fibers, interrupt_fiber, interrupt_one,

@@ -1,5 +1,6 @@
 //! Labels, as users set them.
 
+use crate::park::{self, Cost};
 use crate::{fiber, scheduler};
 
 /// Sets a label of the calling fiber: a name with a value, for people who look at a [`dump`](crate::dump). A label of the same name
@@ -21,6 +22,7 @@ use crate::{fiber, scheduler};
 /// # });
 /// ```
 pub fn set_label(name: &str, value: impl ToString) {
+    park::spend(Cost::Call);
     let value = value.to_string();
     scheduler::record_label(name, &value);
     fiber::change_labels(|labels| labels.with(name, &value));
@@ -28,5 +30,6 @@ pub fn set_label(name: &str, value: impl ToString) {
 
 /// Removes a label of the calling fiber; see [`set_label`]. It does nothing if there is none of this name.
 pub fn remove_label(name: &str) {
+    park::spend(Cost::Call);
     fiber::change_labels(|labels| labels.without(name));
 }

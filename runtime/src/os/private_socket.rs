@@ -1,18 +1,23 @@
 //! A Unix socket for one user: its file has the mode 0600, and each peer is asked for its user.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, fchmod};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind, listen, send,
+    AddressFamily, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, send,
     shutdown, socket_with, sockopt,
 };
 use rustix::process::geteuid;
+
+/// For how long a lock is waited for that programs have while they begin to listen.
+const LOCKED: Duration = Duration::from_secs(1);
 
 /// See the module's documentation. Its file is removed with it.
 #[derive(Debug)]
@@ -40,11 +45,16 @@ impl PrivateSocket {
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         // Before the file is there: its mode is that of the socket, as far as the umask lets it be.
         fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+        // Until somebody listens: before, the socket looks abandoned to another program that does the same.
+        let lock = lock_directory_of(path);
         match bind(&socket, &address) {
-            Err(Errno::ADDRINUSE) if remove_if_abandoned(path) => bind(&socket, &address)?,
+            Err(Errno::ADDRINUSE) if lock.is_some() && remove_if_abandoned(path, &address) => {
+                bind(&socket, &address)?;
+            }
             result => result?,
         }
         listen(&socket, 8)?;
+        drop(lock);
         let file = std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino())).ok();
         let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
         Ok(Self { listener: socket.into(), path, file })
@@ -68,18 +78,41 @@ impl PrivateSocket {
     }
 }
 
+/// A lock of the directory; `None` if another program keeps it, or if there is none to be had.
+fn lock_directory_of(path: &Path) -> Option<File> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = File::open(directory).ok()?;
+    let end = Instant::now() + LOCKED;
+    while let Err(error) = directory.try_lock() {
+        if !matches!(error, TryLockError::WouldBlock) || Instant::now() > end {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Some(directory)
+}
+
 /// Removes a socket of this user that a program has left behind which was killed. Returns whether it has.
-fn remove_if_abandoned(path: &Path) -> bool {
+fn remove_if_abandoned(path: &Path, address: &SocketAddrUnix) -> bool {
+    // The time as well: the number of a file that is gone is soon another's.
     let seen = || {
         let file = std::fs::symlink_metadata(path).ok()?;
         let is_ours = file.file_type().is_socket() && file.uid() == geteuid().as_raw();
-        is_ours.then(|| (file.dev(), file.ino()))
+        is_ours.then(|| (file.dev(), file.ino(), file.ctime(), file.ctime_nsec()))
     };
     let before = seen();
-    let is_refused =
-        UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    // Another program that does the same may have put its own there meanwhile.
-    is_refused && before.is_some() && seen() == before && std::fs::remove_file(path).is_ok()
+    if before.is_none() || !is_refused(address).unwrap_or(false) {
+        return false;
+    }
+    // Another program may have put its own there meanwhile.
+    seen() == before && std::fs::remove_file(path).is_ok()
+}
+
+/// Whether nobody listens at an address. A program that is slow to accept is there all the same, and is not waited for.
+fn is_refused(address: &SocketAddrUnix) -> io::Result<bool> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    Ok(connect(&socket, address) == Err(Errno::CONNREFUSED))
 }
 
 /// Writes to a peer that may have gone, without the signal SIGPIPE.

@@ -16,7 +16,7 @@ use crate::cell::{
     catch_and_resume,
 };
 use crate::scheduler::cancel::deliverable;
-use crate::scheduler::copy::former_fiber;
+use crate::scheduler::forked::former_fiber;
 use crate::scheduler::{Cost, can_end_hook, current_fiber, end_hook, reach, spend};
 
 thread_local! {

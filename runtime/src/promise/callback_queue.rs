@@ -31,11 +31,14 @@ impl CallbackQueue {
         while let Some(job) = queue.jobs.pop_front() {
             job(&mut queue);
         }
-        if let Some(payload) = queue.cancelled.or(queue.panicked) {
+        let mut payloads = [queue.cancelled, queue.panicked].into_iter().flatten();
+        let first = payloads.next();
+        payloads.for_each(drop_payload);
+        match first {
             // In a destructor that runs because of a panic, a second one would abort.
-            if !std::thread::panicking() {
-                resume_unwind(payload);
-            }
+            Some(payload) if std::thread::panicking() => drop_payload(payload),
+            Some(payload) => resume_unwind(payload),
+            None => {}
         }
         result
     }
@@ -46,10 +49,14 @@ impl CallbackQueue {
 
     /// Calls what must not keep the callbacks after it from being called. The caller of [`run`](Self::run) gets the first panic.
     pub(super) fn call_guarded(&mut self, callback: impl FnOnce(&mut Self)) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(self)))
-            && self.panicked.is_none()
-        {
-            self.panicked = Some(payload);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(self))) {
+            if Cancelled::is_own(&*payload) {
+                self.cancelled = Some(payload);
+            } else if self.panicked.is_none() {
+                self.panicked = Some(payload);
+            } else {
+                drop_payload(payload);
+            }
         }
     }
 
@@ -59,11 +66,17 @@ impl CallbackQueue {
             let error = Error::of_panic(&*payload);
             if Cancelled::is_own(&*payload) {
                 self.cancelled = Some(payload);
-            } else if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-                // The payload's destructor is the user's, and so is what it panics with.
-                std::mem::forget(payload);
+            } else {
+                drop_payload(payload);
             }
             error
         })
+    }
+}
+
+/// Drops what nobody gets. Its destructor is the user's, and so is what that panics with, which is leaked.
+fn drop_payload(payload: Box<dyn Any + Send>) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(payload);
     }
 }

@@ -3,8 +3,9 @@
 //! A handler of a signal may put one in, which has interrupted any code. So there is no lock: who finds a place that another writes or reads
 //! goes on to the next. What finds no place is lost.
 //!
-//! A value is a place whose state goes round: empty, busy while it is written, full, busy while it is read. Each has a turn, by which the
-//! oldest is found. A look at all places is not one moment: a place that was empty may be filled behind the look, and a later value be
+//! A value is in a place, whose word goes round: empty, busy while the value is written, full, busy while it is read. The word of a full
+//! place has the value's turn as well: by that the oldest is found, and who takes a place that it has seen full takes that value or
+//! fails. A look at all places is not one moment: a place that was empty may be filled behind the look, and a later value be
 //! found before it. What was put before a value by the same side is full as long as nobody has taken it, once that value was seen. So
 //! who takes looks again, until the same value was the oldest twice.
 
@@ -14,45 +15,46 @@
 use std::fmt;
 use std::mem::MaybeUninit;
 
-use crate::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, UnsafeCell, const_fn};
+use crate::atomic::{AtomicU64, AtomicUsize, Ordering, UnsafeCell, const_fn};
 
 /// Nobody's.
-const EMPTY: u8 = 0;
+const EMPTY: u64 = 0;
 /// Somebody writes or reads it, and has it alone.
-const BUSY: u8 = 1;
-const FULL: u8 = 2;
+const BUSY: u64 = 1;
+/// There is a value; its turn is above the bits of the state.
+const FULL: u64 = 2;
+const STATE_BITS: u32 = 2;
+const STATE: u64 = (1 << STATE_BITS) - 1;
 
 struct Entry<T> {
-    state: AtomicU8,
+    word: AtomicU64,
+    /// Of the value. Written while the place is busy; relaxed, since who looks at it has seen the place full, or takes nothing.
     key: AtomicU64,
-    turn: AtomicU64,
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
 impl<T> Entry<T> {
     const_fn! {
         const fn new() -> Self {
-            Self {
-                state: AtomicU8::new(EMPTY),
-                key: AtomicU64::new(0),
-                turn: AtomicU64::new(0),
-                value: UnsafeCell::new(MaybeUninit::uninit()),
-            }
+            let value = UnsafeCell::new(MaybeUninit::uninit());
+            Self { word: AtomicU64::new(EMPTY), key: AtomicU64::new(0), value }
         }
     }
 
-    fn change(&self, from: u8, to: u8) -> bool {
+    fn change(&self, from: u64, to: u64) -> bool {
         // Acquire: pairs with the Release of who had it before.
-        self.state.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.word.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    fn leave(&self, state: u8) {
-        self.state.store(state, Ordering::Release);
+    fn leave(&self, word: u64) {
+        self.word.store(word, Ordering::Release);
     }
 
-    /// The key, if it is full. Relaxed: a hint, until the place is the caller's.
-    fn key(&self) -> Option<u64> {
-        (self.state.load(Ordering::Acquire) == FULL).then(|| self.key.load(Ordering::Relaxed))
+    /// The word, if there is a value whose key is one of these. If [`change`](Self::change) of this word succeeds, it was that value's key.
+    fn full(&self, is_one: impl FnOnce(u64) -> bool) -> Option<u64> {
+        // Acquire: pairs with the Release of who has written the value.
+        let word = self.word.load(Ordering::Acquire);
+        (word & STATE == FULL && is_one(self.key.load(Ordering::Relaxed))).then_some(word)
     }
 }
 
@@ -97,16 +99,15 @@ impl<T: Copy, const PLACES: usize> Keyed<T, PLACES> {
     pub fn put(&self, key: u64, value: T) -> bool {
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
         for (index, place) in self.places.iter().enumerate() {
-            if place.state.load(Ordering::Relaxed) == EMPTY && place.change(EMPTY, BUSY) {
+            if place.word.load(Ordering::Relaxed) == EMPTY && place.change(EMPTY, BUSY) {
                 place.key.store(key, Ordering::Relaxed);
-                place.turn.store(turn, Ordering::Relaxed);
                 place.value.with_mut(|place| {
                     // SAFETY: the place is the caller's alone.
                     unsafe { (*place).write(value) };
                 });
                 // Before the value is there: who sees it sees the places of those before it.
                 self.used.fetch_max(index + 1, Ordering::Release);
-                place.leave(FULL);
+                place.leave(turn << STATE_BITS | FULL);
                 return true;
             }
         }
@@ -115,45 +116,36 @@ impl<T: Copy, const PLACES: usize> Keyed<T, PLACES> {
 
     /// Whether a value waits under this key. One that another takes at this moment may count or not.
     pub fn has(&self, key: u64) -> bool {
-        self.used().iter().any(|place| place.key() == Some(key))
+        self.used().iter().any(|place| place.full(|other| other == key).is_some())
     }
 
-    /// The place and the turn of the oldest value under this key.
+    /// The oldest value under this key: the word of its place, and the place.
     fn oldest(&self, key: u64) -> Option<(u64, &Entry<T>)> {
-        let is_it = |place: &&Entry<T>| place.key() == Some(key);
-        let turns = self.used().iter().filter(is_it).map(|place| (place.turn.load(Ordering::Relaxed), place));
-        turns.min_by_key(|(turn, _)| *turn)
+        let all = self.used().iter().filter_map(|place| Some((place.full(|other| other == key)?, place)));
+        all.min_by_key(|(word, _)| *word)
     }
 
     /// Takes the oldest value under this key.
     pub fn take(&self, key: u64) -> Option<T> {
         let mut found = self.oldest(key)?;
         loop {
-            let again = self.oldest(key)?;
-            if again.0 != found.0 {
-                found = again;
-                continue;
+            let (word, place) = self.oldest(key)?;
+            if word == found.0 && place.change(word, BUSY) {
+                // SAFETY: the place is the caller's alone, and was written.
+                let value = place.value.with(|value| unsafe { (*value).assume_init_read() });
+                place.leave(EMPTY);
+                return Some(value);
             }
-            let (turn, place) = found;
-            if place.change(FULL, BUSY) {
-                // Another may have taken it, and the place may have been used again.
-                if place.turn.load(Ordering::Relaxed) == turn {
-                    // SAFETY: the place is the caller's alone, and was written.
-                    let value = place.value.with(|value| unsafe { (*value).assume_init_read() });
-                    place.leave(EMPTY);
-                    return Some(value);
-                }
-                place.leave(FULL);
-            }
-            found = self.oldest(key)?;
+            found = (word, place);
         }
     }
 
     /// Forgets the values whose key is one of these.
     pub fn forget(&self, is_one: impl Fn(u64) -> bool) {
         for place in self.used() {
-            if place.key().is_some_and(&is_one) && place.change(FULL, BUSY) {
-                place.leave(if is_one(place.key.load(Ordering::Relaxed)) { EMPTY } else { FULL });
+            if let Some(word) = place.full(&is_one) {
+                // Another may take it first. What is copied has no destructor.
+                place.change(word, EMPTY);
             }
         }
     }
@@ -224,7 +216,7 @@ mod tests {
 #[cfg(all(test, loom))]
 mod model {
     //! Every interleaving of sides that put values in and sides that take them: each comes out once, and those of one side in their order,
-    //! also where a place is used again.
+    //! also where a place is used again, be it for another key.
 
     use loom::sync::Arc;
     use loom::thread;
@@ -286,6 +278,27 @@ mod model {
             all.sort_unstable();
             let expected: &[u8] = if has_place { &[1, 2] } else { &[1] };
             assert_eq!(all, expected);
+        });
+    }
+
+    #[test]
+    fn a_value_under_another_key_in_the_same_place_is_neither_taken_nor_hidden() {
+        check(|| {
+            let values = used::<1>();
+            assert!(values.put(1, 1));
+            let takers = [0, 1].map(|_| {
+                let values = values.clone();
+                thread::spawn(move || values.take(1))
+            });
+            let is_taken = values.take(1) == Some(1);
+            if is_taken && values.put(2, 2) {
+                assert!(values.has(2), "nobody takes it, or looks at it alone");
+                values.forget(|key| key == 1);
+                assert_eq!(values.take(2), Some(2));
+            }
+            let found = takers.map(|taker| taker.join().unwrap());
+            let theirs = found.iter().flatten().count();
+            assert!(theirs + usize::from(is_taken) == 1 && found.iter().flatten().all(|value| *value == 1));
         });
     }
 }

@@ -278,7 +278,7 @@ impl Builder {
             return Err(invalid("a flight recorder keeps at most 2^32 events a worker"));
         }
         super::panic_report::name_fibers();
-        scheduler::copy::watch_forks();
+        scheduler::forked::watch_forks();
         // Before there are other threads, which make it slow.
         #[cfg(not(loom))]
         crate::os::barrier::register_if_alone();

@@ -52,6 +52,7 @@ use crew::{Crew, Report};
 use crate::cell::{Cancelled, NoStack};
 use crate::fiber::{self, JoinHandle, SpawnError};
 use crate::observe::{Metrics, Server};
+use crate::park::{self, Cost};
 use crate::pool;
 use crate::scheduler::{self, Shared};
 
@@ -252,6 +253,7 @@ impl Runtime {
     /// assert_eq!((metrics.workers.len(), metrics.spawned, metrics.live), (2, 2, 0));
     /// ```
     pub fn metrics(&self) -> Metrics {
+        park::spend(Cost::Call);
         Metrics::of(&self.shared)
     }
 

@@ -7,8 +7,9 @@
 //! [`Builder::around_park`]: crate::runtime::Builder::around_park
 //! [`Flags::HOOKED`]: crate::cell::Flags::HOOKED
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+
+use crate::cell::contained;
 
 /// A hook. It is called with a closure that it must call once.
 type Around = Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
@@ -36,8 +37,7 @@ pub(super) fn call_around(hook: Option<&Around>, inside: impl FnOnce()) {
                 inside();
             }
         };
-        // The panic hook has reported it.
-        let _ = catch_unwind(AssertUnwindSafe(|| hook(&mut once)));
+        contained(|| hook(&mut once));
     }
     if let Some(inside) = inside {
         inside();

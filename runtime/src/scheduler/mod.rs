@@ -10,12 +10,12 @@ mod bound;
 #[cfg_attr(loom, path = "model_budget.rs")]
 mod budget;
 pub(crate) mod cancel;
-pub(crate) mod copy;
 mod cost;
 mod counters;
 mod delivery;
 mod event;
 mod expiry;
+pub(crate) mod forked;
 mod giving_way;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod handoff;

@@ -1,12 +1,12 @@
 //! How stalls are reported: the settings, and the thread on which a callback runs.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::stall::Stall;
+use crate::cell::contained;
 use crate::os::{stderr, thread};
 
 /// A user's callback for stalls.
@@ -75,10 +75,7 @@ impl Reporting {
             stall.add_backtrace();
         }
         let Some(callback) = &self.callback else { return write(&stall) };
-        // The panic hook has reported a panic of the callback.
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(&stall))) {
-            std::mem::forget(payload);
-        }
+        contained(|| callback(&stall));
     }
 }
 

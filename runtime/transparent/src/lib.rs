@@ -75,7 +75,8 @@
 //!   thread), until a fiber waits that does not, or unblocks it, or takes it by `sigwait`; also what would end the process. `sigsuspend`,
 //!   `ppoll`, `pselect` and `epoll_pwait` use their mask; `sigpending` tells of all. A real-time signal waits
 //!   as often as it was sent, with its values and in its order; of what another process sends, two that two OS threads take at the same moment may
-//!   change places. No more than 4,096 wait. A signal that the process sends to itself waits when `kill` returns; from elsewhere it may be some
+//!   change places. No more than 4,096 wait: to send one more is EAGAIN, and what comes from another process then is lost. A signal that
+//!   the process sends to itself waits when `kill` returns; from elsewhere it may be some
 //!   microseconds on its way. A thread of the kernel's, or a child by `posix_spawn` or `system`, has the mask of the fiber that starts it; a copy
 //!   by `fork`, and what it executes, has the fiber's mask as well. What is blocked where the
 //!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A plain thread

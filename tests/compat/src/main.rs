@@ -12,7 +12,7 @@
 //!
 //! Without the feature `whole` it has the programs alone that are soon built, each needs a call that was right once, and not in time.
 //!
-//! `--page FILE` writes the guide's page. `--threads-are-fibers` makes the threads that the programs start fibers as well.
+//! `--page FILE` writes the guide's page, if no program fails. `--threads-are-fibers` makes the threads that the programs start fibers as well.
 
 #![cfg_attr(not(feature = "whole"), allow(dead_code, reason = "a part of it is for the whole matrix"))]
 
@@ -56,9 +56,12 @@ fn main() {
     for call in abaca_transparent::report() {
         eprintln!("blocked: {call}");
     }
-    if let Some(path) = page {
-        std::fs::write(path, page::page(&rows)).unwrap();
+    let has_failed = rows.iter().any(|row| !row.failures.is_empty());
+    match page {
+        Some(path) if !has_failed => std::fs::write(path, page::page(&rows)).unwrap(),
+        Some(path) => eprintln!("{} is left as it was", path.display()),
+        None => {}
     }
     drop(servers);
-    std::process::exit(rows.iter().any(|row| !row.failures.is_empty()).into());
+    std::process::exit(has_failed.into());
 }

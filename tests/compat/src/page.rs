@@ -16,8 +16,8 @@ The matrix writes this page (`bash .ci/run compat`). It starts the servers, make
 All of it holds as well if the threads that the libraries start are fibers (`--threads-are-fibers`), which the step tries afterwards.
 
 \"Works\" means besides that ten calls of 200 ms took at most 400 ms, beside a ticker that was at most 10 ms late: the best of three attempts, on
-a machine of two processors that did other things as well. What it missed is in the verdict. Figures and versions are those of the last run; a
-test checks that each program has its row. A call that a deadline ends sees the error ECANCELED; std's `Command::output` panics then, which the
+a machine of two processors that did other things as well. What it missed is in the verdict. Figures and versions are those of the last run in
+which no program failed; a test checks that each has its row. A call that a deadline ends sees the error ECANCELED; std's `Command::output` panics then, which the
 timeout takes for its end as well.
 
 | program | version | at once | ms | ms on OS threads | neighbour late by, ms | deadline | server goes away | verdict |

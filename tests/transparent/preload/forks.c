@@ -114,18 +114,23 @@ static int interrupted(void) {
 
 static pthread_t forker;
 
-// Who has forked is who it was, and blocks what it blocked.
+// Who has forked is who it was, and blocks what it blocked. What waits for it in the parent does not wait in the child.
 static int is_the_same(void) {
-    sigset_t mask;
+    sigset_t mask, waiting;
     pthread_sigmask(SIG_BLOCK, NULL, &mask);
-    return pthread_equal(forker, pthread_self()) && sigismember(&mask, SIGUSR2) && !sigismember(&mask, SIGTERM);
+    sigpending(&waiting);
+    return pthread_equal(forker, pthread_self()) && sigismember(&mask, SIGUSR2) && !sigismember(&mask, SIGTERM)
+        && !sigismember(&waiting, SIGUSR2) && !sigismember(&waiting, SIGRTMIN + 1);
 }
 
 static void *fork_in_thread(void *body) {
     sigset_t mask;
     sigemptyset(&mask);
     sigaddset(&mask, SIGUSR2);
+    sigaddset(&mask, SIGRTMIN + 1);
     pthread_sigmask(SIG_BLOCK, &mask, NULL);
+    pthread_kill(pthread_self(), SIGUSR2);
+    pthread_kill(pthread_self(), SIGRTMIN + 1);
     forker = pthread_self();
     return (void *)(long)in_child((int (*)(void))body);
 }

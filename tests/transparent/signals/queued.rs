@@ -70,6 +70,73 @@ fn wait(signals: &[c_int]) -> String {
     }
 }
 
+/// A child sends the signal to its parent. Returns who it was.
+fn queue_from_child(signal: c_int, number: usize) -> libc::pid_t {
+    // SAFETY: the child calls what may be called after a fork.
+    unsafe {
+        let parent = libc::getpid();
+        let child = libc::fork();
+        if child == 0 {
+            libc::sigqueue(parent, signal, value(number));
+            libc::_exit(0);
+        }
+        assert_eq!(libc::waitpid(child, null_mut(), 0), child);
+        child
+    }
+}
+
+/// What sigtimedwait(2) tells of a signal that this process has sent.
+fn wait_for(signal: c_int, sender: libc::pid_t) -> String {
+    // SAFETY: a set, and a place for what is told.
+    unsafe {
+        let mut info: siginfo_t = zeroed();
+        let found = libc::sigtimedwait(&set_of(&[signal]), &mut info, &LONG);
+        let is_it = (found == signal, info.si_pid() == sender, info.si_uid() == libc::getuid());
+        format!("{is_it:?} {} {}", info.si_code, info.si_value().sival_ptr.addr())
+    }
+}
+
+/// More than may wait: the error tells how many do, and none of those is lost.
+fn full(signal: c_int) {
+    set_up(signal, SA_SIGINFO);
+    change(SIG_BLOCK, &[signal]);
+    // SAFETY: a limit of this process's, and numbers.
+    unsafe {
+        let mut limit: libc::rlimit = zeroed();
+        assert_eq!(libc::getrlimit(libc::RLIMIT_SIGPENDING, &mut limit), 0);
+        limit.rlim_cur = limit.rlim_max.min(5000);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_SIGPENDING, &limit), 0);
+        let sent = (0..5000)
+            .take_while(|number| libc::sigqueue(libc::getpid(), signal, value(*number)) == 0)
+            .count();
+        let error = std::io::Error::last_os_error().raw_os_error();
+        let handled = |number: usize| LAST.load(SeqCst) == number as i32 - 1;
+        set_up_counting(signal);
+        change(SIG_UNBLOCK, &[signal]);
+        println!("as many as can: {}, {error:?}, then all: {}", sent > 0, handled(sent));
+    }
+}
+
+/// What [`count`] was told last.
+static LAST: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn count(_: c_int, info: *mut siginfo_t, _: *mut c_void) {
+    // SAFETY: the kernel's.
+    let value = unsafe { (*info).si_value() }.sival_ptr.addr() as i32;
+    // In their order.
+    let _ = LAST.compare_exchange(value - 1, value, SeqCst, SeqCst);
+}
+
+fn set_up_counting(signal: c_int) {
+    // SAFETY: all zeros are an action without flags.
+    unsafe {
+        let mut action: libc::sigaction = zeroed();
+        action.sa_sigaction = count as *const () as usize;
+        action.sa_flags = SA_SIGINFO;
+        assert_eq!(libc::sigaction(signal, &action, null_mut()), 0);
+    }
+}
+
 /// What the process sends to itself.
 pub(super) fn of_process() {
     let (one, two) = (libc::SIGRTMIN() + 1, libc::SIGRTMIN() + 2);
@@ -113,10 +180,23 @@ pub(super) fn of_process() {
     queue(one, 9);
     queue(one, 10);
     println!("sigtimedwait: {}, {}", wait(&[one]), wait(&[one]));
-    set_up(one, SA_SIGINFO);
+    // Nor one that signal(3) has set up, nor a default, be the sender another process.
+    for handler in [libc::SIG_DFL, log as *const () as usize] {
+        for signal in [one, SIGUSR1] {
+            change(SIG_BLOCK, &[signal]);
+            // SAFETY: a handler that takes a number at least.
+            unsafe { libc::signal(signal, handler) };
+            let sender = queue_from_child(signal, 11);
+            println!("signal, then {}", wait_for(signal, sender));
+        }
+    }
+    for signal in [one, SIGUSR1] {
+        set_up(signal, SA_SIGINFO);
+    }
     change(SIG_SETMASK, &[]);
     // SAFETY: it takes a number.
     unsafe { libc::raise(one) };
+    full(libc::SIGRTMIN() + 3);
     // Somebody waits in a call, and another thread sends.
     set_up(one, SA_SIGINFO | SA_RESTART);
     LOGGED.store(0, SeqCst);

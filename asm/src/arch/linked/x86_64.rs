@@ -173,7 +173,7 @@ pub(crate) unsafe fn make_visit(context: Context) {
     unsafe { (*context.0.cast::<LinkedFrame>().as_ptr()).start = visit_start };
 }
 
-/// Makes a function that is called by the first [`resume`], on the resumer's stack. The four lines say where, to an unwinder, the
+/// Makes a function that is called by the first [`resume`], on the resumer's stack. The lines say where, to an unwinder, the
 /// resumer's registers are, and what the frame pointer is.
 macro_rules! start {
     ($(#[$doc:meta])* $name:ident: $($line:literal),*) => {

@@ -115,6 +115,14 @@ impl Entry {
         self.file.store(0, Ordering::Relaxed);
     }
 
+    /// Calls `visit` with what is watched, without the lock.
+    fn visit(&self, visit: &mut impl FnMut(&Watched)) {
+        let watched = self.lock().clone();
+        if let Some(watched) = watched {
+            visit(&watched);
+        }
+    }
+
     fn lock(&self) -> SpinGuard<'_, Option<Arc<Watched>>> {
         self.watched.lock()
     }
@@ -127,7 +135,7 @@ struct Table {
     rows: [OnceLock<Box<[Entry]>>; ROWS],
 }
 
-/// Null before the first use: in a copy of the process as well, in which a plain thread has forked (`hook/copy.rs`). A table is never freed.
+/// Null before the first use: in a copy of the process as well, in which a plain thread has forked (`hook/forked.rs`). A table is never freed.
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
 
 /// The table, if it is in use.
@@ -199,12 +207,7 @@ pub(super) fn watched(fd: RawFd) -> Arc<Watched> {
 
 /// Calls `visit` for all that is known.
 pub(super) fn for_each_watched(mut visit: impl FnMut(&Watched)) {
-    for entry in entries() {
-        let watched = entry.lock().clone();
-        if let Some(watched) = watched {
-            visit(&watched);
-        }
-    }
+    entries().for_each(|entry| entry.visit(&mut visit));
 }
 
 /// Takes what is known of a number out of the table.
@@ -296,13 +299,12 @@ pub fn duplicated(original: RawFd, fd: RawFd) {
 pub(super) fn for_each_of_file(fd: RawFd, mut visit: impl FnMut(&Watched)) {
     let Some(entry) = peek(fd) else { return };
     match entry.file.load(Ordering::Relaxed) {
-        0 => _ = entry.lock().clone().inspect(|watched| visit(watched)),
+        0 => entry.visit(&mut visit),
         // A file with several numbers is seldom one of many: its numbers are not listed.
         file => {
-            for entry in entries().filter(|entry| entry.file.load(Ordering::Relaxed) == file) {
-                let watched = entry.lock().clone();
-                watched.inspect(|watched| visit(watched));
-            }
+            entries()
+                .filter(|entry| entry.file.load(Ordering::Relaxed) == file)
+                .for_each(|entry| entry.visit(&mut visit));
         }
     }
 }

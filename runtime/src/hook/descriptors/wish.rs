@@ -74,27 +74,37 @@ pub fn modes_changed() {
 /// Notes that somebody is about to change the mode of this number's file, or may do so from now on. Waits for it that have begun, by whatever
 /// number, are not concerned.
 pub fn mode_changes(fd: RawFd) {
-    // SeqCst: see `park/trust.rs`.
-    CHANGES.fetch_add(1, Ordering::SeqCst);
-    for_each_of_file(fd, |watched| watched.wish.settle(watched.number));
+    settle(fd, begin_change());
 }
 
 /// Notes that all files of this process may be another's as well from now on.
 pub fn files_shared() {
-    note_shared();
-    for_each_watched(|watched| watched.wish.settle(watched.number));
+    let now = begin_sharing();
+    // They may be many, and it is the rare child that changes a mode while somebody is about to wait.
+    for_each_watched(|watched| {
+        watched.wish.trust.settle_if_noted(now, || !is_nonblocking_now(watched.number))
+    });
 }
 
 /// Notes that this number's file may be another process's as well from now on, whoever hands it on.
 pub fn file_shared(fd: RawFd) {
-    note_shared();
-    for_each_of_file(fd, |watched| watched.wish.settle(watched.number));
+    settle(fd, begin_sharing());
 }
 
-fn note_shared() {
+/// Makes all answers old, before a mode changes. Returns which change that is.
+fn begin_change() -> u64 {
+    // SeqCst: see `park/trust.rs`.
+    CHANGES.fetch_add(1, Ordering::SeqCst) + 1
+}
+
+fn begin_sharing() -> u64 {
     SHARINGS.fetch_add(1, Ordering::SeqCst);
-    // As above.
-    CHANGES.fetch_add(1, Ordering::SeqCst);
+    begin_change()
+}
+
+/// Waits for a number's file that have begun before the change go on, as in the kernel, if the answer was right.
+fn settle(fd: RawFd, change: u64) {
+    for_each_of_file(fd, |watched| watched.wish.trust.settle(change, || !is_nonblocking_now(watched.number)));
 }
 
 /// The birth of a file that is made now.
@@ -200,7 +210,7 @@ impl Wish {
         if is_nonblocking(fd) {
             return true;
         }
-        self.trust.settle(|| true);
+        self.trust.settle(changes, || true);
         // SAFETY: the number is only asked about.
         if self.born == birth() && socket::is_closed_by_exec(unsafe { BorrowedFd::borrow_raw(fd) }) {
             self.waits_as_of.store(changes, Ordering::Relaxed);
@@ -226,11 +236,6 @@ impl Wish {
             self.errors.fetch_add(1, Ordering::Relaxed);
         }
         was_wrong
-    }
-
-    /// Somebody is about to change the mode, or may do so from now on: waits that began before go on, as in the kernel, if the answer was right.
-    pub(super) fn settle(&self, fd: RawFd) {
-        self.trust.settle(|| !is_nonblocking_now(fd));
     }
 }
 

@@ -13,7 +13,7 @@ use super::next::{self, Next};
 use super::refused::{REFUSED, refuse_and_end};
 use super::{Request, Worker};
 use crate::cell::{CancelScope, Cancelled, Ended, Flags, Header, contained};
-use crate::scheduler::copy;
+use crate::scheduler::forked;
 use crate::scheduler::here::{self, come_home, current_worker};
 use crate::scheduler::phase::Phase;
 use crate::scheduler::stacks;
@@ -132,7 +132,7 @@ fn destroy_locals(header: &Header) {
 /// The worker of the calling thread. The caller must run on a worker; a roaming fiber must ask again after each switch. In a copy of the
 /// process that the fiber has made there is none: its code has ended, and so does the copy.
 pub(super) fn this_worker() -> &'static Worker {
-    current_worker().unwrap_or_else(|| copy::end())
+    current_worker().unwrap_or_else(|| forked::end())
 }
 
 /// The home of the calling fiber, whose own code has ended: from here on it is inside of the runtime.

@@ -84,13 +84,17 @@ hooks! {
 pub(super) struct Text(*mut c_char, usize);
 
 impl Text {
-    /// Makes the text; `None` if that fails. Then the arguments are as they were.
-    pub(super) fn make(
+    /// Makes the text; `None` if that fails. The copy of the list is as it was.
+    ///
+    /// # Safety
+    ///
+    /// `format` may be called with the list, which was not used.
+    pub(super) unsafe fn make(
         within: &Within,
         list: List,
         format: impl FnOnce(*mut *mut c_char, List) -> c_int,
     ) -> (Copied, Option<Self>) {
-        // SAFETY: the caller's list.
+        // SAFETY: the caller's promise.
         let copied = unsafe { Copied::of(list) };
         let mut text = null_mut();
         set_errno(within.errno());
@@ -127,7 +131,8 @@ unsafe fn print(
     if unsafe { waiting_number(file).is_none() || is_wide(file) } {
         return call(within, || own(list));
     }
-    let (mut copied, text) = Text::make(within, list, format);
+    // SAFETY: as above.
+    let (mut copied, text) = unsafe { Text::make(within, list, format) };
     let Some(text) = text else {
         // libc's function has the same error, and puts what comes before it.
         return call(within, || own(copied.list()));
@@ -155,7 +160,8 @@ unsafe fn print_to(
     if kind_of(fd) == Kind::Regular {
         return call(within, || own(list));
     }
-    let (mut copied, text) = Text::make(within, list, format);
+    // SAFETY: the caller's promise.
+    let (mut copied, text) = unsafe { Text::make(within, list, format) };
     let Some(text) = text else { return call(within, || own(copied.list())) };
     let mut rest = text.bytes();
     while !rest.is_empty() {

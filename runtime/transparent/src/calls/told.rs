@@ -140,7 +140,8 @@ unsafe fn log(
     if mask & 1 << (priority & 7) == 0 {
         return call(within, || own(list));
     }
-    let (mut copied, text) = Text::make(within, list, format);
+    // SAFETY: the caller's promise.
+    let (mut copied, text) = unsafe { Text::make(within, list, format) };
     let Some(text) = text else { return call(within, || own(copied.list())) };
     let text = [text.bytes(), b"\0"].concat();
     // Also that of a fiber which is cancelled is written.

@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 
 use abaca::hook;
 use libc::{
-    EINVAL, ENOTSUP, ERANGE, PTHREAD_CREATE_DETACHED, SCHED_OTHER, clockid_t, cpu_set_t, pthread_attr_t,
-    pthread_t, sched_param, sigval, size_t,
+    EAGAIN, EINVAL, ENOTSUP, ERANGE, PTHREAD_CREATE_DETACHED, SCHED_OTHER, clockid_t, cpu_set_t,
+    pthread_attr_t, pthread_t, sched_param, sigval, size_t,
 };
 
 use super::details::sent;
 use super::identity::is_main_fiber;
+use super::queued::NoPlace;
 use super::record::{Name, Target};
 use super::sends;
 use crate::answer::errno;
@@ -196,10 +197,13 @@ hooks! {
             Target::Caller => unsafe { sends::raise(signal) },
             // SAFETY: as above.
             Target::Fiber(_) if thread == super::identity::current() && signal != 0 => unsafe { sends::raise(signal) },
-            Target::Fiber(record) if record.pending.send(signal, |signal| sent(signal, libc::SI_TKILL, None), || record.cancel.wake()) => 0,
-            // What has no handler is the process's, whichever thread it is for.
-            // SAFETY: the caller's promise.
-            Target::Fiber(_) => unsafe { libc::kill(libc::getpid(), signal) },
+            Target::Fiber(record) => match record.pending.send(signal, |signal| sent(signal, libc::SI_TKILL, None), || record.cancel.wake()) {
+                Some(Ok(())) => 0,
+                Some(Err(NoPlace)) => return EAGAIN,
+                // What has no handler is the process's, whichever thread it is for.
+                // SAFETY: the caller's promise.
+                None => unsafe { libc::kill(libc::getpid(), signal) },
+            },
         };
         if result == 0 { 0 } else { errno() }
     }
@@ -214,9 +218,12 @@ hooks! {
             Target::Kernel => unsafe { own!(fn pthread_sigqueue(pthread_t, c_int, sigval) -> c_int)(thread, signal, value) },
             Target::Caller => sends::queue_to_caller(signal, value),
             Target::Fiber(_) if thread == super::identity::current() => sends::queue_to_caller(signal, value),
-            Target::Fiber(record) if record.pending.send(signal, |signal| sent(signal, libc::SI_QUEUE, Some(value)), || record.cancel.wake()) => 0,
-            // SAFETY: as above.
-            Target::Fiber(_) => if unsafe { sends::sigqueue(libc::getpid(), signal, value) } == 0 { 0 } else { errno() },
+            Target::Fiber(record) => match record.pending.send(signal, |signal| sent(signal, libc::SI_QUEUE, Some(value)), || record.cancel.wake()) {
+                Some(Ok(())) => 0,
+                Some(Err(NoPlace)) => EAGAIN,
+                // SAFETY: as above.
+                None => if unsafe { sends::sigqueue(libc::getpid(), signal, value) } == 0 { 0 } else { errno() },
+            },
         }
     }
 }

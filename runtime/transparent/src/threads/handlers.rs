@@ -21,7 +21,6 @@ use abaca::hook::{self, Interrupted};
 use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
 
 use super::masks;
-use super::queued::is_queued;
 use super::relay::{await_fibers, has_started, note_handled, start_relay};
 use super::waiting::{self, Taken};
 use crate::answer::failed;
@@ -40,7 +39,8 @@ static HANDLERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNAL
 /// The flags of each.
 static FLAGS: [AtomicI32; SIGNALS] = [const { AtomicI32::new(0) }; SIGNALS];
 
-/// The signals whose handlers take the number only.
+/// The signals whose handlers take the number only. The kernel tells more all the same: if the signal must wait, somebody may take it by
+/// sigwaitinfo(3).
 static WITHOUT_INFO: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
@@ -77,7 +77,10 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     if !is_attending && masks::is_held_back(index) {
         let is_told = FLAGS[index].load(Ordering::SeqCst) & SA_SIGINFO != 0;
         // SAFETY: the kernel has written it, if the handler was set up for that.
-        return waiting::hold_back(index, if is_told { unsafe { info.as_ref() } } else { None });
+        let info = if is_told { unsafe { info.as_ref() } } else { None };
+        // Nobody is there to be told that it does not wait.
+        let _ = waiting::hold_back(index, info);
+        return;
     }
     let handler = HANDLERS[index].load(Ordering::SeqCst);
     if handler == 0 {
@@ -239,20 +242,13 @@ hooks! {
                     stand_for_default(action);
                 }
             }
-            let is_without_info = action.sa_flags & SA_SIGINFO == 0;
-            if is_queued(index) && action.sa_sigaction == ours {
-                // So that its value is known if it must wait.
+            note_info(index, action.sa_flags & SA_SIGINFO != 0);
+            if action.sa_sigaction == ours {
                 action.sa_flags |= SA_SIGINFO;
             }
             FLAGS[index].store(action.sa_flags, Ordering::SeqCst);
             if action.sa_sigaction == ours {
                 action.sa_flags &= !SA_RESETHAND;
-            }
-            let signal = masks::bit(index);
-            if is_without_info {
-                WITHOUT_INFO.fetch_or(signal, Ordering::SeqCst);
-            } else {
-                WITHOUT_INFO.fetch_and(!signal, Ordering::SeqCst);
             }
         }
         // SAFETY: the caller's promise.
@@ -296,6 +292,9 @@ hooks! {
         let old = unsafe { own(number, if is_handler || is_default { ours } else { handler }) };
         if old == SIG_ERR {
             HANDLERS[index].store(before, Ordering::SeqCst);
+        } else {
+            note_info(index, false);
+            ask_for_info(number);
         }
         note_flags(number);
         if old == ours { before } else { old }
@@ -332,6 +331,29 @@ fn until_handled() -> isize {
     match super::sleep::until(&super::until::Until::Never) {
         hook::Slept::Cancelled => failed(libc::ECANCELED),
         _ => failed(libc::EINTR),
+    }
+}
+
+/// Notes whether the user's handler is told more than the number.
+fn note_info(index: usize, is_told: bool) {
+    if is_told {
+        WITHOUT_INFO.fetch_and(!masks::bit(index), Ordering::SeqCst);
+    } else {
+        WITHOUT_INFO.fetch_or(masks::bit(index), Ordering::SeqCst);
+    }
+}
+
+/// Has the kernel tell all of a signal that the function of this file takes, where a function of libc's has set it up.
+fn ask_for_info(signal: c_int) {
+    // SAFETY: writes and reads a local, for which all zeros are valid.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        if own_sigaction(signal, ptr::null(), &mut now) == 0
+            && now.sa_sigaction == handle as *const () as usize
+        {
+            now.sa_flags |= SA_SIGINFO;
+            own_sigaction(signal, &now, ptr::null_mut());
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use libc::siginfo_t;
 
 use super::handlers::{has_handler, index};
 use super::masks;
-use super::queued::{self, Owner, is_queued, new_owner};
+use super::queued::{self, NoPlace, Owner, is_queued, new_owner};
 use super::signal_fd;
 
 /// The signals that were sent to a thread that is a fiber, and of which no handler has run yet.
@@ -48,26 +48,28 @@ impl Pending {
         self.fiber.store(0, Ordering::SeqCst);
     }
 
-    /// Sends a signal to the thread; false if the thread does not block it, and it has no handler that the thread could run.
+    /// Sends a signal to the thread; `None` if the thread does not block it, and it has no handler that the thread could run.
     pub(crate) fn send(
         &self,
         signal: c_int,
         info: impl FnOnce(usize) -> siginfo_t,
         wake: impl FnOnce(),
-    ) -> bool {
-        let Some(index) = index(signal) else { return false };
+    ) -> Option<Result<(), NoPlace>> {
+        let index = index(signal)?;
         let bit = masks::bit(index);
         let is_blocked = self.blocked.load(Ordering::SeqCst) & bit != 0;
         if !is_blocked && !has_handler(index) {
-            return false;
+            return None;
         }
         if is_blocked || is_queued(index) {
             let info = info(index);
             if is_blocked && signal_fd::deliver(index, Some(&info)) {
-                return true;
+                return Some(Ok(()));
             }
-            if is_queued(index) {
-                queued::put(self.owner, index, info);
+            if is_queued(index)
+                && let Err(no_place) = queued::put(self.owner, index, info)
+            {
+                return Some(Err(no_place));
             }
         }
         self.signals.fetch_or(bit, Ordering::SeqCst);
@@ -78,6 +80,6 @@ impl Pending {
                 wake();
             }
         }
-        true
+        Some(Ok(()))
     }
 }

@@ -1,5 +1,5 @@
 //! Real-time signals that wait: each that was sent, in the order in which they came, with what its handler is told. They wait for the process,
-//! or for one fiber, which has a number here. A handler may put one in. What finds no place is lost.
+//! or for one fiber, which has a number here. A handler may put one in. What finds no place does not wait.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -45,9 +45,12 @@ const fn key(owner: Owner, signal: usize) -> u64 {
     owner << SIGNAL_BITS | signal as u64
 }
 
+/// As many signals wait as can: the error EAGAIN of a function that sends one.
+pub(super) struct NoPlace;
+
 /// Puts a signal in. May be called in a handler.
-pub(super) fn put(owner: Owner, signal: usize, info: siginfo_t) {
-    QUEUE.put(key(owner, signal), Told(info));
+pub(super) fn put(owner: Owner, signal: usize, info: siginfo_t) -> Result<(), NoPlace> {
+    if QUEUE.put(key(owner, signal), Told(info)) { Ok(()) } else { Err(NoPlace) }
 }
 
 /// Whether one of this owner's waits.

@@ -9,8 +9,9 @@ use libc::{pid_t, siginfo_t, sigval};
 use super::details;
 use super::handlers::{index, stands_for};
 use super::masks::main_blocks;
+use super::queued::NoPlace;
 use super::waiting::{hold_back, hold_back_own};
-use crate::answer::{answer, errno};
+use crate::answer::{answer, errno, failed};
 use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -21,42 +22,56 @@ hooks! {
     fn kill(process: pid_t, signal: c_int) -> c_int, |_| -> always {
         let info = |signal| details::sent(signal, libc::SI_USER, None);
         // SAFETY: it takes numbers.
-        if waits(process, signal, info) { 0 } else { unsafe { own!(fn kill(pid_t, c_int) -> c_int)(process, signal) } }
+        waits(process, signal, info).map_or_else(|| unsafe { own!(fn kill(pid_t, c_int) -> c_int)(process, signal) }, of_sent)
     }
 
     /// sigqueue(3).
     fn sigqueue(process: pid_t, signal: c_int, value: sigval) -> c_int, |_| -> always {
         let info = |signal| details::sent(signal, libc::SI_QUEUE, Some(value));
         // SAFETY: it takes numbers.
-        if waits(process, signal, info) { 0 } else { unsafe { own!(fn sigqueue(pid_t, c_int, sigval) -> c_int)(process, signal, value) } }
+        let own = || unsafe { own!(fn sigqueue(pid_t, c_int, sigval) -> c_int)(process, signal, value) };
+        waits(process, signal, info).map_or_else(own, of_sent)
     }
 
     /// raise(3): a signal for the calling thread.
     fn raise(signal: c_int) -> c_int, |_| -> always {
-        let is_held = index(signal).is_some_and(|signal| enter().is_some_and(|_within| hold_back_own(signal, details::sent(signal, libc::SI_TKILL, None))));
+        let waits = || {
+            let number = index(signal)?;
+            let _within = enter()?;
+            hold_back_own(number, details::sent(number, libc::SI_TKILL, None))
+        };
         // SAFETY: it takes a number.
-        if is_held { 0 } else { unsafe { own!(fn raise(c_int) -> c_int)(signal) } }
+        waits().map_or_else(|| unsafe { own!(fn raise(c_int) -> c_int)(signal) }, of_sent)
     }
 }
 
-/// Whether a signal for this process must wait, and does now.
-fn waits(process: pid_t, signal: c_int, info: impl FnOnce(usize) -> siginfo_t) -> bool {
+/// As libc's functions say what has become of a signal.
+fn of_sent(sent: Result<(), NoPlace>) -> c_int {
+    match sent {
+        Ok(()) => 0,
+        Err(NoPlace) => answer(failed(libc::EAGAIN)) as c_int,
+    }
+}
+
+/// Lets a signal for this process wait; `None` if it need not.
+fn waits(
+    process: pid_t,
+    signal: c_int,
+    info: impl FnOnce(usize) -> siginfo_t,
+) -> Option<Result<(), NoPlace>> {
     // SAFETY: no memory is involved.
     let is_own = process > 0 && process as isize == unsafe { kernel!(libc::SYS_getpid) };
-    let Some(signal) = index(signal).filter(|_| is_own) else { return false };
-    let is_held = main_blocks(signal) && enter().is_some() && stands_for(signal);
-    if is_held {
-        hold_back(signal, Some(&info(signal)));
-    }
-    is_held
+    let signal = index(signal).filter(|_| is_own)?;
+    let must_wait = main_blocks(signal) && enter().is_some() && stands_for(signal);
+    must_wait.then(|| hold_back(signal, Some(&info(signal))))
 }
 
 /// Sends a signal with a value to the calling fiber, as pthread_sigqueue(3). The result is an error number, or 0.
 pub(super) fn queue_to_caller(signal: c_int, value: sigval) -> c_int {
     let Some(number) = index(signal) else { return if signal == 0 { 0 } else { libc::EINVAL } };
     let info = details::sent(number, libc::SI_QUEUE, Some(value));
-    if enter().is_some_and(|_within| hold_back_own(number, info)) {
-        return 0;
+    if let Some(sent) = enter().and_then(|_within| hold_back_own(number, info)) {
+        return if sent.is_ok() { 0 } else { libc::EAGAIN };
     }
     // SAFETY: what is told of the signal is this function's. It is for the OS thread of the caller, which runs the handler before this returns.
     let sent = unsafe {

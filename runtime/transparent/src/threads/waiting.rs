@@ -8,7 +8,7 @@ use libc::siginfo_t;
 
 use super::details;
 use super::masks::{awaited, bit, blocked, signals};
-use super::queued::{self, Owner, PROCESS, is_queued, new_owner};
+use super::queued::{self, NoPlace, Owner, PROCESS, is_queued, new_owner};
 use super::record::Record;
 use super::relay::ring;
 use super::signal_fd;
@@ -44,34 +44,41 @@ pub(super) fn lose_waiting() {
 }
 
 /// Notes a signal of the process's that must wait, with what its handler is told, if that is known. May be called in a handler.
-pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) {
+pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) -> Result<(), NoPlace> {
     if signal_fd::deliver(signal, info) {
-        return;
+        return Ok(());
     }
     if is_queued(signal) {
-        queued::put(PROCESS, signal, info.copied().unwrap_or_else(|| details::unknown(signal)));
+        queued::put(PROCESS, signal, info.copied().unwrap_or_else(|| details::unknown(signal)))?;
     } else if let Some(info) = info {
         details::keep(signal, *info);
     }
     OF_PROCESS.fetch_or(bit(signal), Ordering::SeqCst);
     ring();
+    Ok(())
 }
 
-/// Notes a signal that the calling fiber sends to itself; false if it does not block it.
-pub(super) fn hold_back_own(signal: usize, info: siginfo_t) -> bool {
-    let is_blocked = blocked() & bit(signal) != 0;
-    if is_blocked && !signal_fd::deliver(signal, Some(&info)) {
-        if is_queued(signal) {
-            if NUMBER.get() == PROCESS {
-                NUMBER.set(new_owner());
-                // What is sent while the fiber's storage goes is not forgotten, and nobody's.
-                let _ = FORGET.try_with(|_| ());
-            }
-            queued::put(NUMBER.get(), signal, info);
+/// Notes a signal that the calling fiber sends to itself; `None` if it does not block it.
+pub(super) fn hold_back_own(signal: usize, info: siginfo_t) -> Option<Result<(), NoPlace>> {
+    if blocked() & bit(signal) == 0 {
+        return None;
+    }
+    if signal_fd::deliver(signal, Some(&info)) {
+        return Some(Ok(()));
+    }
+    let mut result = Ok(());
+    if is_queued(signal) {
+        if NUMBER.get() == PROCESS {
+            NUMBER.set(new_owner());
+            // What is sent while the fiber's storage goes is not forgotten, and nobody's.
+            let _ = FORGET.try_with(|_| ());
         }
+        result = queued::put(NUMBER.get(), signal, info);
+    }
+    if result.is_ok() {
         OF_FIBER.set(OF_FIBER.get() | bit(signal));
     }
-    is_blocked
+    Some(result)
 }
 
 /// The signals of the process that wait.

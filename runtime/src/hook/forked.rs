@@ -1,4 +1,4 @@
-//! A copy of the process by fork(2), in which one thread is left: a plain one, also if a fiber has forked (`scheduler/copy.rs`). The copy
+//! A copy of the process by fork(2), in which one thread is left: a plain one, also if a fiber has forked (`scheduler/forked.rs`). The copy
 //! forgets whom the hooks knew of, and what they knew of descriptors, so that fibers of its own can begin. What another thread of the
 //! original had locked just then would stay locked for ever. If the runtime's own code has forked, all is left as it was copied: it goes
 //! on to an exec.
@@ -16,7 +16,7 @@ use crate::scheduler;
 pub fn watch_forks(became_thread: fn(), before_end: fn()) {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
-        scheduler::copy::also(became_thread, before_end);
+        scheduler::forked::also(became_thread, before_end);
         fork::before_each(note);
         fork::in_each_copy(begin_anew);
     });
@@ -27,7 +27,7 @@ extern "C" fn note() {
 }
 
 extern "C" fn begin_anew() {
-    scheduler::copy::become_thread();
+    scheduler::forked::become_thread();
     if scheduler::current_worker().is_some() {
         return;
     }
