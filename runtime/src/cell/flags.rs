@@ -62,6 +62,9 @@ impl Flags {
     /// Waits in a function of C, which a cancellation ends by an error: nothing unwinds.
     #[cfg(feature = "own-tls")]
     pub(crate) const ENDS_IN_ERROR: Self = Self(1 << 14);
+    /// What is over with a wait in a function of C.
+    #[cfg(feature = "own-tls")]
+    pub(crate) const OF_WAIT_OF_C: Self = Self(Self::ENDS_IN_ERROR.0 | Self::PROBED.0);
     /// Is in a wait that no cancellation ends: [`shield`](crate::cancel::shield) for one wait, without a scope.
     #[cfg(feature = "own-tls")]
     pub(crate) const SHIELDED: Self = Self(1 << 15);

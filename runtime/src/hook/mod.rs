@@ -91,8 +91,7 @@ fn without_unwinding<R>(look: impl FnOnce() -> R) -> R {
     let header = unsafe { me.as_ref() };
     header.set_flag(Flags::ENDS_IN_ERROR);
     let result = look();
-    header.unset_flag(Flags::ENDS_IN_ERROR);
-    header.unset_flag(Flags::PROBED);
+    header.unset_flag(Flags::OF_WAIT_OF_C);
     result
 }
 
@@ -119,8 +118,7 @@ fn wait_without_unwinding_on(
     let header = unsafe { me.as_ref() };
     header.set_flag(Flags::ENDS_IN_ERROR);
     let outcome = park::block_on(worker, me, waiter, reason, deadline);
-    header.unset_flag(Flags::ENDS_IN_ERROR);
-    header.unset_flag(Flags::PROBED);
+    header.unset_flag(Flags::OF_WAIT_OF_C);
     outcome
 }
 

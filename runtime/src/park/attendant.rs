@@ -1,10 +1,12 @@
 //! A thread that runs while there is something to attend to, and ends when there was nothing for a while.
 //!
-//! Who brings something counts it, and then looks whether the thread runs; the thread says that it does not run, and then looks at
-//! the counts. Each of the four is sequentially consistent, so one of the two sees the other: the thread goes on, or it is
-//! started anew. An exchange decides who of several starts it, the ending thread among them.
+//! Who brings something shows it, and then looks whether the thread runs; the thread says that it does not run, and then looks at
+//! what is shown. A fence stands between the two steps on both sides, so one of the two sees the other: the thread goes on, or it is
+//! started anew. It seldom ends, so the fence of those who bring something is the light one (`os/barrier.rs`). An exchange decides
+//! who of several starts it, the ending thread among them.
 
 use crate::atomic::{AtomicBool, Ordering, const_fn};
+use crate::os::barrier;
 
 /// Whether the thread runs.
 pub(crate) struct Attendant(AtomicBool);
@@ -17,10 +19,10 @@ impl Attendant {
         }
     }
 
-    /// Whether the caller, which has counted something, must start the thread.
+    /// Whether the caller, which has shown something, must start the thread.
     #[inline]
     pub(crate) fn must_start(&self) -> bool {
-        between();
+        barrier::light();
         !self.0.load(Ordering::SeqCst) && !self.0.swap(true, Ordering::SeqCst)
     }
 
@@ -29,19 +31,16 @@ impl Attendant {
         self.0.store(false, Ordering::SeqCst);
     }
 
-    /// Whether the thread, which is the caller, ends: nothing is counted, or another thread has been started by now.
-    pub(crate) fn may_end(&self, is_anything_counted: impl FnOnce() -> bool) -> bool {
+    /// Whether the thread, which is the caller, ends: nothing is shown, or another thread has been started by now.
+    ///
+    /// # Panics
+    ///
+    /// As [`barrier::heavy`].
+    pub(crate) fn may_end(&self, is_anything_shown: impl FnOnce() -> bool) -> bool {
         self.0.store(false, Ordering::SeqCst);
-        between();
-        !is_anything_counted() || self.0.swap(true, Ordering::SeqCst)
+        barrier::heavy();
+        !is_anything_shown() || self.0.swap(true, Ordering::SeqCst)
     }
-}
-
-/// Between a change and a look: loom knows the order of fences only, not of sequentially consistent operations.
-#[inline(always)]
-fn between() {
-    #[cfg(loom)]
-    crate::atomic::fence(Ordering::SeqCst);
 }
 
 #[cfg(all(test, loom))]
@@ -49,21 +48,21 @@ mod model {
     //! Every interleaving of the thread's end and of those who bring something: what is brought has exactly one thread to attend to it.
 
     use loom::sync::Arc;
-    use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use loom::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Release, Ordering::SeqCst};
     use loom::thread;
 
     use super::*;
 
     #[derive(Default)]
     struct Counts {
-        things: AtomicUsize,
+        things: [AtomicUsize; 2],
         /// Threads that run, and those that were ever started.
         running: AtomicUsize,
     }
 
-    /// Counts one thing; the caller is told to start the thread.
-    fn bring(attendant: &Attendant, counts: &Counts) {
-        counts.things.fetch_add(1, SeqCst);
+    /// Shows one thing; the caller is told to start the thread.
+    fn bring(attendant: &Attendant, counts: &Counts, thing: usize) {
+        counts.things[thing].store(1, Release);
         if attendant.must_start() {
             counts.running.fetch_add(1, SeqCst);
         }
@@ -79,12 +78,12 @@ mod model {
             assert!(attendant.must_start());
             counts.running.store(1, SeqCst);
             let bringers: Vec<_> = (0..2)
-                .map(|_| {
+                .map(|thing| {
                     let (attendant, counts) = (attendant.clone(), counts.clone());
-                    thread::spawn(move || bring(&attendant, &counts))
+                    thread::spawn(move || bring(&attendant, &counts, thing))
                 })
                 .collect();
-            if attendant.may_end(|| counts.things.load(SeqCst) > 0) {
+            if attendant.may_end(|| counts.things.iter().any(|thing| thing.load(Acquire) > 0)) {
                 counts.running.fetch_sub(1, SeqCst);
             }
             bringers.into_iter().for_each(|bringer| bringer.join().unwrap());

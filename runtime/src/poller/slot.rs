@@ -164,6 +164,12 @@ impl Slot {
         LinkResult::Linked
     }
 
+    /// Whether a node is linked here.
+    #[cfg(feature = "own-tls")]
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.waiting.lock().iter().all(Waiting::is_empty)
+    }
+
     /// Unlinks the node if it is linked here, and returns whether it was.
     #[cold]
     pub(super) fn unlink(&self, direction: Direction, node: &Node) -> bool {

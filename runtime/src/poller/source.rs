@@ -230,6 +230,12 @@ impl Source {
         self.all().for_each(|registration| registration.slot().event([Event::Ready; 2], &mut wake));
     }
 
+    /// Whether a node is linked, with any registration. From any thread.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.all().any(|registration| registration.slot().is_waited_for())
+    }
+
     /// Gives all registrations up. Their descriptor is closed, or has another number by now, so the kernel is not told.
     #[cfg(feature = "own-tls")]
     pub(crate) fn abandon(&mut self) {

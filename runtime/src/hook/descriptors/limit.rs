@@ -39,6 +39,7 @@ type Deadline = Option<Instant>;
 impl WaitLimit {
     /// As long as the descriptor says: by O_NONBLOCK, SO_RCVTIMEO and SO_SNDTIMEO.
     #[must_use]
+    #[inline]
     pub fn of_descriptor() -> Self {
         Self { limit: Limit::OfDescriptor(None), waits: false, goes_on: false }
     }

@@ -28,49 +28,34 @@ pub fn rounds_of_renewal() -> u32 {
     ROUNDS.load(Ordering::SeqCst)
 }
 
-/// The waits for a descriptor.
+/// The waits for a descriptor. Whether there are any at this moment its [`Source`](crate::poller::Source) knows.
 pub(super) struct Waits {
-    /// How many are under way.
-    count: AtomicU32,
     /// How many rounds have passed since the last began.
     rounds: AtomicU32,
     /// How often the number was watched anew.
     renewals: AtomicU32,
 }
 
-/// A wait under way.
-pub(super) struct Waiting<'a>(&'a Waits);
-
 impl Waits {
     pub(super) fn new() -> Self {
-        let [count, rounds, renewals] = [0; 3].map(AtomicU32::new);
-        Self { count, rounds, renewals }
+        let [rounds, renewals] = [0; 2].map(AtomicU32::new);
+        Self { rounds, renewals }
     }
 
-    /// Notes a wait, until the result is dropped.
+    /// Notes a wait, whose node is linked.
     #[inline]
-    pub(super) fn begin(&self) -> Waiting<'_> {
+    pub(super) fn begin(&self) {
         // Relaxed: a guess is enough.
         self.rounds.store(0, Ordering::Relaxed);
-        // SeqCst: see `park/attendant.rs`.
-        self.count.fetch_add(1, Ordering::SeqCst);
         if THREAD.must_start() {
             start();
         }
-        Waiting(self)
     }
 
     /// How often the number was watched anew so far.
     #[inline]
     pub(super) fn renewals(&self) -> u32 {
         self.renewals.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.count.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -106,7 +91,7 @@ fn run() {
 
 fn is_anybody_waiting() -> bool {
     let mut found = false;
-    for_each_watched(|watched| found |= watched.waits.count.load(Ordering::SeqCst) > 0);
+    for_each_watched(|watched| found |= watched.source.is_waited_for());
     found
 }
 
@@ -116,7 +101,7 @@ fn look() -> bool {
     // Waits that begin from now on ask; those that have begun are asked about below.
     modes_changed();
     for_each_watched(|watched| {
-        if watched.waits.count.load(Ordering::SeqCst) > 0 {
+        if watched.source.is_waited_for() {
             found = true;
             let rounds = watched.waits.rounds.fetch_add(1, Ordering::Relaxed);
             // The second round comes after a second at the earliest. Then after twice as many each time.

@@ -92,13 +92,12 @@ fn wait(
         }
     };
     let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
-    let waiting = watched.waits.begin();
+    watched.waits.begin();
     let (outcome, interrupted) = if can_be_interrupted() {
         wait_interruptibly(&waiter, reason, deadline)
     } else {
         (noted(wait_without_unwinding_on(worker, me, &waiter, reason, deadline)), Interrupted::Not)
     };
-    drop(waiting);
     if outcome == Outcome::Notified && interrupted == Interrupted::Not {
         return None;
     }

@@ -95,7 +95,7 @@ fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> (Outcome, 
             Err(_) => {}
         }
     }
-    let waiting: Vec<_> = watching.iter().map(|watching| watching.watched.waits.begin()).collect();
+    watching.iter().for_each(|watching| watching.watched.waits.begin());
     // If an event was faster, its wake-up is on its way and must be taken.
     let outcome = if is_changed && waiter.claim(Outcome::Notified).is_some() {
         (Outcome::Notified, Interrupted::Not)
@@ -104,7 +104,6 @@ fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> (Outcome, 
             interruption.wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Select, deadline)))
         })
     };
-    drop(waiting);
     for (entry, node) in entries {
         entry.unlink(node);
     }

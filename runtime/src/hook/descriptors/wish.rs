@@ -196,7 +196,7 @@ impl Wish {
     /// Whether the user wants an error, of a call that is about to wait. Calls `asks` before it does, for which the caller may have to wait.
     #[inline]
     pub(super) fn wants_errors(&self, fd: RawFd, asks: impl FnOnce()) -> bool {
-        // Relaxed: each value that is stored says all. The trust is noted before the wait is counted, so a round that sees the wait sees it.
+        // Relaxed: each value that is stored says all. The trust is noted before the wait's node is linked, so a round that sees the wait sees it.
         if self.trust.begin(self.waits_as_of.load(Ordering::Relaxed), &CHANGES) {
             return false;
         }
