@@ -65,7 +65,7 @@ macro_rules! hook_body {
         let point = $crate::threads::CancellationPoint::of(&within);
         let result: isize = {
             let $within = &within;
-            point.call(|| $body)
+            point.call(move || $body)
         };
         drop(within);
         point.test();
@@ -79,7 +79,7 @@ macro_rules! hook_body {
         let point = $crate::threads::CancellationPoint::of(&within);
         let result: $r = {
             let $within = &within;
-            point.call(|| $body)
+            point.call(move || $body)
         };
         drop(within);
         point.test();

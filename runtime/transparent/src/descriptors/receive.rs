@@ -150,7 +150,7 @@ pub(super) unsafe fn receive_some(
         wanted: if flags & !MSG_NOSIGNAL == 0 { bytes } else { 0 },
         limit,
         // SAFETY: the caller's promise.
-        call: |fd| unsafe {
+        call: move |fd| unsafe {
             kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | MSG_DONTWAIT, address, address_bytes)
         },
     });

@@ -127,7 +127,7 @@ pub(super) unsafe fn send_all(
     address: *const sockaddr,
     address_bytes: socklen_t,
 ) -> isize {
-    let call = |fd: c_int, done: usize, flags: c_int| {
+    let call = move |fd: c_int, done: usize, flags: c_int| {
         let rest = buffer.wrapping_byte_add(done);
         // SAFETY: the caller's promise; the rest of the buffer.
         unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags, address, address_bytes) }
@@ -138,7 +138,7 @@ pub(super) unsafe fn send_all(
     if !address.is_null() && is_unix(fd) {
         return pausing(fd, || call(fd, 0, flags | MSG_DONTWAIT));
     }
-    whole(fd, bytes, |fd, done| call(fd, done, flags | MSG_DONTWAIT))
+    whole(fd, bytes, move |fd, done| call(fd, done, flags | MSG_DONTWAIT))
 }
 
 /// sendmsg(2) on a fiber.
