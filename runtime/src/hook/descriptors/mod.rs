@@ -42,6 +42,7 @@ pub enum Direction {
 }
 
 impl Direction {
+    #[inline]
     fn of_poller(self) -> crate::poller::Direction {
         match self {
             Self::Read => crate::poller::Direction::Read,
