@@ -62,7 +62,7 @@ struct Frames {
     needed_bytes: u32,
     /// Whether the guard is there. If not, all faults of it are the store's as well.
     is_guarded: bool,
-    /// The words that are needed, [`packed`].
+    /// The words that are needed, [`packed`](fn@packed).
     words: Box<[u64]>,
 }
 
