@@ -27,8 +27,9 @@ impl Ends {
         if fibers.is_empty() {
             return Self::default();
         }
-        let least = fibers.keys().map(|key| !key).min().unwrap_or_default();
-        let greatest = fibers.keys().map(|key| !key).max().unwrap_or_default();
+        // Complements as well: a search for leaks must find none of these words where this is noted.
+        let least = fibers.keys().copied().min().unwrap_or_default();
+        let greatest = fibers.keys().copied().max().unwrap_or_default();
         let mut reader = Reader::new();
         for facts in all {
             let (Some(id), Some((bottom, top)), Some(sp)) = (facts.id, facts.stack, facts.stack_pointer)
@@ -39,7 +40,7 @@ impl Ends {
             // One inside of a coroutine is on another stack, and its own begins somewhere.
             let begin = if (bottom..top).contains(&sp) { sp } else { bottom };
             reader.read_present(begin..top, |word| {
-                if (least..=greatest).contains(&word)
+                if (least..=greatest).contains(&!word)
                     && let Some(known) = fibers.get_mut(&!word)
                     && known.len() < MOST
                     && known.last() != Some(&id)

@@ -25,7 +25,7 @@ pub(super) struct Search {
     places: Extents,
     /// The complements of the words that are looked for, each with the number of its thing.
     keys: HashMap<usize, usize>,
-    /// The least and the greatest of the words.
+    /// The least and the greatest of the complements: the words themselves must not be found where this was.
     bounds: (usize, usize),
 }
 
@@ -43,7 +43,7 @@ impl Search {
     /// Looks for the word with this complement. Returns the number of the thing.
     pub(super) fn add(&mut self, key: usize) -> usize {
         let number = self.places.all().len() + self.keys.len();
-        self.bounds = (self.bounds.0.min(!key), self.bounds.1.max(!key));
+        self.bounds = (self.bounds.0.min(key), self.bounds.1.max(key));
         *self.keys.entry(key).or_insert(number)
     }
 
@@ -58,10 +58,11 @@ impl Search {
     }
 
     fn key(&self, word: usize) -> Option<usize> {
-        if word < self.bounds.0 || word > self.bounds.1 {
+        let key = !word;
+        if key < self.bounds.0 || key > self.bounds.1 {
             return None;
         }
-        self.keys.get(&!word).copied()
+        self.keys.get(&key).copied()
     }
 
     /// Searches the memory.

@@ -219,8 +219,10 @@ impl Crew {
         Some(Rest::Nothing)
     }
 
-    /// Leaves the fibers that have not ended behind. The shared state is leaked, so that they can use it for ever.
+    /// Leaves the fibers that have not ended behind. The shared state is leaked, so that they can use it for ever, and nobody joins its
+    /// threads.
     fn abandon(&self) -> ShutdownError {
+        drop(std::mem::take(&mut self.roster.state().started));
         std::mem::forget(Arc::clone(&self.shared));
         let (busy_workers, fibers) = self.shared.still_alive();
         ShutdownError { busy_workers, fibers }
