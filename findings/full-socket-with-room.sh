@@ -32,7 +32,7 @@ def unacknowledged_and_window(writer):
 
 print("Linux", os.uname().release)
 had_room = 0
-for buffer in range(16, 80, 4):
+for buffer in range(16, 80, 16):
     listener = socket.create_server(("127.0.0.1", 0))
     writer = socket.create_connection(listener.getsockname())
     reader, _ = listener.accept()
@@ -52,6 +52,6 @@ for buffer in range(16, 80, 4):
         sys.exit("no longer so: there was room although nothing was under way")
 if not had_room:
     sys.exit("no longer so: none of them had room again")
-print(f"  {had_room} of 16 had room again; none has any when TCP_INFO tells that nothing is under way")
+print(f"  {had_room} of 4 had room again; none has any when TCP_INFO tells that nothing is under way")
 PY
 python3 "$work/see.py"
