@@ -1,6 +1,7 @@
 //! The end of a runtime is not the end of its threads.
 
 use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
@@ -43,6 +44,32 @@ fn threads_go_on_and_start_others_when_their_runtime_has_ended() {
     let mut answer = [0];
     ours.read_exact(&mut answer).unwrap();
     assert_eq!(answer, [42]);
+}
+
+#[test]
+fn a_server_goes_on_when_its_runtime_has_ended_and_workers_with_it() {
+    abaca_transparent::threads_are_fibers().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let runtime = Runtime::builder().workers(4).build().unwrap();
+    let run = || {
+        runtime.run(|| {
+            thread::spawn(move || {
+                for stream in listener.incoming() {
+                    let mut stream = stream.unwrap();
+                    thread::spawn(move || stream.write_all(b"hello").unwrap());
+                }
+            });
+        });
+    };
+    thread::scope(|scope| abaca_transparent::as_kernel_threads(|| scope.spawn(run)).join()).unwrap();
+    drop(runtime);
+    // Each connection's thread is started by a worker that is still there.
+    for _ in 0..50 {
+        let mut text = String::new();
+        TcpStream::connect(address).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello");
+    }
 }
 
 /// Starts a thread that reads from `stream`, and returns its join; when it returns, the thread has started.

@@ -50,6 +50,7 @@ use super::budget::Pace;
 use super::counters::Counters;
 use super::hub::WORTH_WAKING;
 use super::parker::Parker;
+use super::phase::Phase;
 use super::recording::WorkerRecorder;
 use super::requests::Requests;
 use super::shared::Shared;
@@ -304,7 +305,8 @@ impl Worker {
     #[cold]
     pub(super) fn place(&self, fiber: NonNull<Header>) {
         let shared = self.shared();
-        let target = shared.least_loaded();
+        // While the runtime ends, a worker without fibers has ended, and would never run it.
+        let target = if shared.phase() == Phase::Closing { self } else { shared.least_loaded() };
         // SAFETY: an unstarted fiber that is in no queue yet is ours.
         unsafe { fiber.as_ref() }.set_flag(Flags::PLACED);
         // Relaxed: a load figure.
