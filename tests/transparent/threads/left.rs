@@ -57,18 +57,23 @@ fn a_server_goes_on_when_its_runtime_has_ended_and_workers_with_it() {
             thread::spawn(move || {
                 for stream in listener.incoming() {
                     let mut stream = stream.unwrap();
-                    thread::spawn(move || stream.write_all(b"hello").unwrap());
+                    thread::spawn(move || {
+                        stream.write_all(b"hello").unwrap();
+                        // Until the other end is closed.
+                        stream.read_to_end(&mut Vec::new()).unwrap();
+                    });
                 }
             });
         });
     };
     thread::scope(|scope| abaca_transparent::as_kernel_threads(|| scope.spawn(run)).join()).unwrap();
     drop(runtime);
-    // Each connection's thread is started by a worker that is still there.
-    for _ in 0..50 {
-        let mut text = String::new();
-        TcpStream::connect(address).unwrap().read_to_string(&mut text).unwrap();
-        assert_eq!(text, "hello");
+    // Each connection's thread is started by a worker that is still there, however many connections that has already.
+    let connections: Vec<_> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
+    for mut connection in &connections {
+        let mut text = [0; 5];
+        connection.read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"hello");
     }
 }
 
