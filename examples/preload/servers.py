@@ -378,7 +378,7 @@ def run(kind, number, folder, variables, is_verbose):
         if status not in server.ended:
             raise Failure(f"it ended with status {status}")
         return int(answers), threads
-    except Failure as failure:
+    except (Failure, subprocess.SubprocessError) as failure:
         if output:
             output.seek(0)
             raise Failure(f"{failure}\n{output.read()[-2000:]}".rstrip())
