@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -21,14 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Program {
     runtime: Runtime,
     directory: PathBuf,
+    /// Dumps are of all runtimes of the process, and lists are counted: one program at a time.
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Program {
     fn new() -> Self {
-        // Each test has a program of its own, at a socket of its own.
-        static PROGRAMS: AtomicUsize = AtomicUsize::new(0);
-        let number = PROGRAMS.fetch_add(1, Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!("abaca-top-{}-{number}", std::process::id()));
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = std::env::temp_dir().join(format!("abaca-top-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let recorder = abaca::observe::flight::Recorder::new();
         let builder =
@@ -57,7 +57,7 @@ impl Program {
         while runtime.metrics().parked.iter().map(|(_, count)| count).sum::<u64>() < 3 {
             thread::yield_now();
         }
-        Self { runtime, directory }
+        Self { runtime, directory, _alone: alone }
     }
 
     fn socket(&self) -> PathBuf {
@@ -223,9 +223,9 @@ fn scripts_get_one_look_as_json() {
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(json["metrics"]["abaca_fibers"], 3);
     let names = json["dump"]["fibers"].as_array().unwrap().iter().filter_map(|fiber| fiber["name"].as_str());
-    // A dump is of all runtimes of the process, and other tests have theirs.
-    let names: Vec<_> = names.collect();
-    assert!(["first", "holder", "second"].iter().all(|name| names.contains(name)), "{names:?}");
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    assert_eq!(names, ["first", "holder", "second"]);
 }
 
 #[test]
@@ -257,7 +257,6 @@ fn a_dump_of_a_running_program_is_text() {
     let program = Program::new();
     let (code, out, err) = run(&["--dump", program.socket().to_str().unwrap()]);
     assert_eq!(code, Some(0), "{err}");
-    // Of all runtimes of the process, and other tests have theirs.
     assert!(out.starts_with("abaca: ") && out.contains("'holder'"), "{out}");
     assert!(out.contains(", held by fiber "), "{out}");
 }
