@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crossbeam_deque::Steal;
 
-use self::span::{ONE, Span};
+use self::span::{ONE, Span, is_owners};
 use self::window::{CAPACITY, Window};
 use super::Slot;
 
@@ -72,18 +72,25 @@ impl<T: Copy> Backlog<T> {
         Stealer { shared: Arc::clone(&self.shared), blocks: self.blocks.stealer() }
     }
 
-    /// Adds the newest item. Returns how many there are then, about, if they are many.
+    /// Adds the newest item. Returns how many there are then, about, if the window was not empty.
     #[inline]
     pub(crate) fn push(&self, item: T) -> usize {
-        let beyond = self.blocks_at_most.get() * usize::from(BLOCK);
-        let seen = Span::of(self.seen.get());
-        // An empty window has room. The word that said that it is empty was acquired, since no push leaves it so.
-        if seen.is_owners() || self.has_room(1) || self.make_room() {
-            let before = self.put([item].into_iter());
-            return usize::from(Span::of(before).len()) + 1 + beyond;
+        let seen = self.seen.get();
+        if is_owners(seen) {
+            // There is room, by a word that was acquired: no push leaves the window empty.
+            self.put(seen, [item].into_iter());
+            return 1;
         }
-        self.push_block(Block::from([item]));
-        usize::from(BLOCK) + beyond
+        self.push_behind(item)
+    }
+
+    fn push_behind(&self, item: T) -> usize {
+        if !self.has_room(1) && !self.make_room() {
+            self.push_block(Block::from([item]));
+            return self.in_blocks();
+        }
+        let before = self.put(self.seen.get(), [item].into_iter());
+        usize::from(Span::of(before).len()) + 1 + self.in_blocks()
     }
 
     /// Takes the newest item.
@@ -94,6 +101,9 @@ impl<T: Copy> Backlog<T> {
         loop {
             if Span::of(word).len() == 0 {
                 self.seen.set(word);
+                if self.blocks_at_most.get() == 0 && self.shared.opened.is_empty() {
+                    return None;
+                }
                 return self.pop_beyond_window();
             }
             match window.change(word, word.wrapping_sub(ONE)) {
@@ -165,7 +175,8 @@ impl<T: Copy> Backlog<T> {
         oldest
     }
 
-    /// Takes an item, if the window is empty.
+    /// Takes an item, if the window is empty. Not inlined: most fibers that are spawned are picked from the window.
+    #[inline(never)]
     fn pop_beyond_window(&self) -> Option<T> {
         if self.blocks_at_most.get() != 0 {
             if let Some(mut block) = self.blocks.pop() {
@@ -188,7 +199,7 @@ impl<T: Copy> Backlog<T> {
     /// Adds items, given oldest first, that are to be taken before all others and in their order.
     fn take_over(&self, items: impl DoubleEndedIterator<Item = T> + ExactSizeIterator) {
         if self.has_room(items.len()) || self.sees_room(items.len()) {
-            self.put(items.rev());
+            self.put(self.seen.get(), items.rev());
         } else if self.shared.opened.is_empty() {
             self.shared.put_opened(items.collect());
         } else {
@@ -200,7 +211,7 @@ impl<T: Copy> Backlog<T> {
     fn try_put(&self, items: impl ExactSizeIterator<Item = T>) -> bool {
         let fits = self.has_room(items.len()) || self.sees_room(items.len());
         if fits {
-            self.put(items);
+            self.put(self.seen.get(), items);
         }
         fits
     }
@@ -219,11 +230,10 @@ impl<T: Copy> Backlog<T> {
         self.has_room(count)
     }
 
-    /// Puts items for which there is room into the window, and shows them. Returns the window's word before.
+    /// Puts items for which there is room into the window, whose word was `seen` last, and shows them. Returns the word before.
     #[inline(always)]
-    fn put(&self, items: impl ExactSizeIterator<Item = T>) -> u64 {
+    fn put(&self, seen: u64, items: impl ExactSizeIterator<Item = T>) -> u64 {
         let window = &self.shared.window;
-        let seen = self.seen.get();
         let tail = Span::of(seen).tail;
         let count = items.len() as u16;
         for (index, item) in items.enumerate() {
@@ -260,6 +270,12 @@ impl<T: Copy> Backlog<T> {
             }
         }
         true
+    }
+
+    /// How many items there are in blocks, about.
+    #[inline(always)]
+    fn in_blocks(&self) -> usize {
+        self.blocks_at_most.get() * usize::from(BLOCK)
     }
 
     fn push_block(&self, block: Block<T>) {

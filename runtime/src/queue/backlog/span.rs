@@ -14,6 +14,14 @@ pub(super) struct Span {
 /// What one more item adds to the word. The tail is in the highest bits, from which nothing is carried on.
 pub(super) const ONE: u64 = 1 << 48;
 
+/// Whether only the window's owner can change a word: there is nothing to take, and nobody who has to say that he has copied. All
+/// three positions are one then.
+#[inline(always)]
+pub(super) const fn is_owners(word: u64) -> bool {
+    const ALL: u64 = Span { copied: 1, head: 1, tail: 1 }.word();
+    word == (word >> 48) * ALL
+}
+
 impl Span {
     #[inline(always)]
     pub(super) const fn of(word: u64) -> Self {
@@ -35,12 +43,6 @@ impl Span {
     #[inline(always)]
     pub(super) const fn is_settled(self) -> bool {
         self.copied == self.head
-    }
-
-    /// Whether only the window's owner can change the word: there is nothing to take, and nobody who has to say that he has copied.
-    #[inline(always)]
-    pub(super) const fn is_owners(self) -> bool {
-        self.len() == 0 && self.is_settled()
     }
 
     /// After the `count` oldest items have been taken by a thread that will call [`all_copied`](Self::all_copied).
@@ -75,8 +77,10 @@ mod tests {
     #[test]
     fn positions_go_round_each_for_itself() {
         let last = Span { copied: 0xFFFF, head: 0xFFFF, tail: 0xFFFF };
-        assert!(last.is_owners());
+        assert!(is_owners(last.word()) && is_owners(0));
         let one = Span::of(last.word().wrapping_add(ONE));
+        assert!(!is_owners(one.word()));
+        assert!(!is_owners(one.without_oldest(1).word()), "somebody copies");
         assert_eq!(one, Span { tail: 0, ..last });
         assert_eq!(one.len(), 1);
         assert_eq!(one.without_oldest(1), Span { head: 0, tail: 0, ..last });

@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 
 use crossbeam_utils::CachePadded;
 
-use super::span::{ONE, Span};
+use super::span::{ONE, Span, is_owners};
 use crate::atomic::{AtomicU64, Ordering, UnsafeCell};
 
 /// How many items a window holds.
@@ -75,7 +75,7 @@ impl<T: Copy> Window<T> {
         let more = u64::from(count) * ONE;
         // Release: pairs with the Acquire in `claim`, which publishes the items. Operations between the two continue the release
         // sequence, since all of them read and write the word at once.
-        if Span::of(seen).is_owners() {
+        if is_owners(seen) {
             // Nobody else can have changed it.
             self.span.store(seen.wrapping_add(more), Ordering::Release);
             return seen;
