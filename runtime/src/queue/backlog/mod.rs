@@ -77,7 +77,8 @@ impl<T: Copy> Backlog<T> {
     pub(crate) fn push(&self, item: T) -> usize {
         let seen = self.seen.get();
         if is_owners(seen) {
-            // There is room, by a word that was acquired: no push leaves the window empty.
+            // All of it is free, by a word that was acquired: no push leaves the window empty.
+            self.limit.set(Span::of(seen).tail.wrapping_add(CAPACITY));
             self.put(seen, [item].into_iter());
             return 1;
         }

@@ -98,6 +98,24 @@ fn a_window_that_is_being_copied_takes_more_items() {
     assert!(all.into_iter().eq(128..599));
 }
 
+/// Positions go on from where the window was empty last, and round at the end.
+#[test]
+fn a_window_is_filled_from_any_position() {
+    let (victim, thief) = (Backlog::new(), Backlog::new());
+    for round in 0..70_000 {
+        victim.push(round);
+        if round % 7 == 0 {
+            assert_eq!(victim.stealer().steal_into(&thief), Some((round, 1)));
+        } else {
+            assert_eq!(victim.pop_oldest(), Some(round));
+        }
+        if round % 1_000 == 0 {
+            (0..600).for_each(|item| _ = victim.push(item));
+            assert!(popped(&victim).into_iter().eq((0..600).rev()));
+        }
+    }
+}
+
 #[test]
 fn all_of_a_window_may_be_taken_and_not_yet_copied() {
     let victim = filled(0..256);
