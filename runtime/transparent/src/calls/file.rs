@@ -12,7 +12,7 @@ use crate::descriptors::kind::{Kind, kind_of};
 use crate::descriptors::pause::retry_with_pauses;
 use crate::descriptors::write::write_bytes;
 use crate::enter::Within;
-use crate::threads::in_clean_up;
+use crate::threads::{in_clean_up, wait_at_point};
 
 /// See the module's documentation.
 #[repr(C)]
@@ -95,7 +95,7 @@ pub(super) unsafe fn waiting_number(file: *mut FILE) -> Option<c_int> {
 /// The arguments are those of write(2).
 pub(super) unsafe fn write(fd: c_int, from: *const c_char, bytes: usize) -> isize {
     // SAFETY: the caller's promise.
-    in_clean_up(|| unsafe { write_bytes(fd, from.cast(), bytes) })
+    wait_at_point(failed(libc::ECANCELED), || unsafe { write_bytes(fd, from.cast(), bytes) })
 }
 
 /// Whether the file takes wide characters.

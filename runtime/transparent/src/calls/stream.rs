@@ -18,7 +18,7 @@ use super::sink::Sink;
 use crate::answer::{errno, failed, set_errno};
 use crate::descriptors::poll::look_at;
 use crate::enter::Within;
-use crate::threads::in_clean_up;
+use crate::threads::wait_at_point;
 
 // SAFETY: as glibc defines it.
 unsafe extern "C" {
@@ -130,7 +130,7 @@ impl<'a> Stream<'a> {
             _ => 1,
         };
         let attempt = Attempt { fd: self.fd, direction: Direction::Read, wanted: 0, limit, call };
-        let error = match in_clean_up(|| retry(attempt)) {
+        let error = match wait_at_point(Ended::Cancelled, || retry(attempt)) {
             Ended::Cancelled => libc::ECANCELED,
             Ended::Interrupted => libc::EINTR,
             _ => return true,

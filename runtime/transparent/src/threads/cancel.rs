@@ -1,7 +1,7 @@
 //! pthread_cancel, of threads that are fibers: deferred, as it is by default.
 //!
 //! A cancelled thread ends at its next cancellation point, or from the one that it waits in: a sleep, a wait for a condition or a
-//! semaphore, a call that waits for a descriptor. A join ends it when that has come to its end. `PTHREAD_CANCEL_ASYNCHRONOUS` is
+//! semaphore, a join, a call that waits for a descriptor. `PTHREAD_CANCEL_ASYNCHRONOUS` is
 //! treated as deferred.
 //!
 //! A sleep in the table is woken there. A wait for a descriptor is ended by cancelling the fiber. The thread unwinds then, and what its clean-up
@@ -123,24 +123,41 @@ impl CancellationPoint {
     /// Makes the call, unless the caller is cancelled: then the result does not count, since [`test`](Self::test) follows.
     #[inline(always)]
     pub(crate) fn call<R: Default>(&self, call: impl FnOnce() -> R) -> R {
+        self.call_or(R::default, call)
+    }
+
+    /// The same; `refused` if the caller is cancelled.
+    #[inline(always)]
+    fn call_or<R>(&self, refused: impl FnOnce() -> R, call: impl FnOnce() -> R) -> R {
         let Some(request) = self.0 else { return call() };
         request.fiber.get_or_init(abaca::current);
         let result = match request.deferred.begin_call() {
             Call::Make => call(),
             Call::MakeShielded => abaca::cancel::shield(call),
-            Call::Refuse => R::default(),
+            Call::Refuse => refused(),
         };
         request.deferred.end_call();
         result
     }
 
+    /// Whether the caller is cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.is_some_and(Request::is_pending)
+    }
+
     /// [`test`], after the call. The caller is within its hook no more.
     #[inline(always)]
     pub(crate) fn test(&self) {
-        if self.0.is_some_and(Request::is_pending) {
+        if self.is_cancelled() {
             test_thread();
         }
     }
+}
+
+/// Makes a call that waits, of a function of stdio that is a cancellation point where it waits, and not where all is in the buffer. It
+/// returns `cancelled` if the caller is; the hook, of the kind `c_wait`, ends the thread when it has given back what it holds.
+pub(crate) fn wait_at_point<R>(cancelled: R, call: impl FnOnce() -> R) -> R {
+    CancellationPoint(Record::current_within().map(|record| &record.cancel)).call_or(|| cancelled, call)
 }
 
 #[cold]
