@@ -17,6 +17,7 @@ use super::puts::stdout;
 use super::sink::Sink;
 use crate::answer::{errno, failed, set_errno};
 use crate::descriptors::poll::look_at;
+use crate::descriptors::terminals::{Patience, patience};
 use crate::enter::Within;
 use crate::threads::wait_at_point;
 
@@ -126,7 +127,7 @@ impl<'a> Stream<'a> {
         self.show_prompt();
         let limit = &mut WaitLimit::until(None).restarted();
         let call = |fd| match look_at(fd, libc::POLLIN) {
-            Ok(0) => failed(libc::EAGAIN),
+            Ok(0) if patience(fd) == Patience::Endless => failed(libc::EAGAIN),
             _ => 1,
         };
         let attempt = Attempt { fd: self.fd, direction: Direction::Read, wanted: 0, limit, call };

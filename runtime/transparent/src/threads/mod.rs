@@ -5,6 +5,7 @@ mod aliases;
 mod attributes;
 mod barrier;
 mod begin;
+mod by_number;
 mod c11;
 mod cancel;
 mod condition;
@@ -45,6 +46,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     aliases::HOOKS,
     attributes::HOOKS,
     barrier::HOOKS,
+    by_number::HOOKS,
     c11::HOOKS,
     cancel::HOOKS,
     cancel::TESTS,
