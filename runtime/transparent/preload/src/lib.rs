@@ -35,6 +35,10 @@
 //!
 //! Tried by hand: `nbdkit` 1.32 with twelve clients, whose copies are equal (205 threads; 12 on fibers), and `iperf` 2.1 with twenty connections.
 //!
+//! Programs of threads, descriptors, signals, timers, processes and terminals in C, of C++'s library (`jthread`, `async`, latches, barriers, semaphores,
+//! `atomic::wait`, parallel algorithms by TBB), OpenMP (libgomp), GLib, libuv, libevent, and of Python's, Perl's and Ruby's threads were compared
+//! with what they do on threads, on one worker and on two.
+//!
 //! A child by `fork` may have threads of its own, whichever thread has forked: Python's `multiprocessing` and `ProcessPoolExecutor`, used by
 //! threads, answer as they do there.
 //!
@@ -46,6 +50,8 @@
 //! * Threads that spin for each other without a call, as Redis' `io-threads` do: they are right and slow, since they take turns.
 //! * A signal that `pthread_kill` sends to a thread that computes, or waits for a lock, has its handler run in that thread's next call that
 //!   waits. What else becomes of signals, and of their masks, is on the page of `abaca-transparent`.
+//! * Collectors of garbage that stop all threads by signals, such as Boehm's, with which Guile is built: they wait for an answer from threads that
+//!   compute or wait for a lock. It ends the program with "Signals delivery fails constantly".
 //! * In a child by `fork` what another thread had locked just then stays locked, as ever.
 
 #![expect(unsafe_code, reason = "runs before main")]

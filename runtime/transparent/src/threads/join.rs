@@ -107,7 +107,10 @@ unsafe fn join(thread: pthread_t, value: Value, limit: Limit, own: &dyn Fn(Value
         Target::Caller => return EDEADLK,
         Target::Kernel => return join_of_kernel(value, matches!(limit, Limit::Try), own),
     };
-    cancel::test();
+    let is_try = matches!(limit, Limit::Try);
+    if !is_try {
+        cancel::test();
+    }
     let me = Record::current();
     if record.is_detached() {
         return EINVAL;
@@ -128,7 +131,6 @@ unsafe fn join(thread: pthread_t, value: Value, limit: Limit, own: &dyn Fn(Value
     note(record);
     let within = enter();
     let point = within.as_ref().map(CancellationPoint::of);
-    let is_try = matches!(limit, Limit::Try);
     let is_wrong = matches!(limit, Limit::Wrong);
     let finished = record.join(|handle| match &limit {
         Limit::Try | Limit::Wrong => handle.is_finished(),
@@ -140,14 +142,11 @@ unsafe fn join(thread: pthread_t, value: Value, limit: Limit, own: &dyn Fn(Value
     drop(within);
     note(ptr::null());
     let Some(finished) = finished else {
+        if is_try {
+            return EBUSY;
+        }
         cancel::test();
-        return if is_try {
-            EBUSY
-        } else if is_wrong {
-            EINVAL
-        } else {
-            ETIMEDOUT
-        };
+        return if is_wrong { EINVAL } else { ETIMEDOUT };
     };
     if !value.is_null() {
         let result = finished.map_or(PTHREAD_CANCELED, |finished| finished.value);
