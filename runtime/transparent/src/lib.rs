@@ -167,7 +167,7 @@
 //! | what | how it is |
 //! |---|---|
 //! | `sigsetjmp` `siglongjmp`, `getcontext` `setcontext` `swapcontext` | save and restore the mask of the worker's thread, and not the fiber's: their machine code is libc's. All else of them works, waits between them too |
-//! | a jump out of a handler of a signal (`longjmp`), on a fiber that waited in a call | the call's own frames are left behind, so its fiber waits in the kernel from then on. The main thread may |
+//! | a jump (`longjmp`) out of a handler of a signal, of a fiber that waited in a call | must not be: it leaves behind the frames of the call, on which the runtime still relies. The main thread may jump |
 //! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`; `gettid`, `setpriority`, `prctl` but for the name | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
 //! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, and change nothing |

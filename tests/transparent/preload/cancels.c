@@ -119,15 +119,23 @@ static void *stays(void *unused) {
     return unused;
 }
 // None of these waits, and each goes on in a thread that is cancelled.
+static int went_on;
 static void *does_not_wait(void *unused) {
     pthread_cancel(pthread_self());
     lockf(locked, F_TEST, 0), lockf(locked, F_ULOCK, 0);
     fcntl(locked, F_GETFL);
     pthread_tryjoin_np(other, NULL);
     sem_post(&begun);
-    puts("went on");
+    went_on = 1;
     pthread_testcancel();
     return unused;
+}
+// What is printed by a thread that is cancelled is not lost.
+static void *prints(void *to) {
+    pthread_cancel(pthread_self());
+    fputs("a line\n", to);
+    pthread_testcancel();
+    return to;
 }
 static void *ends_at_once(void *unused) { return unused; }
 
@@ -181,7 +189,12 @@ int main(void) {
     void *value;
     pthread_create(&thread, NULL, does_not_wait, NULL);
     pthread_join(thread, &value);
-    printf("cancelled: %d\n", value == PTHREAD_CANCELED);
+    printf("went on: %d, cancelled: %d\n", went_on, value == PTHREAD_CANCELED);
+    FILE *file = fdopen(ends[1], "w");
+    setvbuf(file, NULL, _IOLBF, 0);
+    pthread_create(&thread, NULL, prints, file), pthread_join(thread, &value);
+    fflush(file);
+    printf("cancelled: %d, %zd bytes\n", value == PTHREAD_CANCELED, recv(ends[0], bytes, 100, MSG_DONTWAIT));
     // Whoever was cancelled in a join has left the thread to others.
     sem_post(&free_to_go);
     printf("join: %d\n", pthread_join(other, NULL));

@@ -131,7 +131,7 @@ impl<'a> Stream<'a> {
             _ => 1,
         };
         let attempt = Attempt { fd: self.fd, direction: Direction::Read, wanted: 0, limit, call };
-        let error = match wait_at_point(Ended::Cancelled, || retry(attempt)) {
+        let error = match wait_at_point(|| Ended::Cancelled, || retry(attempt)) {
             Ended::Cancelled => libc::ECANCELED,
             Ended::Interrupted => libc::EINTR,
             _ => return true,

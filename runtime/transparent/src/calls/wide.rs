@@ -147,7 +147,7 @@ pub(super) unsafe fn has_room(within: &Within, file: *mut FILE) -> bool {
         _ => 1,
     };
     let attempt = Attempt { fd, direction: Direction::Write, wanted: 0, limit, call };
-    let error = match wait_at_point(Ended::Cancelled, || retry(attempt)) {
+    let error = match wait_at_point(|| Ended::Cancelled, || retry(attempt)) {
         Ended::Cancelled => libc::ECANCELED,
         Ended::Interrupted => libc::EINTR,
         Ended::TimedOut => libc::EAGAIN,

@@ -154,10 +154,10 @@ impl CancellationPoint {
     }
 }
 
-/// Makes a call that waits, of a function of stdio that is a cancellation point where it waits, and not where all is in the buffer. It
-/// returns `cancelled` if the caller is; the hook, of the kind `c_wait`, ends the thread when it has given back what it holds.
-pub(crate) fn wait_at_point<R>(cancelled: R, call: impl FnOnce() -> R) -> R {
-    CancellationPoint(Record::current_within().map(|record| &record.cancel)).call_or(|| cancelled, call)
+/// Makes a call that waits, of a function of stdio that is a cancellation point where it waits, and not where all is in the buffer. If the
+/// caller is cancelled already it returns `refused`. The hook, of the kind `c_wait`, ends the thread when it has given back what it holds.
+pub(crate) fn wait_at_point<R>(refused: impl FnOnce() -> R, call: impl FnOnce() -> R) -> R {
+    CancellationPoint(Record::current_within().map(|record| &record.cancel)).call_or(refused, call)
 }
 
 #[cold]

@@ -85,6 +85,12 @@ hooks! {
     }
 
     /// An old name, which programs of before 2000 use.
+    fn __pthread_mutex_init(mutex: Mutex, attributes: *const pthread_mutexattr_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { pthread_mutex_init(mutex, attributes) }
+    }
+
+    /// An old name, as above.
     fn __pthread_mutex_lock(mutex: Mutex) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe { pthread_mutex_lock(mutex) }
