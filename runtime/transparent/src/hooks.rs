@@ -67,7 +67,7 @@ macro_rules! hook_body {
             $body
         };
         let result = body();
-        let is_cancelled = within.errno() == libc::ECANCELED;
+        let is_cancelled = $crate::threads::ends_with_hook();
         drop(within);
         if is_cancelled {
             $crate::threads::test_cancellation();

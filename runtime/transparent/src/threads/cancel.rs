@@ -11,6 +11,7 @@
 
 use std::ffi::c_int;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use abaca::Fiber;
 use abaca::hook::{self, Call, Deferred, Ends, Sleep, Slept};
@@ -35,11 +36,13 @@ pub(crate) struct Request {
     deferred: Deferred,
     /// The thread's fiber, known since its first call that is a cancellation point.
     fiber: OnceLock<Fiber>,
+    /// Whether the thread ends when the hook that it is in has given back what it holds. Only the thread itself looks.
+    ends_with_hook: AtomicBool,
 }
 
 impl Request {
     pub(crate) const fn new() -> Self {
-        Self { deferred: Deferred::new(), fiber: OnceLock::new() }
+        Self { deferred: Deferred::new(), fiber: OnceLock::new(), ends_with_hook: AtomicBool::new(false) }
     }
 
     /// Wakes the thread if it sleeps where a cancellation would wake it: it looks, and sleeps again.
@@ -157,7 +160,20 @@ impl CancellationPoint {
 /// Makes a call that waits, of a function of stdio that is a cancellation point where it waits, and not where all is in the buffer. If the
 /// caller is cancelled already it returns `refused`. The hook, of the kind `c_wait`, ends the thread when it has given back what it holds.
 pub(crate) fn wait_at_point<R>(refused: impl FnOnce() -> R, call: impl FnOnce() -> R) -> R {
-    CancellationPoint(Record::current_within().map(|record| &record.cancel)).call_or(refused, call)
+    let point = CancellationPoint(Record::current_within().map(|record| &record.cancel));
+    let result = point.call_or(refused, call);
+    if let Some(request) = point.0.filter(|request| request.is_pending()) {
+        // Relaxed: the thread's own.
+        request.ends_with_hook.store(true, Ordering::Relaxed);
+    }
+    result
+}
+
+/// Whether the caller, which is within its hook, was cancelled in [`wait_at_point`].
+#[inline(always)]
+pub(crate) fn ends_with_hook() -> bool {
+    // Relaxed: as above.
+    Record::current_within().is_some_and(|record| record.cancel.ends_with_hook.load(Ordering::Relaxed))
 }
 
 #[cold]

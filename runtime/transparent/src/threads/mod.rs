@@ -34,7 +34,9 @@ mod spin;
 pub(crate) mod until;
 mod waiting;
 
-pub(crate) use cancel::{CancellationPoint, in_clean_up, test as test_cancellation, wait_at_point};
+pub(crate) use cancel::{
+    CancellationPoint, ends_with_hook, in_clean_up, test as test_cancellation, wait_at_point,
+};
 pub use create::{as_kernel_threads, threads_are_fibers};
 
 use crate::table::Hook;
