@@ -33,7 +33,9 @@
 //! | `apache2` 2.4 with `mpm_worker`, in three processes that it forks | 300 | 907 | 29 |
 //! | `nginx` 1.22, which reads files in pools of threads, in two processes | 300 | 35 | 11 |
 //!
-//! Tried by hand: `nbdkit` 1.32 with twelve clients, whose copies are equal (205 threads; 12 on fibers), and `iperf` 2.1 with twenty connections.
+//! Tried by hand: `nbdkit` 1.32 with twelve clients, whose copies are equal (205 threads; 12 on fibers), and `iperf` 2.1 with twenty connections;
+//! `memcached` 1.6 with eight threads and fifty clients, `unbound` 1.17 with four; `pigz`, `pbzip2`, `xz`, `zstd`, `sort`, `git repack` and `git grep`
+//! with four threads, `aria2c`, `curl --parallel`, `mosquitto` and `rsync`, whose results are those of threads.
 //!
 //! Programs of threads, descriptors, signals, timers, processes and terminals in C, of C++'s library (`jthread`, `async`, latches, barriers, semaphores,
 //! `atomic::wait`, parallel algorithms by TBB), OpenMP (libgomp), GLib, libuv, libevent, and of Python's, Perl's and Ruby's threads were compared
