@@ -4,8 +4,8 @@
 
 use std::os::fd::{BorrowedFd, RawFd};
 
-/// No file's number, as -1 is; but Rust's types take -1 for no number at all.
-const NONE: RawFd = -2;
+/// No file's number, as no negative one is: it is beyond what the kernel gives. Rust's types take -1 for no number at all, and rustix others.
+const NONE: RawFd = RawFd::MAX;
 
 /// The number, to be passed to system calls. One under which nothing is open has them fail with EBADF.
 ///
@@ -14,5 +14,5 @@ const NONE: RawFd = -2;
 /// The calls do no harm to whatever file is open under the number.
 pub(super) unsafe fn borrow<'a>(fd: RawFd) -> BorrowedFd<'a> {
     // SAFETY: it is not -1, and the rest is the caller's promise.
-    unsafe { BorrowedFd::borrow_raw(if fd == -1 { NONE } else { fd }) }
+    unsafe { BorrowedFd::borrow_raw(if fd < 0 { NONE } else { fd }) }
 }
