@@ -24,7 +24,6 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
 use libc::{SA_RESTART, SIGALRM, SIGUSR1, timespec};
 
 use calls::calls;
-use kills::kills;
 
 fn main() -> ExitCode {
     match std::env::var("ABACA_SIGNALS").as_deref() {
@@ -65,14 +64,21 @@ fn main() -> ExitCode {
             masks::of_threads();
             queued::of_threads();
         }
-        Ok("kill threads") => kills(),
+        Ok("kill threads") => of_others(),
         Ok("kill fibers") => {
             abaca_transparent::threads_are_fibers().unwrap();
-            kills();
+            of_others();
         }
         _ => return compare(),
     }
     ExitCode::SUCCESS
+}
+
+/// What threads send to others.
+fn of_others() {
+    kills::kills();
+    kills::beside_a_lock();
+    kills::in_a_handler();
 }
 
 fn compare() -> ExitCode {
