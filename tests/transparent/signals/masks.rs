@@ -111,6 +111,8 @@ pub(super) fn of_process() {
     }
     change(SIG_SETMASK, &[SIGUSR1]);
     println!("left: {}", std::thread::spawn(set_is_inherited).join().unwrap());
+    let of_kernel = abaca_transparent::as_kernel_threads(|| std::thread::spawn(set_is_inherited));
+    println!("left to the kernel's: {}", of_kernel.join().unwrap());
     let (mut thread, mut result) = (0, -1);
     // SAFETY: a function of this file's, and places to be written.
     unsafe {
