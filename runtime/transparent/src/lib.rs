@@ -141,7 +141,7 @@
 //!
 //! A loop that ignores errors, such as `for stream in listener.incoming().flatten()`, does not end when its fiber is cancelled. It is slowed
 //! down, and the end of the runtime leaves it behind after its time (`Builder::shutdown_timeout`).
-
+//!
 //! # What still waits in the kernel
 //!
 //! On an OS thread that the worker has left: it costs its own fiber only, and no deadline ends it. [`report`] names it.
