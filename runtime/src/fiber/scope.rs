@@ -256,11 +256,13 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 
     /// A handle to the fiber: its id, its name, [`unpark`](Fiber::unpark), [`cancel`](Fiber::cancel).
+    #[must_use]
     pub fn fiber(&self) -> Fiber {
         self.handle.fiber()
     }
 
     /// The same as [`fiber`](Self::fiber), under std's name.
+    #[must_use]
     pub fn thread(&self) -> Fiber {
         self.fiber()
     }

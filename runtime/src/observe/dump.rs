@@ -212,6 +212,7 @@ impl FiberDump {
 /// waiting.unwrap().join().unwrap();
 /// # });
 /// ```
+#[must_use]
 pub fn dump() -> Dump {
     elsewhere(Dump::take)
 }
