@@ -224,10 +224,8 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// # });
     /// ```
     pub fn join(self) -> thread::Result<T> {
-        let ended = self.handle.join();
-        let result = self.packet.take().expect("only a join takes the result");
         // An error of the handle is of a fiber that never ran, and says why. The packet only says that it did not run.
-        ended.and(result)
+        self.handle.join().and(self.packet.take().expect("only a join takes the result"))
     }
 
     /// Cancels the fiber; see [`JoinHandle::cancel`].
