@@ -7,6 +7,7 @@ mod calls;
 mod kills;
 mod masks;
 mod old;
+mod overflow;
 mod pool;
 mod queued;
 #[path = "../descriptors/room.rs"]
@@ -58,18 +59,24 @@ fn main() -> ExitCode {
         Ok("masks of threads") => {
             masks::of_threads();
             queued::of_threads();
+            masks::of_copies();
         }
         Ok("masks of fibers") => {
             abaca_transparent::threads_are_fibers().unwrap();
             masks::of_threads();
             queued::of_threads();
+            masks::of_copies();
         }
         Ok("kill threads") => of_others(),
         Ok("kill fibers") => {
             abaca_transparent::threads_are_fibers().unwrap();
             of_others();
         }
-        _ => return compare(),
+        Ok("overflow") => overflow::on_a_fiber(),
+        _ => {
+            overflow::is_told_by_a_handler_that_parks_nobody();
+            return compare();
+        }
     }
     ExitCode::SUCCESS
 }

@@ -180,3 +180,15 @@ pub(super) fn of_threads() {
     }
     println!("a waiter's: {:?}", waiter.join().unwrap());
 }
+
+/// A copy to a broken socket is an error and no signal, in a program that has set SIGPIPE to its default.
+pub(super) fn of_copies() {
+    // SAFETY: the default disposition takes no handler.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let copy = || {
+        let broken = abaca::net::UnixStream::pair().unwrap().0;
+        let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+        abaca::io::copy_fd(&file, &broken).unwrap_err().kind()
+    };
+    println!("copied: {:?}", std::thread::spawn(copy).join().unwrap());
+}
