@@ -210,6 +210,7 @@ impl Command {
     }
 
     /// The program.
+    #[must_use]
     pub fn get_program(&self) -> &OsStr {
         self.inner.get_program()
     }
@@ -225,6 +226,7 @@ impl Command {
     }
 
     /// The working directory, if it was set.
+    #[must_use]
     pub fn get_current_dir(&self) -> Option<&Path> {
         self.inner.get_current_dir()
     }

@@ -68,7 +68,7 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// Notes that the mode of some open file may have been changed by the user.
 #[inline]
 pub fn modes_changed() {
-    // Release: pairs with the Acquire in `is_known_to_wait`. The kernel has the new mode by now.
+    // Release: pairs with the Acquire in `Moment::now`. The kernel has the new mode by now.
     CHANGES.fetch_add(1, Ordering::Release);
 }
 

@@ -278,6 +278,11 @@ unsafe fn receive_messages(
     let end = timeout
         .as_ref()
         .and_then(|time| Instant::now().checked_add(Duration::new(time.tv_sec as u64, time.tv_nsec as u32)));
+    if messages.is_null() {
+        // The kernel refuses it, if there are to be some.
+        // SAFETY: the caller's promise.
+        return unsafe { kernel!(libc::SYS_recvmmsg, fd, messages, count, flags | MSG_DONTWAIT, 0) };
+    }
     let mut flags = flags;
     let mut done = 0;
     let mut error = 0;

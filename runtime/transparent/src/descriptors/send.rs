@@ -64,6 +64,11 @@ unsafe fn send_one(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t {
 /// As sendmmsg(2).
 unsafe fn send_several(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int {
     hook_body!(kernel_point sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int, _, {
+        if messages.is_null() {
+            // The kernel refuses it, if there are to be some.
+            // SAFETY: the caller's promise.
+            return unsafe { kernel!(libc::SYS_sendmmsg, fd, messages, count, flags) };
+        }
         let mut done = 0;
         // The kernel takes no more at once.
         while done < count.min(libc::UIO_MAXIOV as c_uint) {
@@ -150,11 +155,11 @@ unsafe fn send_message(fd: c_int, message: *const msghdr, flags: c_int) -> isize
     // SAFETY: the caller's promise.
     let call =
         |fd: c_int, message: *const msghdr, flags| unsafe { kernel!(libc::SYS_sendmsg, fd, message, flags) };
-    if flags & MSG_DONTWAIT != 0 {
-        return looked(call(fd, message, flags));
-    }
+    // The kernel refuses a null pointer.
     // SAFETY: the caller's promise.
-    let header = unsafe { &*message };
+    let Some(header) = unsafe { message.as_ref() }.filter(|_| flags & MSG_DONTWAIT == 0) else {
+        return looked(call(fd, message, flags));
+    };
     if !header.msg_name.is_null() && is_unix(fd) {
         return pausing(fd, || call(fd, message, flags | MSG_DONTWAIT));
     }

@@ -170,8 +170,8 @@ impl Record {
             // SAFETY: only who joins takes it, which is the caller.
             match unsafe { handle.as_ref() } {
                 Some(handle) => break handle,
-                // The creator, in `pthread_create`, is about to store it.
-                None => std::thread::yield_now(),
+                // The creator, in `pthread_create`, is about to store it. It may be a fiber of this worker.
+                None => hook::yield_now(),
             }
         };
         if !wait(handle) {
