@@ -70,7 +70,7 @@ pub(crate) use event::{Cause, Decoded, Kind};
 pub(crate) use handoff::{Spares, observe_stuck_threads};
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on, present};
 #[cfg(feature = "own-tls")]
-pub(crate) use here::{can_park_here, pin, unpin};
+pub(crate) use here::{can_park_here, enter_hook, pin, record, set_record, set_within_hook, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use phase::Phase;
