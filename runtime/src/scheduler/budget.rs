@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use super::Cost;
 use super::cost::FULL;
 #[cfg(feature = "own-tls")]
-use super::here::with_budget;
+use super::own_line::with_budget;
 use super::worker::Worker;
 use super::{come_home, current_worker, fiber_on};
 use crate::cell::Header;

@@ -11,60 +11,22 @@
     reason = "follows the addresses of the worker, the carrier and the fiber that are here, and switches stacks"
 )]
 
-use std::cell::Cell;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::AtomicI32;
 
 use abaca_asm::stack::Stack;
-use abaca_asm::{Context, leave_with, prefetch, switch, switch_with, thread_pointer};
+use abaca_asm::{Context, leave_with, switch, switch_with};
 
-use super::cost::FULL;
 use super::handoff::Carrier;
 use super::inspect::HubRequest;
+use super::own_line::HERE;
+pub(super) use super::own_line::prefetch_storage;
 use super::worker::{Request, Worker};
 use crate::cell::{Flags, Header};
 use crate::os::storage;
 
-/// See the module's documentation. One line of the cache has all that a call of a fiber looks at: among a thousand fibers, whose lines have
-/// left the cache when they go on, each line of its own would be waited for.
-#[repr(C, align(64))]
-struct Here {
-    worker: Cell<*const Worker>,
-    /// Null on a plain thread, and where fibers share their worker's storage.
-    carrier: Cell<*const Carrier>,
-    /// The worker's [tenure](Worker::tenure) when the fiber last arrived, or [`GAVE_BACK`]; in the storage of a thread with a carrier
-    /// 1, elsewhere 0.
-    tenure: Cell<u64>,
-    /// The fiber whose storage this is; null if this is a thread's, and while a hook runs.
-    fiber: Cell<*mut Header>,
-    /// What the hooks keep of a thread that is a fiber.
-    record: Cell<*const ()>,
-    /// The rest of the budget (`budget.rs`). It is atomic only for the sake of roaming fibers without own storage: the compiler may keep the
-    /// address of another worker's budget across a switch (that worker outlives the fiber).
-    left: AtomicI32,
-    /// Whether the caller is within a hook.
-    is_within: Cell<bool>,
-}
-
-const _: () = assert!(size_of::<Here>() == 64, "it is one line of the cache");
-
 /// No worker's tenure: a fiber that has given back what it had borrowed borrows anew whenever it arrives.
 const GAVE_BACK: u64 = 1;
-
-thread_local! {
-    static HERE: Here = const {
-        Here {
-            worker: Cell::new(ptr::null()),
-            carrier: Cell::new(ptr::null()),
-            tenure: Cell::new(0),
-            fiber: Cell::new(ptr::null_mut()),
-            record: Cell::new(ptr::null()),
-            left: AtomicI32::new(FULL),
-            is_within: Cell::new(false),
-        }
-    };
-}
 
 /// The worker whose thread this is, or the home of the calling fiber. Only [`present`] and [`come_home`] tell whether the worker
 /// is still this thread's; without them, only what never changes may be used of it.
@@ -93,58 +55,6 @@ pub(crate) fn fiber_on(worker: &Worker) -> Option<NonNull<Header>> {
             NonNull::new(here.fiber.get())
         }
     })
-}
-
-/// Whether the caller is a fiber with storage of its own, outside of the runtime's own code: one that a hook of libc's functions may
-/// park.
-#[inline]
-pub(crate) fn can_park_here() -> bool {
-    HERE.with(can_park)
-}
-
-#[inline(always)]
-fn can_park(here: &Here) -> bool {
-    // SAFETY: the fiber whose storage this is runs here, so its header is alive.
-    let Some(me) = (unsafe { here.fiber.get().as_ref() }) else { return false };
-    // What never leaves the runtime may be in its code, or in its own.
-    // SAFETY: as of `carrier`.
-    unsafe { here.carrier.get().as_ref() }.is_some_and(|carrier| !carrier.is_inside()) || me.has(Flags::BOUND)
-}
-
-/// Begins a hook, if the caller can be parked and is within none. Returns whether it has.
-#[inline]
-pub(crate) fn enter_hook() -> bool {
-    HERE.with(|here| {
-        let enters = !here.is_within.get() && can_park(here);
-        if enters {
-            here.is_within.set(true);
-        }
-        enters
-    })
-}
-
-/// Sets whether the caller is within a hook. Returns the value before.
-#[inline]
-pub(crate) fn set_within_hook(is_within: bool) -> bool {
-    HERE.with(|here| here.is_within.replace(is_within))
-}
-
-/// What [`set_record`] has set for the calling fiber or thread; else null.
-#[inline]
-pub(crate) fn record() -> *const () {
-    HERE.with(|here| here.record.get())
-}
-
-/// Keeps an address for the rest of the calling fiber's life.
-pub(crate) fn set_record(record: *const ()) {
-    HERE.with(|here| here.record.set(record));
-}
-
-/// Calls `f` with the rest of the budget of the calling fiber or thread.
-#[cfg(not(loom))]
-#[inline(always)]
-pub(super) fn with_budget<R>(f: impl FnOnce(&AtomicI32) -> R) -> R {
-    HERE.with(|here| f(&here.left))
 }
 
 /// In a copy of the process by fork(2): makes the calling fiber a plain thread. It is no worker's any more. Returns false, and changes nothing,
@@ -383,20 +293,6 @@ fn change_carrier(me: &Header, worker: &Worker) {
     });
     // SAFETY: the caller runs on the carrier's thread.
     unsafe { storage::borrow_from(carrier.lender()) };
-}
-
-/// Prefetches what a fiber touches when it goes on, and another one does not: its part of this file, and more of its stack, since it waits
-/// below the frames of hooks and their callers.
-#[inline(always)]
-pub(super) fn prefetch_storage(next: &Header) {
-    let block = next.thread_pointer();
-    if block.is_null() {
-        return;
-    }
-    // A variable has the same place in each block.
-    let place = HERE.with(|here| ptr::from_ref(here).addr()).wrapping_sub(thread_pointer().addr());
-    prefetch(block.cast::<u8>().wrapping_add(place));
-    next.context.get().prefetch_deep();
 }
 
 /// Whether the fiber gives something back when it leaves its thread.
