@@ -20,7 +20,7 @@ hooks! {
     fn send(fd: c_int, buffer: *const c_void, bytes: size_t, flags: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         let moved = unsafe { kernel!(libc::SYS_sendto, fd, buffer, bytes, flags | MSG_DONTWAIT, 0, 0) };
-        if moved == bytes as isize || flags & MSG_DONTWAIT != 0 {
+        if (moved >= 0 && moved as usize >= bytes) || flags & MSG_DONTWAIT != 0 {
             return looked(moved);
         }
         // SAFETY: the caller's promise.
