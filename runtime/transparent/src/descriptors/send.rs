@@ -19,7 +19,12 @@ hooks! {
     /// send(2).
     fn send(fd: c_int, buffer: *const c_void, bytes: size_t, flags: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
-        unsafe { send_all(fd, buffer, bytes, flags, std::ptr::null(), 0) }
+        let moved = unsafe { kernel!(libc::SYS_sendto, fd, buffer, bytes, flags | MSG_DONTWAIT, 0, 0) };
+        if (moved >= 0 && moved as usize >= bytes) || flags & MSG_DONTWAIT != 0 {
+            return looked(moved);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { send_the_rest(fd, buffer, bytes, flags, moved) }
     }
 
     /// sendto(2).
@@ -144,6 +149,24 @@ pub(super) unsafe fn send_all(
         return pausing(fd, || call(fd, 0, flags | MSG_DONTWAIT));
     }
     whole(fd, bytes, move |fd, done| call(fd, done, flags | MSG_DONTWAIT))
+}
+
+/// send(2) on a fiber, whose first attempt without waiting has had this result: an error, or a part.
+///
+/// # Safety
+///
+/// The arguments are those of send(2).
+#[cold]
+#[inline(never)]
+unsafe fn send_the_rest(fd: c_int, buffer: *const c_void, bytes: usize, flags: c_int, first: isize) -> isize {
+    let mut first = Some(first);
+    whole(fd, bytes, |fd, done| {
+        first.take().unwrap_or_else(|| {
+            let rest = buffer.wrapping_byte_add(done);
+            // SAFETY: the caller's promise; the rest of the buffer.
+            unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags | MSG_DONTWAIT, 0, 0) }
+        })
+    })
 }
 
 /// sendmsg(2) on a fiber.
