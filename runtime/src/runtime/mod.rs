@@ -241,6 +241,7 @@ impl Runtime {
     /// assert_eq!(runtime.blocking_metrics().completed, 1);
     /// ```
     pub fn blocking_metrics(&self) -> pool::Metrics {
+        park::spend(Cost::Call);
         self.shared.blocking.metrics()
     }
 
