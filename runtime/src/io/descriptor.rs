@@ -20,7 +20,6 @@ use crate::poller::{Direction, Source};
 use crate::scheduler;
 use crate::time::{self, Pauses};
 
-
 /// Whether a short transfer means that the kernel's buffer is empty, or full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {

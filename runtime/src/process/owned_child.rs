@@ -8,11 +8,10 @@ use std::time::Instant;
 use super::orphans;
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
+use crate::os;
 use crate::poller::Direction;
 use crate::pool::Lease;
-use crate::os;
 use crate::time::{self, Pauses};
-
 
 /// See the module's documentation.
 pub(super) struct OwnedChild {

@@ -71,7 +71,6 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
     }
 }
 
-
 /// The most bytes of one stream that are read in one turn.
 const TURN_BYTES: u64 = 1 << 20;
 

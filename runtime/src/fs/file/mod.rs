@@ -18,9 +18,9 @@ use std::time::SystemTime;
 pub(super) use opened::Opened;
 
 use super::OpenOptions;
+use crate::blocking;
 use crate::io::SharedFile;
 use crate::os::{reopen, socket};
-use crate::blocking;
 use crate::time::{self, Pauses};
 
 /// An open file. Mirrors [`std::fs::File`].
@@ -56,7 +56,6 @@ pub struct File {
     /// `Some` of a file that is not on a disk. Set by the first operation.
     special: OnceLock<Option<Box<SharedFile<Arc<Opened>>>>>,
 }
-
 
 impl File {
     pub(super) fn new(opened: Opened) -> Self {
