@@ -145,7 +145,7 @@ impl Runtime {
     {
         assert!(
             scheduler::current_fiber().is_none(),
-            "Runtime::run blocks its thread: in a fiber, use abaca::spawn"
+            "Runtime::run blocks its thread: in a fiber, use abaca::spawn, or of another runtime Runtime::spawn and join"
         );
         let f = || {
             let _fails = FailsCopy;
