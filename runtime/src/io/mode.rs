@@ -2,7 +2,8 @@
 //!
 //! `O_NONBLOCK` belongs to the open file, which other descriptors and other processes share. A shell whose terminal was left in
 //! that mode misbehaves. So each user of the mode is entered in a list, and the last user of an open file switches the mode
-//! off. An open file that was in the mode before is left in it, and is in no list.
+//! off. An open file that was in the mode before is left in it, and is in no list. The end of the process is the end of all users, and
+//! so is another program in its place. A copy of the process by fork(2) shares them too: there the users of its parent end without a word.
 //!
 //! The list is static, since open files belong to the process: two `Pollable`s on duplicates of one descriptor do not know
 //! of each other otherwise. The kernel tells whether two descriptors are duplicates.
@@ -10,17 +11,23 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 
-use crate::os::{identity, socket};
+use crate::os::fork::Generation;
+use crate::os::{identity, process, socket};
 
 /// By file, all users of the mode: those that switched it on, and those that found it on because of another user.
 static USERS: Mutex<BTreeMap<identity::File, Vec<User>>> = Mutex::new(BTreeMap::new());
+
+/// Registers what is done at the exit, once there is a first user.
+static AT_EXIT: Once = Once::new();
 
 struct User {
     fd: RawFd,
     /// The number of the open file; users that share it have the same number.
     open_file: usize,
+    /// The process whose user it is: the list of a copy has its parent's as well.
+    generation: Generation,
 }
 
 /// Keeps an open file in non-blocking mode, until it is [given back](Mode::give_back).
@@ -50,7 +57,12 @@ impl Mode {
             None if !was_blocking => return Ok(Self { entry: None }),
             None => users.get(&file).into_iter().flatten().map(|user| user.open_file + 1).max().unwrap_or(0),
         };
-        users.entry(file).or_default().push(User { fd: fd.as_raw_fd(), open_file });
+        AT_EXIT.call_once(|| process::at_exit(|| set_all(false)));
+        users.entry(file).or_default().push(User {
+            fd: fd.as_raw_fd(),
+            open_file,
+            generation: Generation::current(),
+        });
         Ok(Self { entry: Some((file, open_file)) })
     }
 
@@ -65,10 +77,9 @@ impl Mode {
         let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(all) = users.get_mut(&file) else { return };
         let mine = |user: &User| user.fd == fd.as_raw_fd() && user.open_file == open_file;
-        if let Some(at) = all.iter().position(mine) {
-            all.swap_remove(at);
-        }
-        let is_last = all.iter().all(|user| user.open_file != open_file);
+        let user = all.iter().position(mine).map(|at| all.swap_remove(at));
+        let is_ours = user.is_some_and(|user| user.generation.is_current());
+        let is_last = is_ours && all.iter().all(|user| user.open_file != open_file);
         if all.is_empty() {
             users.remove(&file);
         }
@@ -76,6 +87,24 @@ impl Mode {
         if is_last && identity::file(fd).is_ok_and(|now| now == file) {
             // It cannot fail for an open descriptor.
             let _ = socket::set_nonblocking(fd, false);
+        }
+    }
+}
+
+/// Calls `exec`, which puts another program in the place of this one and returns only if that fails, with all open files in the mode that
+/// they had.
+pub(crate) fn with_all_given_back<T>(exec: impl FnOnce() -> T) -> T {
+    set_all(false);
+    let result = exec();
+    set_all(true);
+    result
+}
+
+/// Switches the mode of all users' open files on or off.
+fn set_all(on: bool) {
+    for (file, all) in USERS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for user in all.iter().filter(|user| user.generation.is_current()) {
+            identity::set_nonblocking_of(user.fd, *file, on);
         }
     }
 }

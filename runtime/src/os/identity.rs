@@ -49,6 +49,21 @@ pub(crate) fn file(fd: BorrowedFd<'_>) -> io::Result<File> {
     Ok(About::of(fd)?.file)
 }
 
+/// Sets or clears `O_NONBLOCK` of a descriptor's open file, if the number still is one of that file. It may have been closed.
+pub(crate) fn set_nonblocking_of(fd: RawFd, of: File, nonblocking: bool) {
+    if !About::of_raw(fd).is_ok_and(|about| about.file == of) {
+        return;
+    }
+    // SAFETY: fcntl(2) takes numbers.
+    unsafe {
+        let flags = libc::fcntl(fd, libc::F_GETFL);
+        let wanted = if nonblocking { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
+        if flags >= 0 && wanted != flags {
+            libc::fcntl(fd, libc::F_SETFL, wanted);
+        }
+    }
+}
+
 /// `fcntl(2)`, Linux 6.10, not in the libc crate yet.
 const F_DUPFD_QUERY: libc::c_int = 1024 + 3;
 
