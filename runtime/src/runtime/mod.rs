@@ -59,7 +59,8 @@ use crate::scheduler::{self, Shared};
 /// The name of the fiber that [`Runtime::run`] makes.
 pub(crate) const MAIN: &str = "main";
 
-/// The error of [`Runtime::shutdown`]: some fibers did not end in time, and are left behind.
+/// The error of [`Runtime::shutdown`]: some fibers did not end in time, and are left behind. Without fibers it is a worker's thread, which
+/// a hook holds up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShutdownError {
     /// Worker threads that still run fibers. They go on until the process ends.
@@ -71,6 +72,9 @@ pub struct ShutdownError {
 impl fmt::Display for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { busy_workers, fibers } = *self;
+        if fibers == 0 {
+            return f.write_str("a worker's thread did not end in time: a hook, or a destructor of a thread-local, holds it up");
+        }
         let plural = |count| if count == 1 { "" } else { "s" };
         let (s, t) = (plural(fibers), plural(busy_workers));
         write!(f, "{fibers} fiber{s} on {busy_workers} worker{t} did not end in time after being cancelled")
