@@ -4,8 +4,8 @@
 //! * [`ReadyList`]: one worker's private queue.
 //! * [`Ring`]: live fibers, timers, and the nodes that wait for a descriptor.
 //! * [`Inbox`]: how other threads hand a worker fibers.
-//! * [`LifoSlot`]: the fiber that a worker spawned last.
-//! * [`steal_half`]: takes from another worker's deque.
+//! * [`Backlog`]: a worker's unstarted fibers, of which other workers take the older half.
+//! * [`Slot`]: one pointer, which its owner fills and anyone takes.
 //! * [`Sleepers`]: which worker to wake for work that any worker may take.
 //! * [`SpinLock`]: guards wait lists and channel buffers. [`Bias`]: makes one cheap for the thread that uses it alone.
 //! * [`AdaptiveSpin`]: whether spinning before parking pays.
@@ -14,6 +14,7 @@
 //! * [`Count`]: what a worker did, for others to read.
 
 mod adaptive_spin;
+mod backlog;
 mod bias;
 mod count;
 mod event_ring;
@@ -27,9 +28,9 @@ mod ring;
 mod sleepers;
 mod slot;
 mod spin_lock;
-mod steal;
 
 pub(crate) use adaptive_spin::AdaptiveSpin;
+pub(crate) use backlog::{Backlog, Stealer};
 pub(crate) use bias::{Bias, Biasing};
 pub(crate) use count::Count;
 pub(crate) use event_ring::EventRing;
@@ -39,6 +40,5 @@ pub use keyed::Keyed;
 pub(crate) use list::{Link, Next, ReadyList};
 pub(crate) use ring::{Linked, Links, Ring};
 pub(crate) use sleepers::{Search, Sleepers};
-pub(crate) use slot::LifoSlot;
+use slot::Slot;
 pub(crate) use spin_lock::{SpinGuard, SpinLock};
-pub(crate) use steal::steal_half;

@@ -1,7 +1,6 @@
-//! A worker's LIFO slot: the fiber that it spawned last, which it runs next unless a thief takes it first.
+//! A slot for one pointer, which its owner fills and any thread empties.
 //!
-//! It is one pointer. Only the owner puts, so an empty slot is filled with a plain store; the owner and thieves take.
-//! The slot does not own the fiber: the thread that takes the pointer does.
+//! The slot does not own what the pointer leads to: the thread that takes the pointer does.
 
 use std::fmt;
 use std::ptr::{self, NonNull};
@@ -9,27 +8,20 @@ use std::ptr::{self, NonNull};
 use crate::atomic::{AtomicPtr, Ordering};
 
 /// See the module's documentation.
-pub(crate) struct LifoSlot<T>(AtomicPtr<T>);
+pub(crate) struct Slot<T>(AtomicPtr<T>);
 
-impl<T> LifoSlot<T> {
+impl<T> Slot<T> {
     /// An empty slot.
     pub(crate) fn new() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Puts `item` in. Returns the item that it displaces. Only the slot's owner may call this: of two concurrent puts one
-    /// could overwrite the other's item.
-    #[inline]
-    pub(crate) fn put(&self, item: NonNull<T>) -> Option<NonNull<T>> {
-        if self.is_empty() {
-            // Only this thread puts, so the slot stays empty until this store.
-            // Release: pairs with the Acquire in `take`, which publishes the item to a thief.
-            self.0.store(item.as_ptr(), Ordering::Release);
-            return None;
-        }
-        // Release: as above. A thief may have emptied the slot meanwhile, so this is a swap. An item that comes back is the
-        // owner's own, so nothing needs to be acquired.
-        NonNull::new(self.0.swap(item.as_ptr(), Ordering::Release))
+    /// Puts `item` into the slot, which is empty. Only the slot's owner may call this: of two puts one would overwrite the other's
+    /// item.
+    pub(crate) fn put(&self, item: NonNull<T>) {
+        // Release: pairs with the Acquire in `take`, which publishes the item to its taker.
+        let before = self.0.swap(item.as_ptr(), Ordering::Release);
+        debug_assert!(before.is_null(), "only the owner fills it, and sees whether it is empty");
     }
 
     /// Takes the item. Of several concurrent takers at most one gets it.
@@ -49,9 +41,9 @@ impl<T> LifoSlot<T> {
     }
 }
 
-impl<T> fmt::Debug for LifoSlot<T> {
+impl<T> fmt::Debug for Slot<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LifoSlot").field("is_empty", &self.is_empty()).finish()
+        f.debug_struct("Slot").field("is_empty", &self.is_empty()).finish()
     }
 }
 
@@ -60,15 +52,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_put_displaces_the_item_before_it() {
-        let (one, two) = (1, 2);
-        let (one, two) = (NonNull::from(&one), NonNull::from(&two));
-        let slot = LifoSlot::new();
+    fn an_item_is_taken_once() {
+        let one = 1;
+        let slot = Slot::new();
         assert_eq!(slot.take(), None);
-        assert_eq!(slot.put(one), None);
-        assert_eq!(slot.put(two), Some(one));
+        slot.put(NonNull::from(&one));
         assert!(!slot.is_empty());
-        assert_eq!(slot.take(), Some(two));
+        assert_eq!(slot.take(), Some(NonNull::from(&one)));
         assert!(slot.is_empty());
         assert_eq!(slot.take(), None);
     }
@@ -105,7 +95,7 @@ mod model {
     #[test]
     fn model_each_item_has_one_taker() {
         loom::model(|| {
-            let slot = Arc::new(LifoSlot::new());
+            let slot = Arc::new(Slot::new());
             let thieves: Vec<_> = (0..2)
                 .map(|_| {
                     let slot = Arc::clone(&slot);
@@ -115,9 +105,10 @@ mod model {
             // Each item is a bit, so the sum shows an item that is lost or run twice.
             let mut seen = 0;
             for bit in [1, 2] {
-                seen += slot.put(item(bit)).map_or(0, run);
+                slot.put(item(bit));
+                // Whoever puts has emptied the slot, or seen that a thief did.
+                seen += slot.take().map_or(0, run);
             }
-            seen += slot.take().map_or(0, run);
             for thief in thieves {
                 seen += thief.join().unwrap();
             }

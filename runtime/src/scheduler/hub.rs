@@ -18,17 +18,17 @@ use super::worker::{Request, Stealable, Worker};
 use crate::atomic::spin;
 use crate::cell::Header;
 use crate::poller::Poller;
-use crate::queue::{AdaptiveSpin, Search, steal_half};
+use crate::queue::{AdaptiveSpin, Search};
 
-/// The length from which a deque is worth stealing from, and waking a worker for, at once. A shorter one is stolen from
+/// The length from which a backlog is worth stealing from, and waking a worker for, at once. A shorter one is stolen from
 /// only after its worker has been busy with one fiber for `BUSY`: usually the worker would have run the fibers itself
 /// before a thief was awake (waking an idle core costs 9 to 18 us to the waker, 30 to 47 us until it runs).
 pub(super) const WORTH_WAKING: usize = 8;
 
-/// How long a worker must stay in one fiber before others steal from its short deque.
+/// How long a worker must stay in one fiber before others steal from its short backlog.
 const BUSY: Duration = Duration::from_micros(20);
 
-/// How long a worker that sees a short deque elsewhere watches it before it sleeps. To sleep and be woken costs more.
+/// How long a worker that sees a short backlog elsewhere watches it before it sleeps. To sleep and be woken costs more.
 pub(super) const WATCH: Duration = Duration::from_micros(50);
 
 /// Why a worker's hub ends on its thread.
@@ -218,11 +218,7 @@ impl Worker {
 
     /// The unstarted fiber that has waited longest here: newest first is fast, but must not starve the others.
     fn oldest_unstarted(&self) -> Option<NonNull<Header>> {
-        if self.deque.is_empty() {
-            // The newest is then also the oldest: a fiber that waits for it in a yield loop needs this.
-            return self.remote.newest.take();
-        }
-        self.remote.stealer.steal().success().map(|fiber| fiber.0)
+        self.backlog.pop_oldest().map(|fiber| fiber.0)
     }
 
     fn injected(&self) -> Option<NonNull<Header>> {
@@ -290,7 +286,7 @@ impl Worker {
         }
     }
 
-    /// Steals an unstarted fiber from another worker: at once from a long deque, after a while from a short one.
+    /// Steals an unstarted fiber from another worker: at once from a long backlog, after a while from a short one.
     fn search_others(&self) -> Option<NonNull<Header>> {
         let shared = self.shared();
         let mut began = None;
@@ -330,21 +326,19 @@ impl Worker {
         }
     }
 
-    /// How many of this worker's fibers other workers could take.
+    /// How many of this worker's fibers other workers could take; about, if they are many.
     pub(crate) fn stealable(&self) -> usize {
-        self.remote.stealer.len() + usize::from(!self.remote.newest.is_empty())
+        self.remote.stealer.len()
     }
 
     /// Takes the older half of the victim's unstarted fibers, to run here oldest first. Returns the oldest.
     fn steal_half(&self, victim: &Worker) -> Option<NonNull<Header>> {
-        let oldest = steal_half(&victim.remote.stealer, &self.deque);
-        let stolen = oldest.map(|fiber| fiber.0).or_else(|| victim.remote.newest.take())?;
+        let (oldest, count) = victim.remote.stealer.steal_into(&self.backlog)?;
         let counters = &self.remote.counters;
-        self.record_steal(victim.index, 1 + self.deque.len());
+        self.record_steal(victim.index, count);
         counters.steals.add(1);
-        // A thief has nothing of its own.
-        counters.stolen.add(1 + self.deque.len() as u64);
-        Some(stolen)
+        counters.stolen.add(count as u64);
+        Some(oldest.0)
     }
 
     pub(super) fn next_random(&self) -> usize {

@@ -37,7 +37,6 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
 
 use abaca_asm::Context;
 use abaca_asm::stack::Stack;
-use crossbeam_deque::{Stealer, Worker as Deque};
 use crossbeam_utils::CachePadded;
 
 pub(super) use life::complete;
@@ -58,13 +57,14 @@ use super::tick::Tick;
 use crate::cell::{CoarseTime, Depot, Flags, Header, LiveList, Magazines};
 use crate::os::clock;
 use crate::poller::Poller;
-use crate::queue::{Inbox, LifoSlot, ReadyList};
+use crate::queue::{Backlog, Inbox, ReadyList, Stealer};
 use crate::timer::Wheel;
 
 /// If a worker has this many unstarted fibers, a fiber that spawns another lets as many run as it adds.
 pub(super) const CROWDED: usize = 1 << 17;
 
 /// A fiber in a queue that other workers may take from: an unstarted fiber, or a started one that roams.
+#[derive(Clone, Copy)]
 pub(crate) struct Stealable(pub(crate) NonNull<Header>);
 
 // SAFETY: unstarted fibers are `Send` by `spawn`'s bound, roaming fibers by `spawn_roaming`'s contract, and the queue that
@@ -94,7 +94,7 @@ pub(crate) struct Worker {
     /// Started fibers that can go on, and unstarted fibers bound to this worker; first in, first out.
     pub(super) ready: ReadyList<Header>,
     /// Fibers that other workers may steal; newest first.
-    pub(super) deque: Deque<Stealable>,
+    pub(super) backlog: Backlog<Stealable>,
     /// Memory for the cells that its fibers spawn.
     cells: Magazines,
     /// Stacks of the default size, most recently used last.
@@ -119,8 +119,6 @@ pub(crate) struct Worker {
 pub(super) struct Remote {
     /// Wake-ups from other threads, and whether the worker sleeps.
     pub(super) inbox: Inbox<Header>,
-    /// The newest unstarted fiber; stealable like the others, once the worker has been busy for a while.
-    pub(super) newest: LifoSlot<Header>,
     pub(super) stealer: Stealer<Stealable>,
     /// Counts passes through the hub. While the count stands still, the worker is busy with one fiber.
     pub(super) epoch: AtomicU32,
@@ -162,14 +160,13 @@ pub(crate) const WORKER_OFFSETS: [usize; 4] = [
 
 impl Worker {
     pub(super) fn new(index: usize, depot: Arc<Depot>) -> Self {
-        let deque = Deque::new_lifo();
-        let stealer = deque.stealer();
+        let backlog = Backlog::new();
+        let stealer = backlog.stealer();
         let worker = Self {
             index,
             shared: CachePadded::new(AtomicPtr::new(ptr::null_mut())),
             remote: CachePadded::new(Remote {
                 inbox: Inbox::new(),
-                newest: LifoSlot::new(),
                 stealer,
                 epoch: AtomicU32::new(0),
                 resumed: AtomicU64::new(0),
@@ -194,7 +191,7 @@ impl Worker {
             tenure: Cell::new(0),
             picks_left: AtomicU32::new(Tick::default().picks()),
             ready: ReadyList::new(),
-            deque,
+            backlog,
             cells: Magazines::new(depot),
             stacks: UnsafeCell::new(Vec::new()),
             retired: Cell::new(None),
@@ -288,14 +285,11 @@ impl Worker {
         unsafe { self.ready.push_back(fiber) };
     }
 
-    /// Queues a fiber that the current one has spawned: the newest in the slot, the one before it in the deque. Returns whether
-    /// the deque is too long for the current fiber to go on.
+    /// Queues a fiber that the current one has spawned. Returns whether the backlog is too long for the current fiber to go on.
     #[inline]
     pub(super) fn push_unstarted(&self, unstarted: NonNull<Header>) -> bool {
-        let Some(older) = self.remote.newest.put(unstarted) else { return false };
-        self.deque.push(Stealable(older));
-        let count = self.deque.len();
-        if count >= WORTH_WAKING && self.shared().sleepers.has_sleepers() {
+        let count = self.backlog.push(Stealable(unstarted));
+        if count > WORTH_WAKING && self.shared().sleepers.has_sleepers() {
             self.shared().unpark_one();
         }
         count >= CROWDED
@@ -361,7 +355,12 @@ impl Worker {
 
     #[inline]
     pub(super) fn pick_unstarted(&self) -> Option<NonNull<Header>> {
-        self.remote.newest.take().or_else(|| self.deque.pop().map(|fiber| fiber.0))
+        let fiber = self.backlog.pop()?.0;
+        if let Some(next) = self.backlog.newest() {
+            // Another worker may have made it.
+            Header::prefetch(next.0);
+        }
+        Some(fiber)
     }
 
     /// The current time slice of `me`.
@@ -371,10 +370,7 @@ impl Worker {
 
     /// Whether another fiber could run in the place of the current one.
     pub(super) fn has_others(&self) -> bool {
-        !self.ready.is_empty()
-            || self.remote.inbox.has_items()
-            || !self.remote.newest.is_empty()
-            || !self.deque.is_empty()
+        !self.ready.is_empty() || self.remote.inbox.has_items() || !self.backlog.is_empty()
     }
 
     pub(super) fn tick_is_up(&self) -> bool {

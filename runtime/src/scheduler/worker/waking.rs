@@ -99,7 +99,7 @@ impl Worker {
         self.take_timer_of(header);
         // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
         header.end_waiting();
-        self.deque.push(Stealable(fiber));
+        self.backlog.push(Stealable(fiber));
     }
 
     /// Measures how long it takes until the fiber, which has been woken, runs.
