@@ -97,6 +97,33 @@ fn unsafe_code_is_announced_with_its_reason() {
     assert_none(&wrong, "the list of files that expect unsafe code is the map of danger:");
 }
 
+/// Names of functions whose address a line takes as a number: those of statics are written in capitals.
+fn compared_functions(line: &str) -> impl Iterator<Item = &str> {
+    let before = line.match_indices(" as *const () as usize").map(|(at, _)| &line[..at]);
+    let names = before.filter_map(|text| text.rsplit(|c: char| c != '_' && !c.is_alphanumeric()).next());
+    names.filter(|name| name.chars().any(char::is_lowercase))
+}
+
+#[test]
+fn addresses_of_functions_are_statics() {
+    assert_eq!(compared_functions("a.handler = on_signal as *const () as usize;").next(), Some("on_signal"));
+    assert_eq!(compared_functions("a.handler == HANDLER as *const () as usize").next(), None);
+    let mut wrong = Vec::new();
+    for file in ["runtime/src", "runtime/transparent/src", "tls/src"].into_iter().flat_map(rust_files) {
+        for line in file.code() {
+            // What a function is given it does not make. What is only looked up may be any of its copies.
+            let is_given = |name: &&str| *name == "entry" || line.contains(&format!(".{name} "));
+            let names = compared_functions(line).filter(|name| !is_given(name));
+            wrong.extend(names.map(|name| format!("{}: {name}", file.path)));
+            // A constant is made anew wherever it is used.
+            if line.starts_with("const ") && line.contains(": [Entry;") {
+                wrong.push(format!("{}: {line}", file.path));
+            }
+        }
+    }
+    assert_none(&wrong, "the compiler may make a function several times: take its address from a static:");
+}
+
 #[test]
 fn every_member_obeys_the_workspace_lints() {
     let workspace = read("Cargo.toml");

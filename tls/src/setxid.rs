@@ -29,11 +29,14 @@ static LIBC: AtomicUsize = AtomicUsize::new(0);
 
 type Handler = unsafe extern "C" fn(c_int, *mut c_void, *mut c_void);
 
+/// Ours. A static has one value; the compiler may make a function several times, each with an address of its own.
+static HANDLER: Handler = handler;
+
 /// Puts libc's handler into ours, if it is not yet. libc installs it with the first thread of the process, and again in a child of
 /// `fork`.
 pub(crate) fn wrap() {
     let mut action: Action = [0; 4];
-    let ours = handler as *const () as usize;
+    let ours = HANDLER as usize;
     // SAFETY: the kernel writes its structure, of at most 32 bytes, into the array.
     let result = unsafe {
         libc::syscall(

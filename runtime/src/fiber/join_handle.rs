@@ -7,10 +7,10 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::thread;
-#[cfg(feature = "own-tls")]
-use std::time::Instant;
 
 use crate::cell::{Fiber, Header, NoStack, Reason, take_result};
+#[cfg(feature = "own-tls")]
+use crate::cell::{Outcome, Waiter};
 use crate::park::{self, Cost};
 use crate::scheduler;
 
@@ -98,16 +98,12 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Waits for the end of the fiber until `deadline`, and is not cancelled meanwhile. Returns whether the fiber has ended, so that
-    /// [`join`](Self::join) returns at once.
+    /// Waits for the end of the fiber by `wait`. Returns whether the fiber has ended, so that [`join`](Self::join) returns at once.
     #[cfg(feature = "own-tls")]
-    pub(crate) fn await_end_until(&self, deadline: Option<Instant>) -> bool {
+    pub(crate) fn await_end_by(&self, wait: impl FnOnce(&Waiter) -> Outcome) -> bool {
         park::spend(Cost::Wait);
         let join = &self.header().join;
-        join.is_complete()
-            || park::shield(|| {
-                join.await_end_or_leave(&park::waiter(), |waiter| park::wait(waiter, Reason::Join, deadline))
-            })
+        join.is_complete() || join.await_end_or_leave(&park::waiter(), wait)
     }
 
     /// Takes the result, and frees the cell.

@@ -37,7 +37,9 @@ pub use interrupt::{
     interruptible_at, is_main,
 };
 pub use sleepers::{Sleep, has_sleepers, sleep_at, wake_at};
-pub use threads::{as_kernel_threads, await_end, spawn, stack, wants_kernel_threads};
+pub use threads::{
+    as_kernel_threads, await_end, await_end_or_cancellation, spawn, stack, wants_kernel_threads,
+};
 
 /// Whether the caller is a fiber with storage of its own, which can be parked. Cheap: one load on a plain thread.
 #[inline]

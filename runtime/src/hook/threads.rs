@@ -5,8 +5,11 @@
 use std::ops::Range;
 use std::time::Instant;
 
+use super::wait_without_unwinding;
+use crate::cell::Reason;
 use crate::fiber::{Builder, JoinHandle, SpawnError};
 use crate::os::thread;
+use crate::park;
 use crate::runtime::Runtime;
 use crate::scheduler;
 
@@ -41,7 +44,12 @@ fn builder(stack_bytes: usize, shared: &scheduler::Shared) -> Builder {
 
 /// Waits for the end of a fiber, whatever happens, or until `deadline`. Returns whether it has ended, so that a join returns at once.
 pub fn await_end<T>(handle: &JoinHandle<T>, deadline: Option<Instant>) -> bool {
-    handle.await_end_until(deadline)
+    handle.await_end_by(|waiter| park::wait_shielded(waiter, Reason::Join, deadline))
+}
+
+/// The same; a cancellation of the caller ends the wait, without unwinding.
+pub fn await_end_or_cancellation<T>(handle: &JoinHandle<T>, deadline: Option<Instant>) -> bool {
+    handle.await_end_by(|waiter| wait_without_unwinding(waiter, Reason::Join, deadline))
 }
 
 /// Whether `pthread_create` is to make a thread of the kernel's for the caller: the runtime's own code wants one, on a worker or

@@ -27,6 +27,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 /// The handler function that the kernel calls.
+/// One that is compared with what is installed is taken from a static, which has one value: the compiler may make a function several
+/// times, each with an address of its own.
 pub(crate) type Entry = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
 /// The most layers: how often our handler can be installed over one that covers ours.

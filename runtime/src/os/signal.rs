@@ -26,7 +26,7 @@ static HOOK: OnceLock<FaultHook> = OnceLock::new();
 
 static COVERED: Layers = Layers::new();
 
-const ENTRIES: [Entry; LAYERS] = [on_fault::<0>, on_fault::<1>, on_fault::<2>, on_fault::<3>];
+static ENTRIES: [Entry; LAYERS] = [on_fault::<0>, on_fault::<1>, on_fault::<2>, on_fault::<3>];
 
 /// Calls `hook` first for every later SIGSEGV of this process. The first call wins. Later ones change nothing, even if another
 /// handler was installed over ours: that handler passes on to ours the faults that it does not handle.

@@ -33,7 +33,7 @@ static SUBJECT: OnceLock<Subject> = OnceLock::new();
 
 static COVERED: Layers = Layers::new();
 
-const ENTRIES: [Entry; LAYERS] = [on_sigurg::<0>, on_sigurg::<1>, on_sigurg::<2>, on_sigurg::<3>];
+static ENTRIES: [Entry; LAYERS] = [on_sigurg::<0>, on_sigurg::<1>, on_sigurg::<2>, on_sigurg::<3>];
 
 /// Held during a request, of which the process has one at a time: the number of the last one.
 static REQUEST: Mutex<u32> = Mutex::new(0);

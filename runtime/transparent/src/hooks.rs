@@ -14,7 +14,7 @@
 /// The body runs on a fiber that may be parked, and may use what the caller of the C function has promised. Of a `kernel` body the
 /// result is the kernel's, a negative error number for a failure: it becomes -1 and `errno`. Of a `c` body it is the function's.
 /// A `return` in it returns such a result. Elsewhere libc's own function is called. `kernel_point` and `c_point` are the same for cancellation points: a thread that is a fiber,
-/// and was cancelled, ends after the body. An `always` body has no `within`, and runs everywhere; `own!` is libc's function.
+/// and was cancelled, ends after the body. `c_wait` is one only where the body has waited, by `wait_at_point`. An `always` body has no `within`, and runs everywhere; `own!` is libc's function.
 macro_rules! hooks {
     ($($(#[$attribute:meta])* fn $name:ident($($a:ident: $t:ty),* $(,)?) -> $r:ty, |$within:pat_param| -> $kind:ident $body:block)*) => {
         $(
@@ -56,6 +56,23 @@ macro_rules! hook_body {
         };
         let $within = &within;
         $body
+    }};
+    (c_wait $name:ident($($a:ident: $t:ty),*) -> $r:ty, $within:pat_param, $body:block) => {{
+        let Some(within) = $crate::enter::enter() else {
+            // SAFETY: the caller's promise.
+            return unsafe { $crate::own::own!(fn $name($($t),*) -> $r)($($a),*) };
+        };
+        let body = || -> $r {
+            let $within = &within;
+            $body
+        };
+        let result = body();
+        let is_cancelled = $crate::threads::ends_with_hook();
+        drop(within);
+        if is_cancelled {
+            $crate::threads::test_cancellation();
+        }
+        result
     }};
     (kernel_point $name:ident($($a:ident: $t:ty),*) -> $r:ty, $within:pat_param, $body:block) => {{
         let Some(within) = $crate::enter::enter() else {

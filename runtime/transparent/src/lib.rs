@@ -46,7 +46,7 @@
 //! | `flockfile` | is tried again after pauses |
 //! | `dlopen` `dlclose` | do not park: what they run is called with a lock of libc's |
 //! | `syscall(SYS_futex, ..)`, by which std, parking_lot and crossbeam wait | in a table of sleepers by address; plain threads sleep in the kernel, and each wakes the other. Words that processes share are the kernel's |
-//! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with priorities, and those that processes share are libc's alone |
+//! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with a ceiling of priorities, and those that processes share are libc's alone. One whose owner inherits priorities (PTHREAD_PRIO_INHERIT) is a usual one: a fiber has none to inherit |
 //! | `pthread_cond_*` `pthread_barrier_*` `pthread_once`, `cnd_*` `call_once` | in the table, plain threads as well |
 //! | `nanosleep` `clock_nanosleep` `usleep` `sleep` `thrd_sleep` `sched_yield` | a timer; the next fiber. A sleep of a cancelled fiber ends early, as if interrupted, with nothing left of it |
 //! | `pthread_join` and its kin | of a fiber: as `JoinHandle::join`; of a thread: on a thread of the pool |
@@ -137,7 +137,9 @@
 //! What stdio reads is lost with a call that ends so in the middle of a line, and what is in the buffer of a file with a write that ends so, as
 //! with libc's own functions, and `ferror` tells. `fclose` closes the file all the same.
 //!
-//! A thread that `pthread_cancel` ends waits in its clean-up handlers for what these wait for.
+//! A thread that `pthread_cancel` ends waits in its clean-up handlers for what these wait for. It ends from each call that waits, functions of stdio and
+//! `pthread_join` among them. What need not wait (`open` and `close` of other files than FIFOs, `printf` that fits into the buffer, files on
+//! disks) is no point where it ends, although libc has it so for some.
 //!
 //! A loop that ignores errors, such as `for stream in listener.incoming().flatten()`, does not end when its fiber is cancelled. It is slowed
 //! down, and the end of the runtime leaves it behind after its time (`Builder::shutdown_timeout`).
@@ -157,8 +159,22 @@
 //! | `ioctl` but for FIONBIO | each device has its own |
 //! | `lckpwdf`, `getutent` and their kin | they set an alarm for the process, or lock a file of the system's for a moment |
 //! | `rcmd` `rexec` and Sun's RPC | nobody links them any more |
-//! | `pthread_mutex_setprioceiling`, and locks that are robust, of priorities, or of several processes | the kernel keeps their owners |
+//! | `pthread_mutex_setprioceiling`, and locks that are robust, with a ceiling, or of several processes | the kernel keeps their owners |
 //! | `vfork` | until the child has begun another program |
+//!
+//! # What is not as on threads
+//!
+//! | what | how it is |
+//! |---|---|
+//! | `sigsetjmp` `siglongjmp`, `getcontext` `setcontext` `swapcontext` | save and restore the mask of the worker's thread, and not the fiber's: their machine code is libc's. All else of them works, waits between them too |
+//! | a jump (`longjmp`) out of a handler of a signal, of a fiber that waited in a call | must not be: it leaves behind the frames of the call, on which the runtime still relies. The main thread may jump |
+//! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`; `gettid`, `setpriority`, `prctl` but for the name | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
+//! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
+//! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, and change nothing |
+//! | `pthread_getattr_np` | tells of the stack that there is, which may be larger than what was asked for, and of a guard of a page |
+//! | readers of a lock of the kind PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP | pass a fiber that waits to write |
+//! | a mutex with PTHREAD_PRIO_INHERIT | may be unlocked by another thread than its owner, as a usual one may |
+//! | PTHREAD_CANCEL_ASYNCHRONOUS | is deferred |
 
 mod answer;
 mod calls;

@@ -48,13 +48,12 @@ fn lines(output: &Output) -> Vec<String> {
     lines
 }
 
-#[test]
-fn pthreads_and_c11s_functions_answer_as_libcs() {
-    let Some(program) = build("pthreads.c") else { return };
+/// Runs the program in `source` on OS threads, and on fibers of so many workers: what it prints, and how it ends, must be the same.
+fn is_as_on_threads(source: &str, workers: &[&str]) {
+    let Some(program) = build(source) else { return };
     let on_threads = run(&program, None);
     assert!(on_threads.status.success(), "{on_threads:?}");
-    // More than once on three: a thread that ends meets the next one that begins.
-    for workers in ["1", "3", "3", "3", "3"] {
+    for workers in workers {
         let on_fibers = run(&program, Some(workers));
         let errors = String::from_utf8_lossy(&on_fibers.stderr);
         assert_eq!(lines(&on_fibers), lines(&on_threads), "on {workers} workers: {errors}");
@@ -63,16 +62,24 @@ fn pthreads_and_c11s_functions_answer_as_libcs() {
 }
 
 #[test]
+fn pthreads_and_c11s_functions_answer_as_libcs() {
+    // More than once on three: a thread that ends meets the next one that begins.
+    is_as_on_threads("pthreads.c", &["1", "3", "3", "3", "3"]);
+}
+
+#[test]
 fn a_daemon_closes_descriptors_and_its_children_have_threads() {
-    let Some(program) = build("forks.c") else { return };
-    let on_threads = run(&program, None);
-    assert!(on_threads.status.success(), "{on_threads:?}");
-    for workers in ["1", "3"] {
-        let on_fibers = run(&program, Some(workers));
-        let errors = String::from_utf8_lossy(&on_fibers.stderr);
-        assert_eq!(lines(&on_fibers), lines(&on_threads), "on {workers} workers: {errors}");
-        assert_eq!((on_fibers.status, &*errors), (on_threads.status, ""));
-    }
+    is_as_on_threads("forks.c", &["1", "3"]);
+}
+
+#[test]
+fn a_cancelled_thread_ends_from_every_call_that_waits() {
+    is_as_on_threads("cancels.c", &["1", "2"]);
+}
+
+#[test]
+fn what_is_refused_at_once_and_what_ends_by_itself_is_so_on_fibers() {
+    is_as_on_threads("kinds.c", &["1", "2"]);
 }
 
 /// How many connections are open at once: more than a small number of threads.

@@ -35,7 +35,7 @@ pub(super) const ROWS: &[Row] = &[
         ways: ["pthreads.c", "pthreads.c", "pthreads.c", "signals", LOOKS, NO_DESCRIPTOR],
     },
     Row {
-        hooks: "pthread_mutex_lock pthread_mutex_timedlock pthread_mutex_clocklock pthread_mutex_unlock __pthread_mutex_lock \
+        hooks: "pthread_mutex_init __pthread_mutex_init pthread_mutex_lock pthread_mutex_timedlock pthread_mutex_clocklock pthread_mutex_unlock __pthread_mutex_lock \
             __pthread_mutex_unlock pthread_rwlock_rdlock pthread_rwlock_wrlock pthread_rwlock_timedrdlock pthread_rwlock_timedwrlock \
             pthread_rwlock_clockrdlock pthread_rwlock_clockwrlock pthread_rwlock_unlock __pthread_rwlock_rdlock \
             __pthread_rwlock_wrlock __pthread_rwlock_unlock pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait \
@@ -72,8 +72,12 @@ pub(super) const ROWS: &[Row] = &[
             "pthreads.c",
             "pthreads.c",
             "- a join is not interrupted",
-            "- a join goes on: it is pthread_cancel that ends it",
+            "cancels.c",
             NO_DESCRIPTOR,
         ],
+    },
+    Row {
+        hooks: "sched_setaffinity sched_getaffinity prctl",
+        ways: [NEVER, "kinds.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR],
     },
 ];

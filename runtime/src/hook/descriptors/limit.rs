@@ -6,10 +6,11 @@
 
 #![expect(unsafe_code, reason = "descriptors are known by their numbers")]
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use super::Direction;
+use super::borrow::borrow;
 use super::table::Watched;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::hook::Interrupted;
@@ -145,6 +146,6 @@ impl Timeouts {
 #[cold]
 fn ask(fd: RawFd, direction: Direction) -> u64 {
     // SAFETY: the number is only asked about.
-    let timeout = socket::timeout(unsafe { BorrowedFd::borrow_raw(fd) }, direction == Direction::Read);
+    let timeout = socket::timeout(unsafe { borrow(fd) }, direction == Direction::Read);
     timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX))
 }

@@ -1,5 +1,6 @@
 //! Waits for descriptors that are known by their number only.
 //!
+//! * `borrow`: a number, as Rust has it.
 //! * `table`: what is known of a number, and when to forget it.
 //! * `wish`: whether the user wants errors instead of waiting, and how long that is known.
 //! * `limit`: how long the user wants a call to wait.
@@ -10,6 +11,7 @@
 //! The numbers are the user's: who closes one, and opens another file under it, may do so behind the runtime's back. So the numbers of waits
 //! that last are watched anew, after a second and then less and less often.
 
+mod borrow;
 mod limit;
 mod renewal;
 mod retry;

@@ -3,11 +3,12 @@
 
 #![expect(unsafe_code, reason = "descriptors are known by their numbers")]
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::borrow::borrow;
 use super::table::{Watched, find, watched};
 use super::{Direction, Ended, WaitLimit};
 use crate::cell::{Header, Outcome, Reason, Waiter};
@@ -80,7 +81,7 @@ fn wait(
     // SAFETY: the waiter outlives the node, and neither moves.
     let node = unsafe { Node::of(&waiter, false) };
     // SAFETY: the number is only passed to epoll.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    let borrowed = unsafe { borrow(fd) };
     let entry = match watched.source.link(borrowed, direction.of_poller(), &node, seen, current_poller) {
         Ok(Some(entry)) => entry,
         Ok(None) => return None,
@@ -177,7 +178,7 @@ fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
         is_blocking = true;
         watched.source.prepare(|| {
             // SAFETY: the number is only passed to epoll.
-            (unsafe { BorrowedFd::borrow_raw(now_fd) }, current_poller())
+            (unsafe { borrow(now_fd) }, current_poller())
         });
         match wait(&watched, now_fd, direction, seen, limit, me.unwrap_or_else(caller)) {
             None => {}

@@ -5,10 +5,11 @@
     reason = "nodes share the waiter of their frame; descriptors are known by their numbers"
 )]
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::borrow::borrow;
 use super::table::{Watched, watched};
 use super::{Direction, Ended};
 use crate::cell::{Outcome, Reason, Waiter};
@@ -84,7 +85,7 @@ fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> (Outcome, 
     for (Watching { watched, direction, seen }, node) in watching.iter().zip(&nodes) {
         let Some(fd) = watched.number() else { continue };
         // SAFETY: the number is only passed to epoll.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        let borrowed = unsafe { borrow(fd) };
         match watched.source.link(borrowed, direction.of_poller(), node, *seen, poller) {
             Ok(Some(entry)) => entries.push((entry, node)),
             Ok(None) => {

@@ -2,11 +2,12 @@
 
 #![expect(unsafe_code, reason = "descriptors are known by their numbers")]
 
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::AtomicPtr;
 use std::sync::{Arc, OnceLock};
 
+use super::borrow::borrow;
 use super::limit::Timeouts;
 use super::renewal::Waits;
 use super::wish::{self, Moment, Wish};
@@ -78,7 +79,7 @@ impl Watched {
             return Ok(());
         }
         // SAFETY: the number is only passed to epoll.
-        self.source.renew(unsafe { BorrowedFd::borrow_raw(self.number) })
+        self.source.renew(unsafe { borrow(self.number) })
     }
 }
 
@@ -194,7 +195,7 @@ pub(super) fn find(fd: RawFd) -> Option<Arc<Watched>> {
 /// What is known of a number, or will be.
 pub(super) fn watched(fd: RawFd) -> Arc<Watched> {
     // SAFETY: the number is only asked about.
-    let is_stream = || socket::is_tcp_stream(unsafe { BorrowedFd::borrow_raw(fd) });
+    let is_stream = || socket::is_tcp_stream(unsafe { borrow(fd) });
     let make = |born| Arc::new(Watched::new(fd, is_stream(), born));
     let Some(entry) = entry(fd) else { return make(0) };
     if let Some(known) = &*entry.lock() {
@@ -342,11 +343,11 @@ fn close_watched(fd: RawFd, old: Arc<Watched>) {
     match Arc::try_unwrap(old) {
         Ok(mut old) => {
             // SAFETY: the caller has not closed it yet.
-            old.source.deregister(unsafe { BorrowedFd::borrow_raw(fd) });
+            old.source.deregister(unsafe { borrow(fd) });
         }
         // The kernel watches the file under the old number as long as it is open.
         // SAFETY: as above.
-        Err(old) => match unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned() {
+        Err(old) => match unsafe { borrow(fd) }.try_clone_to_owned() {
             Ok(duplicate) => drop(old.moved.set(duplicate)),
             Err(_) => old.lose(),
         },

@@ -28,9 +28,10 @@
 
 #![expect(unsafe_code, reason = "descriptors are known by their numbers")]
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
+use super::borrow::borrow;
 use super::table::{for_each_of_file, for_each_watched};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::hook::{Slept, sleep_until, yield_now};
@@ -55,7 +56,7 @@ static CHANGING: [Changing; 64] =
 
 fn changing(fd: RawFd) -> &'static Changing {
     // SAFETY: the number is only asked about.
-    &CHANGING[socket::inode(unsafe { BorrowedFd::borrow_raw(fd) }) as usize % CHANGING.len()]
+    &CHANGING[socket::inode(unsafe { borrow(fd) }) as usize % CHANGING.len()]
 }
 
 /// How often who asks may see a changed mode before it sleeps: who has changed it may not be running.
@@ -212,7 +213,7 @@ impl Wish {
         }
         self.trust.settle(changes, || true);
         // SAFETY: the number is only asked about.
-        if self.born == birth() && socket::is_closed_by_exec(unsafe { BorrowedFd::borrow_raw(fd) }) {
+        if self.born == birth() && socket::is_closed_by_exec(unsafe { borrow(fd) }) {
             self.waits_as_of.store(changes, Ordering::Relaxed);
         }
         false
@@ -242,5 +243,5 @@ impl Wish {
 /// As the kernel says at this moment.
 fn is_nonblocking_now(fd: RawFd) -> bool {
     // SAFETY: the number is only asked about.
-    socket::is_nonblocking(unsafe { BorrowedFd::borrow_raw(fd) })
+    socket::is_nonblocking(unsafe { borrow(fd) })
 }

@@ -45,7 +45,7 @@ static WATCHERS: Mutex<[usize; SIGNALS]> = Mutex::new([0; SIGNALS]);
 /// The dispositions of each signal that ours cover, by other libraries or by the program.
 static COVERED: [Layers; SIGNALS] = [const { Layers::new() }; SIGNALS];
 
-const ENTRIES: [Entry; LAYERS] = [on_signal::<0>, on_signal::<1>, on_signal::<2>, on_signal::<3>];
+static ENTRIES: [Entry; LAYERS] = [on_signal::<0>, on_signal::<1>, on_signal::<2>, on_signal::<3>];
 
 pub(crate) const HANGUP: i32 = libc::SIGHUP;
 pub(crate) const INTERRUPT: i32 = libc::SIGINT;

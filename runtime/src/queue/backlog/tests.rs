@@ -2,6 +2,7 @@
 
 use std::iter;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use super::*;
 
@@ -137,40 +138,36 @@ fn all_of_a_window_may_be_taken_and_not_yet_copied() {
 fn each_item_is_taken_once_while_the_owner_works() {
     const ITEMS: u32 = if cfg!(miri) { 2_000 } else { 200_000 };
     let victim = Backlog::new();
-    let done = Arc::new(AtomicBool::new(false));
-    let thieves: Vec<_> = (0..2)
-        .map(|_| {
-            let (stealer, done) = (victim.stealer(), Arc::clone(&done));
-            std::thread::spawn(move || {
-                let thief = Backlog::new();
-                let mut all = Vec::new();
-                while !done.load(Ordering::Relaxed) {
-                    let stolen = stealer.steal_into(&thief);
-                    let before = all.len();
-                    all.extend(stolen.map(|stolen| stolen.0));
-                    all.extend(iter::from_fn(|| thief.pop()));
-                    assert_eq!(all.len() - before, stolen.map_or(0, |stolen| stolen.1));
-                }
-                all
-            })
-        })
-        .collect();
-    let mut all = Vec::new();
-    for item in 0..ITEMS {
-        victim.push(item);
-        match item % 5_000 {
-            4_000.. if item % 3 == 0 => all.extend(victim.pop_oldest()),
-            4_000.. => all.extend((0..7).filter_map(|_| victim.pop())),
-            0..1_000 => all.extend(victim.pop()),
-            _ => {}
+    let done = AtomicBool::new(false);
+    let thief = |stealer: Stealer<u32>| {
+        let thief = Backlog::new();
+        let mut all = Vec::new();
+        while !done.load(Ordering::Relaxed) {
+            let stolen = stealer.steal_into(&thief);
+            let before = all.len();
+            all.extend(stolen.map(|stolen| stolen.0));
+            all.extend(iter::from_fn(|| thief.pop()));
+            assert_eq!(all.len() - before, stolen.map_or(0, |stolen| stolen.1));
         }
-    }
-    all.extend(iter::from_fn(|| victim.pop()));
-    assert!(victim.is_empty());
-    done.store(true, Ordering::Relaxed);
-    for thief in thieves {
-        all.extend(thief.join().unwrap());
-    }
+        all
+    };
+    let mut all = Vec::new();
+    thread::scope(|scope| {
+        let thieves = [victim.stealer(), victim.stealer()].map(|stealer| scope.spawn(|| thief(stealer)));
+        for item in 0..ITEMS {
+            victim.push(item);
+            match item % 5_000 {
+                4_000.. if item % 3 == 0 => all.extend(victim.pop_oldest()),
+                4_000.. => all.extend((0..7).filter_map(|_| victim.pop())),
+                0..1_000 => all.extend(victim.pop()),
+                _ => {}
+            }
+        }
+        all.extend(iter::from_fn(|| victim.pop()));
+        assert!(victim.is_empty());
+        done.store(true, Ordering::Relaxed);
+        thieves.into_iter().for_each(|thief| all.extend(thief.join().unwrap()));
+    });
     all.sort_unstable();
     assert!(all.into_iter().eq(0..ITEMS));
 }

@@ -33,7 +33,13 @@
 //! | `apache2` 2.4 with `mpm_worker`, in three processes that it forks | 300 | 907 | 29 |
 //! | `nginx` 1.22, which reads files in pools of threads, in two processes | 300 | 35 | 11 |
 //!
-//! Tried by hand: `nbdkit` 1.32 with twelve clients, whose copies are equal (205 threads; 12 on fibers), and `iperf` 2.1 with twenty connections.
+//! Tried by hand: `nbdkit` 1.32 with twelve clients, whose copies are equal (205 threads; 12 on fibers), and `iperf` 2.1 with twenty connections;
+//! `memcached` 1.6 with eight threads and fifty clients, `unbound` 1.17 with four; `pigz`, `pbzip2`, `xz`, `zstd`, `sort`, `git repack` and `git grep`
+//! with four threads, `aria2c`, `curl --parallel`, `mosquitto` and `rsync`, whose results are those of threads.
+//!
+//! Programs of threads, descriptors, signals, timers, processes and terminals in C, of C++'s library (`jthread`, `async`, latches, barriers, semaphores,
+//! `atomic::wait`, parallel algorithms by TBB), OpenMP (libgomp), GLib, libuv, libevent, and of Python's, Perl's and Ruby's threads were compared
+//! with what they do on threads, on one worker and on two.
 //!
 //! A child by `fork` may have threads of its own, whichever thread has forked: Python's `multiprocessing` and `ProcessPoolExecutor`, used by
 //! threads, answer as they do there.
@@ -46,6 +52,8 @@
 //! * Threads that spin for each other without a call, as Redis' `io-threads` do: they are right and slow, since they take turns.
 //! * A signal that `pthread_kill` sends to a thread that computes, or waits for a lock, has its handler run in that thread's next call that
 //!   waits. What else becomes of signals, and of their masks, is on the page of `abaca-transparent`.
+//! * Collectors of garbage that stop all threads by signals, such as Boehm's, with which Guile is built: they wait for an answer from threads that
+//!   compute or wait for a lock. It ends the program with "Signals delivery fails constantly".
 //! * In a child by `fork` what another thread had locked just then stays locked, as ever.
 
 #![expect(unsafe_code, reason = "runs before main")]

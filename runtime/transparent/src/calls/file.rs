@@ -10,9 +10,10 @@ use libc::FILE;
 use crate::answer::{errno, failed, set_errno};
 use crate::descriptors::kind::{Kind, kind_of};
 use crate::descriptors::pause::retry_with_pauses;
+use crate::descriptors::poll::look_at;
 use crate::descriptors::write::write_bytes;
 use crate::enter::Within;
-use crate::threads::in_clean_up;
+use crate::threads::{in_clean_up, wait_at_point};
 
 /// See the module's documentation.
 #[repr(C)]
@@ -95,7 +96,10 @@ pub(super) unsafe fn waiting_number(file: *mut FILE) -> Option<c_int> {
 /// The arguments are those of write(2).
 pub(super) unsafe fn write(fd: c_int, from: *const c_char, bytes: usize) -> isize {
     // SAFETY: the caller's promise.
-    in_clean_up(|| unsafe { write_bytes(fd, from.cast(), bytes) })
+    let call = || unsafe { write_bytes(fd, from.cast(), bytes) };
+    // What need not wait is written although the caller is cancelled: it would be lost.
+    let refused = || if look_at(fd, libc::POLLOUT) == Ok(0) { failed(libc::ECANCELED) } else { call() };
+    wait_at_point(refused, call)
 }
 
 /// Whether the file takes wide characters.

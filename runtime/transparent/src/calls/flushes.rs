@@ -24,37 +24,37 @@ use crate::own::own;
 
 hooks! {
     /// fseek(3).
-    fn fseek(file: *mut FILE, offset: c_long, from: c_int) -> c_int, |within| -> c {
+    fn fseek(file: *mut FILE, offset: c_long, from: c_int) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { flush(within, file, true, || own!(fn fseek(*mut FILE, c_long, c_int) -> c_int)(file, offset, from)) }
     }
 
     /// fseeko(3).
-    fn fseeko(file: *mut FILE, offset: i64, from: c_int) -> c_int, |within| -> c {
+    fn fseeko(file: *mut FILE, offset: i64, from: c_int) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { flush(within, file, true, || own!(fn fseeko(*mut FILE, i64, c_int) -> c_int)(file, offset, from)) }
     }
 
     /// fseeko(3) of programs with large files.
-    fn fseeko64(file: *mut FILE, offset: i64, from: c_int) -> c_int, |within| -> c {
+    fn fseeko64(file: *mut FILE, offset: i64, from: c_int) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { flush(within, file, true, || own!(fn fseeko64(*mut FILE, i64, c_int) -> c_int)(file, offset, from)) }
     }
 
     /// fsetpos(3).
-    fn fsetpos(file: *mut FILE, position: *const c_void) -> c_int, |within| -> c {
+    fn fsetpos(file: *mut FILE, position: *const c_void) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { flush(within, file, true, || own!(fn fsetpos(*mut FILE, *const c_void) -> c_int)(file, position)) }
     }
 
     /// fsetpos(3) of programs with large files.
-    fn fsetpos64(file: *mut FILE, position: *const c_void) -> c_int, |within| -> c {
+    fn fsetpos64(file: *mut FILE, position: *const c_void) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { flush(within, file, true, || own!(fn fsetpos64(*mut FILE, *const c_void) -> c_int)(file, position)) }
     }
 
     /// rewind(3), which forgets the errors of before.
-    fn rewind(file: *mut FILE) -> (), |within| -> c {
+    fn rewind(file: *mut FILE) -> (), |within| -> c_wait {
         let own = || {
             // SAFETY: the caller's promise, here and below.
             unsafe { own!(fn rewind(*mut FILE) -> ())(file) };
@@ -69,7 +69,7 @@ hooks! {
     }
 
     /// setvbuf(3), which writes what is in the old buffer if there will be another one, or none.
-    fn setvbuf(file: *mut FILE, buffer: *mut c_char, mode: c_int, bytes: size_t) -> c_int, |within| -> c {
+    fn setvbuf(file: *mut FILE, buffer: *mut c_char, mode: c_int, bytes: size_t) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         let own = || unsafe { own!(fn setvbuf(*mut FILE, *mut c_char, c_int, size_t) -> c_int)(file, buffer, mode, bytes) };
         if mode != libc::_IONBF && (buffer.is_null() || ![libc::_IOFBF, libc::_IOLBF].contains(&mode)) {
@@ -80,19 +80,19 @@ hooks! {
     }
 
     /// setbuffer(3).
-    fn setbuffer(file: *mut FILE, buffer: *mut c_char, bytes: size_t) -> (), |within| -> c {
+    fn setbuffer(file: *mut FILE, buffer: *mut c_char, bytes: size_t) -> (), |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { flush(within, file, true, || { own!(fn setbuffer(*mut FILE, *mut c_char, size_t) -> ())(file, buffer, bytes); 0 }) };
     }
 
     /// setbuf(3).
-    fn setbuf(file: *mut FILE, buffer: *mut c_char) -> (), |within| -> c {
+    fn setbuf(file: *mut FILE, buffer: *mut c_char) -> (), |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { flush(within, file, true, || { own!(fn setbuf(*mut FILE, *mut c_char) -> ())(file, buffer); 0 }) };
     }
 
     /// flockfile(3), which nothing ends but the lock.
-    fn flockfile(file: *mut FILE) -> (), |_| -> c {
+    fn flockfile(file: *mut FILE) -> (), |_| -> c_wait {
         let mut pause = Duration::from_micros(250);
         loop {
             // SAFETY: the caller's promise.
@@ -106,17 +106,17 @@ hooks! {
     }
 
     /// fflush(3) of all files, by another name.
-    fn _IO_flush_all() -> c_int, |within| -> c {
+    fn _IO_flush_all() -> c_int, |within| -> c_wait {
         flush_all(within, |_| true)
     }
 
     /// fflush(3) of all files that are written by lines.
-    fn _IO_flush_all_linebuffered() -> (), |within| -> c {
+    fn _IO_flush_all_linebuffered() -> (), |within| -> c_wait {
         flush_all(within, |flags| flags & BY_LINES != 0);
     }
 
     /// The same.
-    fn _flushlbf() -> (), |within| -> c {
+    fn _flushlbf() -> (), |within| -> c_wait {
         flush_all(within, |flags| flags & BY_LINES != 0);
     }
 }

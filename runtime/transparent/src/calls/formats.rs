@@ -20,7 +20,7 @@ use crate::own::own;
 
 hooks! {
     /// vprintf(3), which in C writes to what `stdout` is.
-    fn vprintf(format: *const c_char, list: List) -> c_int, |within| -> c {
+    fn vprintf(format: *const c_char, list: List) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below; libc's variable.
         unsafe {
             let own = |list| own!(fn vprintf(*const c_char, List) -> c_int)(format, list);
@@ -29,7 +29,7 @@ hooks! {
     }
 
     /// vfprintf(3).
-    fn vfprintf(file: *mut FILE, format: *const c_char, list: List) -> c_int, |within| -> c {
+    fn vfprintf(file: *mut FILE, format: *const c_char, list: List) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             let own = |list| own!(fn vfprintf(*mut FILE, *const c_char, List) -> c_int)(file, format, list);
@@ -38,7 +38,7 @@ hooks! {
     }
 
     /// vdprintf(3).
-    fn vdprintf(fd: c_int, format: *const c_char, list: List) -> c_int, |within| -> c {
+    fn vdprintf(fd: c_int, format: *const c_char, list: List) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             let own = |list| own!(fn vdprintf(c_int, *const c_char, List) -> c_int)(fd, format, list);
@@ -47,7 +47,7 @@ hooks! {
     }
 
     /// vprintf(3) of a program that checks its formats (`_FORTIFY_SOURCE`).
-    fn __vprintf_chk(flag: c_int, format: *const c_char, list: List) -> c_int, |within| -> c {
+    fn __vprintf_chk(flag: c_int, format: *const c_char, list: List) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below; libc's variable.
         unsafe {
             let own = |list| own!(fn __vprintf_chk(c_int, *const c_char, List) -> c_int)(flag, format, list);
@@ -58,7 +58,7 @@ hooks! {
     }
 
     /// vfprintf(3) of a program that checks its formats.
-    fn __vfprintf_chk(file: *mut FILE, flag: c_int, format: *const c_char, list: List) -> c_int, |within| -> c {
+    fn __vfprintf_chk(file: *mut FILE, flag: c_int, format: *const c_char, list: List) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             let own = |list| own!(fn __vfprintf_chk(*mut FILE, c_int, *const c_char, List) -> c_int)(file, flag, format, list);
@@ -69,7 +69,7 @@ hooks! {
     }
 
     /// vdprintf(3) of a program that checks its formats.
-    fn __vdprintf_chk(fd: c_int, flag: c_int, format: *const c_char, list: List) -> c_int, |within| -> c {
+    fn __vdprintf_chk(fd: c_int, flag: c_int, format: *const c_char, list: List) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             let own = |list| own!(fn __vdprintf_chk(c_int, c_int, *const c_char, List) -> c_int)(fd, flag, format, list);

@@ -76,6 +76,9 @@ unsafe extern "C" {
 
 extern "C" fn do_nothing(_: c_int) {}
 
+/// The handler. A static has one value; the compiler may make a function several times, each with an address of its own.
+static HANDLER: extern "C" fn(c_int) = do_nothing;
+
 /// The signal, if there is one.
 fn signal() -> Option<c_int> {
     static SIGNAL: OnceLock<Option<c_int>> = OnceLock::new();
@@ -86,7 +89,7 @@ fn signal() -> Option<c_int> {
         let is_set = signal > 0
             && unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
-                action.sa_sigaction = do_nothing as *const () as usize;
+                action.sa_sigaction = HANDLER as usize;
                 sigaction(signal, &action, ptr::null_mut()) == 0
             };
         is_set.then_some(signal)
@@ -120,7 +123,7 @@ fn usable_signal() -> Option<c_int> {
     // SAFETY: writes a local, for which all zeros are valid.
     let is_ours = unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
-        sigaction(signal, ptr::null(), &mut now) == 0 && now.sa_sigaction == do_nothing as *const () as usize
+        sigaction(signal, ptr::null(), &mut now) == 0 && now.sa_sigaction == HANDLER as usize
     };
     is_ours.then_some(signal)
 }

@@ -19,7 +19,7 @@ use crate::own::own;
 
 hooks! {
     /// fwrite(3).
-    fn fwrite(buffer: *const c_void, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c {
+    fn fwrite(buffer: *const c_void, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             items(within, (buffer, bytes, count, file), true, || {
@@ -29,7 +29,7 @@ hooks! {
     }
 
     /// fwrite_unlocked(3).
-    fn fwrite_unlocked(buffer: *const c_void, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c {
+    fn fwrite_unlocked(buffer: *const c_void, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             items(within, (buffer, bytes, count, file), false, || {
@@ -39,19 +39,19 @@ hooks! {
     }
 
     /// fputs(3).
-    fn fputs(text: *const c_char, file: *mut FILE) -> c_int, |within| -> c {
+    fn fputs(text: *const c_char, file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { string(within, text, file, true, || own!(fn fputs(*const c_char, *mut FILE) -> c_int)(text, file)) }
     }
 
     /// fputs_unlocked(3).
-    fn fputs_unlocked(text: *const c_char, file: *mut FILE) -> c_int, |within| -> c {
+    fn fputs_unlocked(text: *const c_char, file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { string(within, text, file, false, || own!(fn fputs_unlocked(*const c_char, *mut FILE) -> c_int)(text, file)) }
     }
 
     /// puts(3), which in C writes to what `stdout` is.
-    fn puts(text: *const c_char) -> c_int, |within| -> c {
+    fn puts(text: *const c_char) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below; libc's variable.
         let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
         let own_line_end = || own!(fn putchar_unlocked(c_int) -> c_int);
@@ -71,43 +71,43 @@ hooks! {
     }
 
     /// fputc(3).
-    fn fputc(byte: c_int, file: *mut FILE) -> c_int, |within| -> c {
+    fn fputc(byte: c_int, file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { put_byte(within, byte, file, true, || own!(fn fputc(c_int, *mut FILE) -> c_int)(byte, file)) }
     }
 
     /// putc(3).
-    fn putc(byte: c_int, file: *mut FILE) -> c_int, |within| -> c {
+    fn putc(byte: c_int, file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { put_byte(within, byte, file, true, || own!(fn putc(c_int, *mut FILE) -> c_int)(byte, file)) }
     }
 
     /// fputc_unlocked(3).
-    fn fputc_unlocked(byte: c_int, file: *mut FILE) -> c_int, |within| -> c {
+    fn fputc_unlocked(byte: c_int, file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { put_byte(within, byte, file, false, || own!(fn fputc_unlocked(c_int, *mut FILE) -> c_int)(byte, file)) }
     }
 
     /// putc_unlocked(3).
-    fn putc_unlocked(byte: c_int, file: *mut FILE) -> c_int, |within| -> c {
+    fn putc_unlocked(byte: c_int, file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { put_byte(within, byte, file, false, || own!(fn putc_unlocked(c_int, *mut FILE) -> c_int)(byte, file)) }
     }
 
     /// putchar(3).
-    fn putchar(byte: c_int) -> c_int, |within| -> c {
+    fn putchar(byte: c_int) -> c_int, |within| -> c_wait {
         // SAFETY: libc's variable, and as the program's own call.
         unsafe { put_byte(within, byte, stdout, true, || own!(fn putchar(c_int) -> c_int)(byte)) }
     }
 
     /// putchar_unlocked(3).
-    fn putchar_unlocked(byte: c_int) -> c_int, |within| -> c {
+    fn putchar_unlocked(byte: c_int) -> c_int, |within| -> c_wait {
         // SAFETY: libc's variable, and as the program's own call.
         unsafe { put_byte(within, byte, stdout, false, || own!(fn putchar_unlocked(c_int) -> c_int)(byte)) }
     }
 
     /// What putc_unlocked(3) calls where the compiler has put its code into the program: the buffer is full, or is written if there is no byte.
-    fn __overflow(file: *mut FILE, byte: c_int) -> c_int, |within| -> c {
+    fn __overflow(file: *mut FILE, byte: c_int) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             let own = || own!(fn __overflow(*mut FILE, c_int) -> c_int)(file, byte);
@@ -121,13 +121,13 @@ hooks! {
     }
 
     /// fflush(3).
-    fn fflush(file: *mut FILE) -> c_int, |within| -> c {
+    fn fflush(file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { flush(within, file, true, || own!(fn fflush(*mut FILE) -> c_int)(file)) }
     }
 
     /// fflush_unlocked(3).
-    fn fflush_unlocked(file: *mut FILE) -> c_int, |within| -> c {
+    fn fflush_unlocked(file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { flush(within, file, false, || own!(fn fflush_unlocked(*mut FILE) -> c_int)(file)) }
     }
@@ -164,7 +164,7 @@ hooks! {
     }
 
     /// perror(3), which leaves `stderr` without an orientation if it has none.
-    fn perror(text: *const c_char) -> (), |within| -> c {
+    fn perror(text: *const c_char) -> (), |within| -> c_wait {
         let given = text;
         let mut told = [0 as c_char; 1024];
         // SAFETY: null, or the caller's string; a buffer of so many bytes, which ends in a zero byte; libc's variable.

@@ -24,7 +24,7 @@ macro_rules! scans {
     ($($standard:ident $other:ident;)*) => {
         hooks! { $(
             /// vscanf(3).
-            fn $standard(format: *const c_char, list: List) -> c_int, |within| -> c {
+            fn $standard(format: *const c_char, list: List) -> c_int, |within| -> c_wait {
                 // SAFETY: the caller's promise, here and below; libc's variable.
                 unsafe {
                     let own = || own!(fn $standard(*const c_char, List) -> c_int)(format, list);
@@ -33,7 +33,7 @@ macro_rules! scans {
             }
 
             /// vfscanf(3).
-            fn $other(file: *mut FILE, format: *const c_char, list: List) -> c_int, |within| -> c {
+            fn $other(file: *mut FILE, format: *const c_char, list: List) -> c_int, |within| -> c_wait {
                 // SAFETY: the caller's promise, here and below.
                 unsafe {
                     let own = |file| own!(fn $other(*mut FILE, *const c_char, List) -> c_int)(file, format, list);

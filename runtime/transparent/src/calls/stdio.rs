@@ -16,13 +16,13 @@ use crate::own::own;
 
 hooks! {
     /// fgets(3).
-    fn fgets(buffer: *mut c_char, bytes: c_int, file: *mut FILE) -> *mut c_char, |within| -> c {
+    fn fgets(buffer: *mut c_char, bytes: c_int, file: *mut FILE) -> *mut c_char, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { line(within, (buffer, bytes, file), true, || own!(fn fgets(*mut c_char, c_int, *mut FILE) -> *mut c_char)(buffer, bytes, file)) }
     }
 
     /// fgets(3) of a program that checks its buffers (`_FORTIFY_SOURCE`).
-    fn __fgets_chk(buffer: *mut c_char, room: size_t, bytes: c_int, file: *mut FILE) -> *mut c_char, |within| -> c {
+    fn __fgets_chk(buffer: *mut c_char, room: size_t, bytes: c_int, file: *mut FILE) -> *mut c_char, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below. What is too large ends the process.
         let own = || unsafe { own!(fn __fgets_chk(*mut c_char, size_t, c_int, *mut FILE) -> *mut c_char)(buffer, room, bytes, file) };
         if usize::try_from(bytes).is_ok_and(|bytes| bytes > room) {
@@ -33,7 +33,7 @@ hooks! {
     }
 
     /// fgets_unlocked(3).
-    fn fgets_unlocked(buffer: *mut c_char, bytes: c_int, file: *mut FILE) -> *mut c_char, |within| -> c {
+    fn fgets_unlocked(buffer: *mut c_char, bytes: c_int, file: *mut FILE) -> *mut c_char, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             line(within, (buffer, bytes, file), false, || own!(fn fgets_unlocked(*mut c_char, c_int, *mut FILE) -> *mut c_char)(buffer, bytes, file))
@@ -41,7 +41,7 @@ hooks! {
     }
 
     /// fread(3).
-    fn fread(buffer: *mut c_void, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c {
+    fn fread(buffer: *mut c_void, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             items(within, (buffer, bytes, count, file), true, || own!(fn fread(*mut c_void, size_t, size_t, *mut FILE) -> size_t)(buffer, bytes, count, file))
@@ -49,7 +49,7 @@ hooks! {
     }
 
     /// fread(3) of a program that checks its buffers.
-    fn __fread_chk(buffer: *mut c_void, room: size_t, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c {
+    fn __fread_chk(buffer: *mut c_void, room: size_t, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below. What is too large ends the process.
         let own = || unsafe {
             own!(fn __fread_chk(*mut c_void, size_t, size_t, size_t, *mut FILE) -> size_t)(buffer, room, bytes, count, file)
@@ -62,7 +62,7 @@ hooks! {
     }
 
     /// fread_unlocked(3).
-    fn fread_unlocked(buffer: *mut c_void, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c {
+    fn fread_unlocked(buffer: *mut c_void, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             items(within, (buffer, bytes, count, file), false, || {
@@ -72,7 +72,7 @@ hooks! {
     }
 
     /// fread_unlocked(3) of a program that checks its buffers.
-    fn __fread_unlocked_chk(buffer: *mut c_void, room: size_t, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c {
+    fn __fread_unlocked_chk(buffer: *mut c_void, room: size_t, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below. What is too large ends the process.
         let own = || unsafe {
             own!(fn __fread_unlocked_chk(*mut c_void, size_t, size_t, size_t, *mut FILE) -> size_t)(buffer, room, bytes, count, file)
@@ -85,7 +85,7 @@ hooks! {
     }
 
     /// fgets_unlocked(3) of a program that checks its buffers.
-    fn __fgets_unlocked_chk(buffer: *mut c_char, room: size_t, bytes: c_int, file: *mut FILE) -> *mut c_char, |within| -> c {
+    fn __fgets_unlocked_chk(buffer: *mut c_char, room: size_t, bytes: c_int, file: *mut FILE) -> *mut c_char, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below. What is too large ends the process.
         let own = || unsafe { own!(fn __fgets_unlocked_chk(*mut c_char, size_t, c_int, *mut FILE) -> *mut c_char)(buffer, room, bytes, file) };
         if usize::try_from(bytes).is_ok_and(|bytes| bytes > room) {
@@ -96,49 +96,49 @@ hooks! {
     }
 
     /// fgetc(3).
-    fn fgetc(file: *mut FILE) -> c_int, |within| -> c {
+    fn fgetc(file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { byte(within, file, true, || own!(fn fgetc(*mut FILE) -> c_int)(file)) }
     }
 
     /// getc(3).
-    fn getc(file: *mut FILE) -> c_int, |within| -> c {
+    fn getc(file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { byte(within, file, true, || own!(fn getc(*mut FILE) -> c_int)(file)) }
     }
 
     /// getc_unlocked(3).
-    fn getc_unlocked(file: *mut FILE) -> c_int, |within| -> c {
+    fn getc_unlocked(file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { byte(within, file, false, || own!(fn getc_unlocked(*mut FILE) -> c_int)(file)) }
     }
 
     /// fgetc_unlocked(3).
-    fn fgetc_unlocked(file: *mut FILE) -> c_int, |within| -> c {
+    fn fgetc_unlocked(file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { byte(within, file, false, || own!(fn fgetc_unlocked(*mut FILE) -> c_int)(file)) }
     }
 
     /// What getc_unlocked(3) calls where the compiler has put its code into the program: the buffer is empty.
-    fn __uflow(file: *mut FILE) -> c_int, |within| -> c {
+    fn __uflow(file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { byte(within, file, false, || own!(fn __uflow(*mut FILE) -> c_int)(file)) }
     }
 
     /// getchar(3), which in C reads what `stdin` is.
-    fn getchar() -> c_int, |within| -> c {
+    fn getchar() -> c_int, |within| -> c_wait {
         // SAFETY: libc's variable, and as the program's own call.
         unsafe { byte(within, stdin, true, || own!(fn getchar() -> c_int)()) }
     }
 
     /// getchar_unlocked(3).
-    fn getchar_unlocked() -> c_int, |within| -> c {
+    fn getchar_unlocked() -> c_int, |within| -> c_wait {
         // SAFETY: libc's variable, and as the program's own call.
         unsafe { byte(within, stdin, false, || own!(fn getchar_unlocked() -> c_int)()) }
     }
 
     /// getline(3).
-    fn getline(line: *mut *mut c_char, bytes: *mut size_t, file: *mut FILE) -> ssize_t, |within| -> c {
+    fn getline(line: *mut *mut c_char, bytes: *mut size_t, file: *mut FILE) -> ssize_t, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             delimited(within, (line, bytes, c_int::from(b'\n'), file), || {
@@ -148,7 +148,7 @@ hooks! {
     }
 
     /// getdelim(3).
-    fn getdelim(line: *mut *mut c_char, bytes: *mut size_t, end: c_int, file: *mut FILE) -> ssize_t, |within| -> c {
+    fn getdelim(line: *mut *mut c_char, bytes: *mut size_t, end: c_int, file: *mut FILE) -> ssize_t, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             delimited(within, (line, bytes, end, file), || {

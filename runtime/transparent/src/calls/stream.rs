@@ -17,8 +17,9 @@ use super::puts::stdout;
 use super::sink::Sink;
 use crate::answer::{errno, failed, set_errno};
 use crate::descriptors::poll::look_at;
+use crate::descriptors::terminals::{Patience, patience};
 use crate::enter::Within;
-use crate::threads::in_clean_up;
+use crate::threads::wait_at_point;
 
 // SAFETY: as glibc defines it.
 unsafe extern "C" {
@@ -126,11 +127,11 @@ impl<'a> Stream<'a> {
         self.show_prompt();
         let limit = &mut WaitLimit::until(None).restarted();
         let call = |fd| match look_at(fd, libc::POLLIN) {
-            Ok(0) => failed(libc::EAGAIN),
+            Ok(0) if patience(fd) == Patience::Endless => failed(libc::EAGAIN),
             _ => 1,
         };
         let attempt = Attempt { fd: self.fd, direction: Direction::Read, wanted: 0, limit, call };
-        let error = match in_clean_up(|| retry(attempt)) {
+        let error = match wait_at_point(|| Ended::Cancelled, || retry(attempt)) {
             Ended::Cancelled => libc::ECANCELED,
             Ended::Interrupted => libc::EINTR,
             _ => return true,

@@ -23,7 +23,7 @@ use crate::descriptors::poll::look_at;
 use crate::enter::Within;
 use crate::hooks::hooks;
 use crate::own::own;
-use crate::threads::in_clean_up;
+use crate::threads::wait_at_point;
 
 /// C's `wint_t`.
 pub(super) type Wide = u32;
@@ -33,67 +33,67 @@ pub(super) const END: Wide = u32::MAX;
 
 hooks! {
     /// fputwc(3).
-    fn fputwc(character: wchar_t, file: *mut FILE) -> Wide, |within| -> c {
+    fn fputwc(character: wchar_t, file: *mut FILE) -> Wide, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { put_one(within, character, file, true, || own!(fn fputwc(wchar_t, *mut FILE) -> Wide)(character, file)) }
     }
 
     /// putwc(3).
-    fn putwc(character: wchar_t, file: *mut FILE) -> Wide, |within| -> c {
+    fn putwc(character: wchar_t, file: *mut FILE) -> Wide, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { put_one(within, character, file, true, || own!(fn putwc(wchar_t, *mut FILE) -> Wide)(character, file)) }
     }
 
     /// putwchar(3).
-    fn putwchar(character: wchar_t) -> Wide, |within| -> c {
+    fn putwchar(character: wchar_t) -> Wide, |within| -> c_wait {
         // SAFETY: libc's variable, and as the program's own call.
         unsafe { put_one(within, character, stdout, true, || own!(fn putwchar(wchar_t) -> Wide)(character)) }
     }
 
     /// fputwc_unlocked(3).
-    fn fputwc_unlocked(character: wchar_t, file: *mut FILE) -> Wide, |within| -> c {
+    fn fputwc_unlocked(character: wchar_t, file: *mut FILE) -> Wide, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { put_one(within, character, file, false, || own!(fn fputwc_unlocked(wchar_t, *mut FILE) -> Wide)(character, file)) }
     }
 
     /// putwc_unlocked(3).
-    fn putwc_unlocked(character: wchar_t, file: *mut FILE) -> Wide, |within| -> c {
+    fn putwc_unlocked(character: wchar_t, file: *mut FILE) -> Wide, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { put_one(within, character, file, false, || own!(fn putwc_unlocked(wchar_t, *mut FILE) -> Wide)(character, file)) }
     }
 
     /// putwchar_unlocked(3).
-    fn putwchar_unlocked(character: wchar_t) -> Wide, |within| -> c {
+    fn putwchar_unlocked(character: wchar_t) -> Wide, |within| -> c_wait {
         // SAFETY: libc's variable, and as the program's own call.
         unsafe { put_one(within, character, stdout, false, || own!(fn putwchar_unlocked(wchar_t) -> Wide)(character)) }
     }
 
     /// fputws(3).
-    fn fputws(text: *const wchar_t, file: *mut FILE) -> c_int, |within| -> c {
+    fn fputws(text: *const wchar_t, file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { string(within, text, file, true, || own!(fn fputws(*const wchar_t, *mut FILE) -> c_int)(text, file)) }
     }
 
     /// fputws_unlocked(3).
-    fn fputws_unlocked(text: *const wchar_t, file: *mut FILE) -> c_int, |within| -> c {
+    fn fputws_unlocked(text: *const wchar_t, file: *mut FILE) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { string(within, text, file, false, || own!(fn fputws_unlocked(*const wchar_t, *mut FILE) -> c_int)(text, file)) }
     }
 
     /// vwprintf(3).
-    fn vwprintf(format: *const wchar_t, list: List) -> c_int, |within| -> c {
+    fn vwprintf(format: *const wchar_t, list: List) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below; libc's variable.
         unsafe { print(within, stdout, list, |file, list| own!(fn vfwprintf(*mut FILE, *const wchar_t, List) -> c_int)(file, format, list)) }
     }
 
     /// vfwprintf(3).
-    fn vfwprintf(file: *mut FILE, format: *const wchar_t, list: List) -> c_int, |within| -> c {
+    fn vfwprintf(file: *mut FILE, format: *const wchar_t, list: List) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { print(within, file, list, |file, list| own!(fn vfwprintf(*mut FILE, *const wchar_t, List) -> c_int)(file, format, list)) }
     }
 
     /// vwprintf(3) of a program that checks its formats (`_FORTIFY_SOURCE`).
-    fn __vwprintf_chk(flag: c_int, format: *const wchar_t, list: List) -> c_int, |within| -> c {
+    fn __vwprintf_chk(flag: c_int, format: *const wchar_t, list: List) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below; libc's variable.
         unsafe {
             print(within, stdout, list, |file, list| {
@@ -103,7 +103,7 @@ hooks! {
     }
 
     /// vfwprintf(3) of a program that checks its formats.
-    fn __vfwprintf_chk(file: *mut FILE, flag: c_int, format: *const wchar_t, list: List) -> c_int, |within| -> c {
+    fn __vfwprintf_chk(file: *mut FILE, flag: c_int, format: *const wchar_t, list: List) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             print(within, file, list, |file, list| {
@@ -147,7 +147,7 @@ pub(super) unsafe fn has_room(within: &Within, file: *mut FILE) -> bool {
         _ => 1,
     };
     let attempt = Attempt { fd, direction: Direction::Write, wanted: 0, limit, call };
-    let error = match in_clean_up(|| retry(attempt)) {
+    let error = match wait_at_point(|| Ended::Cancelled, || retry(attempt)) {
         Ended::Cancelled => libc::ECANCELED,
         Ended::Interrupted => libc::EINTR,
         Ended::TimedOut => libc::EAGAIN,

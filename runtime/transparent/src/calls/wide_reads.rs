@@ -18,49 +18,49 @@ use crate::own::own;
 
 hooks! {
     /// fgetwc(3).
-    fn fgetwc(file: *mut FILE) -> Wide, |within| -> c {
+    fn fgetwc(file: *mut FILE) -> Wide, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { character(within, file, true, || own!(fn fgetwc(*mut FILE) -> Wide)(file)) }
     }
 
     /// getwc(3).
-    fn getwc(file: *mut FILE) -> Wide, |within| -> c {
+    fn getwc(file: *mut FILE) -> Wide, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { character(within, file, true, || own!(fn getwc(*mut FILE) -> Wide)(file)) }
     }
 
     /// getwchar(3).
-    fn getwchar() -> Wide, |within| -> c {
+    fn getwchar() -> Wide, |within| -> c_wait {
         // SAFETY: libc's variable, and as the program's own call.
         unsafe { character(within, stdin, true, || own!(fn getwchar() -> Wide)()) }
     }
 
     /// fgetwc_unlocked(3).
-    fn fgetwc_unlocked(file: *mut FILE) -> Wide, |within| -> c {
+    fn fgetwc_unlocked(file: *mut FILE) -> Wide, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { character(within, file, false, || own!(fn fgetwc_unlocked(*mut FILE) -> Wide)(file)) }
     }
 
     /// getwc_unlocked(3).
-    fn getwc_unlocked(file: *mut FILE) -> Wide, |within| -> c {
+    fn getwc_unlocked(file: *mut FILE) -> Wide, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { character(within, file, false, || own!(fn getwc_unlocked(*mut FILE) -> Wide)(file)) }
     }
 
     /// getwchar_unlocked(3).
-    fn getwchar_unlocked() -> Wide, |within| -> c {
+    fn getwchar_unlocked() -> Wide, |within| -> c_wait {
         // SAFETY: libc's variable, and as the program's own call.
         unsafe { character(within, stdin, false, || own!(fn getwchar_unlocked() -> Wide)()) }
     }
 
     /// fgetws(3).
-    fn fgetws(buffer: *mut wchar_t, count: c_int, file: *mut FILE) -> *mut wchar_t, |within| -> c {
+    fn fgetws(buffer: *mut wchar_t, count: c_int, file: *mut FILE) -> *mut wchar_t, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe { line(within, (buffer, count, file), true, || own!(fn fgetws(*mut wchar_t, c_int, *mut FILE) -> *mut wchar_t)(buffer, count, file)) }
     }
 
     /// fgetws_unlocked(3).
-    fn fgetws_unlocked(buffer: *mut wchar_t, count: c_int, file: *mut FILE) -> *mut wchar_t, |within| -> c {
+    fn fgetws_unlocked(buffer: *mut wchar_t, count: c_int, file: *mut FILE) -> *mut wchar_t, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             line(within, (buffer, count, file), false, || {
@@ -70,7 +70,7 @@ hooks! {
     }
 
     /// fgetws(3) of a program that checks its buffers (`_FORTIFY_SOURCE`).
-    fn __fgetws_chk(buffer: *mut wchar_t, room: size_t, count: c_int, file: *mut FILE) -> *mut wchar_t, |within| -> c {
+    fn __fgetws_chk(buffer: *mut wchar_t, room: size_t, count: c_int, file: *mut FILE) -> *mut wchar_t, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below. What is too large ends the process.
         let own = || unsafe { own!(fn __fgetws_chk(*mut wchar_t, size_t, c_int, *mut FILE) -> *mut wchar_t)(buffer, room, count, file) };
         if usize::try_from(count).is_ok_and(|count| count > room) {
@@ -81,7 +81,7 @@ hooks! {
     }
 
     /// fgetws_unlocked(3) of a program that checks its buffers.
-    fn __fgetws_unlocked_chk(buffer: *mut wchar_t, room: size_t, count: c_int, file: *mut FILE) -> *mut wchar_t, |within| -> c {
+    fn __fgetws_unlocked_chk(buffer: *mut wchar_t, room: size_t, count: c_int, file: *mut FILE) -> *mut wchar_t, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below. What is too large ends the process.
         let own = || unsafe {
             own!(fn __fgetws_unlocked_chk(*mut wchar_t, size_t, c_int, *mut FILE) -> *mut wchar_t)(buffer, room, count, file)

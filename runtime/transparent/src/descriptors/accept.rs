@@ -11,6 +11,7 @@ use abaca::hook::descriptors::{
 };
 use libc::{sockaddr, socklen_t};
 
+use super::connect::option;
 use super::poll::look_at;
 use super::wishes::result;
 use crate::answer::failed;
@@ -42,6 +43,9 @@ unsafe fn accept_one(
 ) -> isize {
     // SAFETY: the caller's promise: null, or the number of bytes at the address.
     let has_room = !address.is_null() && unsafe { address_bytes.as_ref() }.is_some_and(|room| *room >= 2);
+    // What the kernel refuses at once it is to refuse at once: nobody ever connects to a socket that does not listen.
+    let is_refused = flags & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) != 0;
+    let mut was_asked = false;
     let mut limit = WaitLimit::of_descriptor();
     let mut moment = Moment::now();
     let ended = retry(Attempt {
@@ -51,7 +55,10 @@ unsafe fn accept_one(
         limit: &mut limit,
         call: |fd| {
             let look_and_accept = || match look_at(fd, libc::POLLIN) {
-                Ok(0) => failed(libc::EAGAIN),
+                Ok(0) if !is_refused && (was_asked || listens(fd)) => {
+                    was_asked = true;
+                    failed(libc::EAGAIN)
+                }
                 Ok(_) => {
                     moment = Moment::now();
                     // SAFETY: the caller's promise.
@@ -75,4 +82,9 @@ unsafe fn accept_one(
         accepted();
     }
     taken
+}
+
+/// Whether the number is that of a socket to which others connect.
+fn listens(fd: c_int) -> bool {
+    option(fd, libc::SO_ACCEPTCONN) == Some(1)
 }

@@ -22,11 +22,13 @@ hooks! {
             return crate::enter::looked(call(fd));
         }
         let mut limit = WaitLimit::of_waiting_descriptor();
-        if option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX) {
+        let family = option(fd, libc::SO_DOMAIN);
+        if family == Some(libc::AF_UNIX) {
             // If the listener's queue is full, no event says when it is not.
             let ended = retry_with_pauses(|| deadline(fd, Direction::Write), || without_waiting(fd, call));
             result(ended, libc::EAGAIN)
         } else {
+            let is_internet = [Some(libc::AF_INET), Some(libc::AF_INET6)].contains(&family);
             let mut is_first = true;
             let ended = retry(Attempt {
                 fd,
@@ -35,6 +37,10 @@ hooks! {
                 limit: &mut limit,
                 call: |fd| {
                     let was_first = std::mem::replace(&mut is_first, false);
+                    // The next call of TCP's tells how the attempt has ended; that of others, such as AF_VSOCK, begins another one.
+                    if !was_first && !is_internet && let Some(error @ 1..) = option(fd, libc::SO_ERROR) {
+                        return failed(error);
+                    }
                     match without_waiting(fd, call) {
                         result if result == failed(libc::EINPROGRESS) || result == failed(libc::EALREADY) => failed(libc::EAGAIN),
                         // Only the first call can find a socket that was connected before.

@@ -9,9 +9,9 @@ use libc::off_t;
 
 use super::pause::retry_with_pauses;
 use super::wishes::result;
-use crate::answer::{answer, failed, of_c};
+use crate::answer::{answer, failed};
 use crate::calls::kick::{Handlers, wait_elsewhere};
-use crate::enter::enter;
+use crate::enter::{Within, enter};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
@@ -52,13 +52,13 @@ hooks! {
     }
 
     /// lockf(3).
-    fn lockf(fd: c_int, command: c_int, bytes: off_t) -> c_int, |_| -> kernel_point {
+    fn lockf(fd: c_int, command: c_int, bytes: off_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe { lock(own!(fn lockf(c_int, c_int, off_t) -> c_int), fd, command, bytes) }
     }
 
     /// lockf(3) of programs with large files.
-    fn lockf64(fd: c_int, command: c_int, bytes: off_t) -> c_int, |_| -> kernel_point {
+    fn lockf64(fd: c_int, command: c_int, bytes: off_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe { lock(own!(fn lockf64(c_int, c_int, off_t) -> c_int), fd, command, bytes) }
     }
@@ -109,12 +109,8 @@ unsafe fn control(
         // SAFETY: the caller's promise.
         return unsafe { own(fd, command, argument) };
     };
-    let point = CancellationPoint::of(&within);
     // SAFETY: the caller's promise.
-    let locked = point.call(|| unsafe { wait_for_lock(fd, attempt, command, argument) });
-    drop(within);
-    point.test();
-    answer(locked) as c_int
+    waits(within, || unsafe { wait_for_lock(fd, attempt, command, argument) })
 }
 
 /// Tries to get a lock of bytes by the command `attempt`, and waits for it by `command`.
@@ -135,7 +131,7 @@ unsafe fn wait_for_lock(fd: c_int, attempt: c_int, command: c_int, argument: usi
     }
 }
 
-/// lockf(3) on a fiber.
+/// lockf(3), which waits, and is a cancellation point, by F_LOCK only.
 ///
 /// # Safety
 ///
@@ -145,14 +141,24 @@ unsafe fn lock(
     fd: c_int,
     command: c_int,
     bytes: off_t,
-) -> isize {
-    if command != libc::F_LOCK {
+) -> c_int {
+    let Some(within) = Some(command).filter(|command| *command == libc::F_LOCK).and_then(|_| enter()) else {
         // SAFETY: the caller's promise.
-        return unsafe { of_c(own(fd, command, bytes) as isize) };
-    }
+        return unsafe { own(fd, command, bytes) };
+    };
     // SAFETY: numbers, for which all zeros are valid.
     let mut wanted: libc::flock = unsafe { std::mem::zeroed() };
     (wanted.l_type, wanted.l_whence, wanted.l_len) = (libc::F_WRLCK as i16, libc::SEEK_CUR as i16, bytes);
+    let wanted = (&raw const wanted).addr();
     // SAFETY: the structure stays while the fiber waits.
-    unsafe { wait_for_lock(fd, libc::F_SETLK, libc::F_SETLKW, (&raw const wanted).addr()) }
+    waits(within, || unsafe { wait_for_lock(fd, libc::F_SETLK, libc::F_SETLKW, wanted) })
+}
+
+/// Makes a call of the kernel's that waits, and is a cancellation point.
+fn waits(within: Within, call: impl FnOnce() -> isize) -> c_int {
+    let point = CancellationPoint::of(&within);
+    let result = point.call(call);
+    drop(within);
+    point.test();
+    answer(result) as c_int
 }

@@ -32,7 +32,7 @@ hooks! {
     /// splice(2).
     fn splice(
         from: c_int, from_offset: *mut loff_t, to: c_int, to_offset: *mut loff_t, bytes: size_t, flags: c_uint,
-    ) -> ssize_t, |_| -> kernel {
+    ) -> ssize_t, |_| -> kernel_point {
         let own_flags = flags | SPLICE_F_NONBLOCK;
         // SAFETY: the caller's promise.
         let call = || unsafe { kernel!(libc::SYS_splice, from, from_offset, to, to_offset, bytes, own_flags) };
@@ -42,7 +42,7 @@ hooks! {
     }
 
     /// tee(2).
-    fn tee(from: c_int, to: c_int, bytes: size_t, flags: c_uint) -> ssize_t, |_| -> kernel {
+    fn tee(from: c_int, to: c_int, bytes: size_t, flags: c_uint) -> ssize_t, |_| -> kernel_point {
         let own_flags = flags | SPLICE_F_NONBLOCK;
         // SAFETY: no memory is involved.
         let call = || unsafe { kernel!(libc::SYS_tee, from, to, bytes, own_flags) };
@@ -50,7 +50,7 @@ hooks! {
     }
 
     /// vmsplice(2).
-    fn vmsplice(pipe: c_int, list: *const iovec, count: size_t, flags: c_uint) -> ssize_t, |_| -> kernel {
+    fn vmsplice(pipe: c_int, list: *const iovec, count: size_t, flags: c_uint) -> ssize_t, |_| -> kernel_point {
         let own_flags = flags | SPLICE_F_NONBLOCK;
         let direction = if is_for_writing(pipe) { Direction::Write } else { Direction::Read };
         // SAFETY: the caller's promise.

@@ -58,7 +58,7 @@ hooks! {
     /// copy_file_range(2): both are files on disks. A fiber that is cancelled between two parts has moved some.
     fn copy_file_range(
         from: c_int, from_offset: *mut loff_t, to: c_int, to_offset: *mut loff_t, bytes: size_t, flags: c_uint,
-    ) -> ssize_t, |_| -> kernel {
+    ) -> ssize_t, |_| -> kernel_point {
         if ends_in_error() {
             return failed(libc::ECANCELED);
         }

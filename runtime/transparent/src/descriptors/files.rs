@@ -15,6 +15,7 @@ use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
+use crate::threads::CancellationPoint;
 
 hooks! {
     /// open(2). It is variadic in C: the mode is there if the flags say so.
@@ -126,14 +127,17 @@ unsafe fn open_at(
     let opened = match enter() {
         // SAFETY: the caller's promise.
         Some(within) if may_wait && unsafe { is_fifo(folder, path) } => {
-            let opened = if flags & libc::O_ACCMODE == libc::O_WRONLY {
-                open_to_write(flags, call)
-            } else {
+            let point = CancellationPoint::of(&within);
+            let opened = point.call(|| {
+                if flags & libc::O_ACCMODE == libc::O_WRONLY {
+                    return open_to_write(flags, call);
+                }
                 // A thread opens it: without waiting, nobody could tell whether there was a writer yet.
                 // SAFETY: the caller's path stays while the fiber waits.
                 unsafe { wait_elsewhere(Handlers::EndUnlessRestarted, || call(flags)) }
-            };
+            });
             drop(within);
+            point.test();
             answer(opened) as c_int
         }
         within => {

@@ -20,7 +20,7 @@ mod receive;
 mod rights;
 mod select;
 mod send;
-mod terminals;
+pub(crate) mod terminals;
 mod vectors;
 pub(crate) mod wishes;
 pub(crate) mod write;

@@ -10,9 +10,11 @@ use libc::{MSG_DONTWAIT, iovec, size_t, ssize_t};
 
 use super::kind::{Kind, kind_of};
 use super::poll::look_at;
+use super::terminals::{Patience, patience};
 use super::vectors::total;
 use super::wishes::result;
 use crate::answer::{failed, of_c};
+use crate::calls::kick::{Handlers, wait_elsewhere};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
@@ -177,10 +179,17 @@ pub(super) unsafe fn read_now(fd: c_int, list: *const iovec, count: c_int) -> is
     match unsafe { kernel!(libc::SYS_preadv2, fd, list, count, HERE, HERE, libc::RWF_NOWAIT) } {
         result if !is_unsupported(result) => result,
         _ => {
+            // SAFETY: the caller's promise.
+            let read = || unsafe { kernel!(libc::SYS_readv, fd, list, count) };
             let look_and_read = || match look_at(fd, libc::POLLIN) {
-                Ok(0) => failed(libc::EAGAIN),
-                // SAFETY: the caller's promise. Nobody else of this process reads meanwhile.
-                Ok(_) => unsafe { kernel!(libc::SYS_readv, fd, list, count) },
+                Ok(0) => match patience(fd) {
+                    Patience::Endless => failed(libc::EAGAIN),
+                    Patience::None => read(),
+                    // SAFETY: the user's buffers stay while the fiber waits. Who else reads from the terminal waits, as in the kernel.
+                    Patience::Limited => unsafe { wait_elsewhere(Handlers::EndUnlessRestarted, read) },
+                },
+                // Nobody else of this process reads meanwhile.
+                Ok(_) => read(),
                 Err(error) => error,
             };
             in_turn(fd, look_and_read).unwrap_or(failed(libc::ECANCELED))

@@ -1,4 +1,4 @@
-//! Waits until a terminal has sent what was written to it, on a thread of the pool.
+//! Terminals: waits until one has sent what was written to it, on a thread of the pool; and reads of one that end with nothing read.
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
@@ -36,5 +36,32 @@ hooks! {
         }
         // SAFETY: the settings stay while the fiber waits.
         unsafe { wait_elsewhere(Handlers::EndUnlessRestarted, call) }
+    }
+}
+
+/// When a read ends that has found nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// When there is something.
+    Endless,
+    /// After a time (VTIME).
+    Limited,
+    /// At once.
+    None,
+}
+
+/// That of the reads of a file: a terminal whose input is not by lines may have reads end that have read nothing (VMIN is 0).
+pub(crate) fn patience(fd: c_int) -> Patience {
+    let mut settings = std::mem::MaybeUninit::<termios>::uninit();
+    // SAFETY: libc writes a local.
+    if unsafe { libc::tcgetattr(fd, settings.as_mut_ptr()) } != 0 {
+        return Patience::Endless;
+    }
+    // SAFETY: as above.
+    let termios { c_lflag, c_cc, .. } = unsafe { settings.assume_init() };
+    match (c_lflag & libc::ICANON, c_cc[libc::VMIN], c_cc[libc::VTIME]) {
+        (0, 0, 0) => Patience::None,
+        (0, 0, _) => Patience::Limited,
+        _ => Patience::Endless,
     }
 }

@@ -123,7 +123,7 @@ hooks! {
         };
         // The kernel says whether there is room for all processors.
         // SAFETY: the caller's promise.
-        if unsafe { libc::sched_getaffinity(0, bytes, set) } != 0 {
+        if unsafe { own_getaffinity(0, bytes, set) } != 0 {
             return errno();
         }
         if let Some(noted) = noted {
@@ -244,10 +244,20 @@ fn process_name() -> Name {
     name
 }
 
+/// libc's own.
+///
+/// # Safety
+///
+/// As sched_getaffinity(2).
+unsafe fn own_getaffinity(thread: libc::pid_t, bytes: size_t, set: *mut cpu_set_t) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { own!(fn sched_getaffinity(libc::pid_t, size_t, *mut cpu_set_t) -> c_int)(thread, bytes, set) }
+}
+
 /// The processors that the calling OS thread may run on.
 fn processors() -> [u8; size_of::<cpu_set_t>()] {
     let mut set = [0; size_of::<cpu_set_t>()];
     // SAFETY: the kernel writes a local.
-    unsafe { libc::sched_getaffinity(0, set.len(), set.as_mut_ptr().cast::<c_void>().cast()) };
+    unsafe { own_getaffinity(0, set.len(), set.as_mut_ptr().cast::<c_void>().cast()) };
     set
 }

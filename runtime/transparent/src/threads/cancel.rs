@@ -1,7 +1,7 @@
 //! pthread_cancel, of threads that are fibers: deferred, as it is by default.
 //!
 //! A cancelled thread ends at its next cancellation point, or from the one that it waits in: a sleep, a wait for a condition or a
-//! semaphore, a call that waits for a descriptor. A join ends it when that has come to its end. `PTHREAD_CANCEL_ASYNCHRONOUS` is
+//! semaphore, a join, a call that waits for a descriptor. `PTHREAD_CANCEL_ASYNCHRONOUS` is
 //! treated as deferred.
 //!
 //! A sleep in the table is woken there. A wait for a descriptor is ended by cancelling the fiber. The thread unwinds then, and what its clean-up
@@ -11,6 +11,7 @@
 
 use std::ffi::c_int;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use abaca::Fiber;
 use abaca::hook::{self, Call, Deferred, Ends, Sleep, Slept};
@@ -35,11 +36,13 @@ pub(crate) struct Request {
     deferred: Deferred,
     /// The thread's fiber, known since its first call that is a cancellation point.
     fiber: OnceLock<Fiber>,
+    /// Whether the thread ends when the hook that it is in has given back what it holds. Only the thread itself looks.
+    ends_with_hook: AtomicBool,
 }
 
 impl Request {
     pub(crate) const fn new() -> Self {
-        Self { deferred: Deferred::new(), fiber: OnceLock::new() }
+        Self { deferred: Deferred::new(), fiber: OnceLock::new(), ends_with_hook: AtomicBool::new(false) }
     }
 
     /// Wakes the thread if it sleeps where a cancellation would wake it: it looks, and sleeps again.
@@ -123,24 +126,54 @@ impl CancellationPoint {
     /// Makes the call, unless the caller is cancelled: then the result does not count, since [`test`](Self::test) follows.
     #[inline(always)]
     pub(crate) fn call<R: Default>(&self, call: impl FnOnce() -> R) -> R {
+        self.call_or(R::default, call)
+    }
+
+    /// The same; `refused` if the caller is cancelled.
+    #[inline(always)]
+    fn call_or<R>(&self, refused: impl FnOnce() -> R, call: impl FnOnce() -> R) -> R {
         let Some(request) = self.0 else { return call() };
         request.fiber.get_or_init(abaca::current);
         let result = match request.deferred.begin_call() {
             Call::Make => call(),
             Call::MakeShielded => abaca::cancel::shield(call),
-            Call::Refuse => R::default(),
+            Call::Refuse => refused(),
         };
         request.deferred.end_call();
         result
     }
 
+    /// Whether the caller is cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.is_some_and(Request::is_pending)
+    }
+
     /// [`test`], after the call. The caller is within its hook no more.
     #[inline(always)]
     pub(crate) fn test(&self) {
-        if self.0.is_some_and(Request::is_pending) {
+        if self.is_cancelled() {
             test_thread();
         }
     }
+}
+
+/// Makes a call that waits, of a function of stdio that is a cancellation point where it waits, and not where all is in the buffer. If the
+/// caller is cancelled already it returns `refused`. The hook, of the kind `c_wait`, ends the thread when it has given back what it holds.
+pub(crate) fn wait_at_point<R>(refused: impl FnOnce() -> R, call: impl FnOnce() -> R) -> R {
+    let point = CancellationPoint(Record::current_within().map(|record| &record.cancel));
+    let result = point.call_or(refused, call);
+    if let Some(request) = point.0.filter(|request| request.is_pending()) {
+        // Relaxed: the thread's own.
+        request.ends_with_hook.store(true, Ordering::Relaxed);
+    }
+    result
+}
+
+/// Whether the caller, which is within its hook, was cancelled in [`wait_at_point`].
+#[inline(always)]
+pub(crate) fn ends_with_hook() -> bool {
+    // Relaxed: as above.
+    Record::current_within().is_some_and(|record| record.cancel.ends_with_hook.load(Ordering::Relaxed))
 }
 
 #[cold]

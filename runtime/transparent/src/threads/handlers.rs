@@ -70,6 +70,9 @@ pub(super) fn is_in_handler() -> bool {
     DEPTH.get() != 0
 }
 
+/// [`handle`]. A static has one value; the compiler may make a function several times, each with an address of its own.
+static HANDLE: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = handle;
+
 /// Stands for each of the user's handlers. One that takes only the number ignores the rest.
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let index = index(signal).unwrap_or(0);
@@ -154,13 +157,12 @@ pub(super) fn stands_for(signal: usize) -> bool {
     // SAFETY: writes a local, for which all zeros are valid.
     unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
-        own_sigaction(signal as c_int, ptr::null(), &mut now) == 0
-            && now.sa_sigaction == handle as *const () as usize
+        own_sigaction(signal as c_int, ptr::null(), &mut now) == 0 && now.sa_sigaction == HANDLE as usize
     }
 }
 
 fn stand_for_default(action: &mut libc::sigaction) {
-    action.sa_sigaction = handle as *const () as usize;
+    action.sa_sigaction = HANDLE as usize;
     action.sa_flags = SA_SIGINFO | SA_RESTART;
 }
 
@@ -220,7 +222,7 @@ fn run_handlers(taken: &[Taken]) {
 hooks! {
     /// sigaction(2).
     fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int, |_| -> always {
-        let ours = handle as *const () as usize;
+        let ours = HANDLE as usize;
         let Some(index) = index(signal).filter(|_| !is_fault(signal)) else {
             // SAFETY: the caller's promise.
             return unsafe { own_sigaction(signal, new, old) };
@@ -272,7 +274,7 @@ hooks! {
 
     /// signal(2): calls that a handler interrupts go on, unless `siginterrupt` has said otherwise.
     fn signal(number: c_int, handler: sighandler_t) -> sighandler_t, |_| -> always {
-        let ours = handle as *const () as usize;
+        let ours = HANDLE as usize;
         let own = own!(fn signal(c_int, sighandler_t) -> sighandler_t);
         let Some(index) = index(number).filter(|_| !is_fault(number)) else {
             // SAFETY: the caller's promise.
@@ -348,9 +350,7 @@ fn ask_for_info(signal: c_int) {
     // SAFETY: writes and reads a local, for which all zeros are valid.
     unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
-        if own_sigaction(signal, ptr::null(), &mut now) == 0
-            && now.sa_sigaction == handle as *const () as usize
-        {
+        if own_sigaction(signal, ptr::null(), &mut now) == 0 && now.sa_sigaction == HANDLE as usize {
             now.sa_flags |= SA_SIGINFO;
             own_sigaction(signal, &now, ptr::null_mut());
         }

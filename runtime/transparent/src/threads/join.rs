@@ -6,12 +6,13 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::Ordering;
 
+use abaca::JoinHandle;
 use abaca::hook;
 use libc::{CLOCK_REALTIME, EBUSY, EDEADLK, EINVAL, ETIMEDOUT, clockid_t, pthread_t, timespec};
 
 use super::c11;
-use super::cancel::{self, PTHREAD_CANCELED};
-use super::record::{Record, Target};
+use super::cancel::{self, CancellationPoint, PTHREAD_CANCELED};
+use super::record::{Finished, Record, Target};
 use super::until::Until;
 use crate::enter::enter;
 use crate::hooks::hooks;
@@ -106,7 +107,10 @@ unsafe fn join(thread: pthread_t, value: Value, limit: Limit, own: &dyn Fn(Value
         Target::Caller => return EDEADLK,
         Target::Kernel => return join_of_kernel(value, matches!(limit, Limit::Try), own),
     };
-    cancel::test();
+    let is_try = matches!(limit, Limit::Try);
+    if !is_try {
+        cancel::test();
+    }
     let me = Record::current();
     if record.is_detached() {
         return EINVAL;
@@ -126,30 +130,23 @@ unsafe fn join(thread: pthread_t, value: Value, limit: Limit, own: &dyn Fn(Value
     };
     note(record);
     let within = enter();
-    let is_try = matches!(limit, Limit::Try);
+    let point = within.as_ref().map(CancellationPoint::of);
     let is_wrong = matches!(limit, Limit::Wrong);
     let finished = record.join(|handle| match &limit {
         Limit::Try | Limit::Wrong => handle.is_finished(),
-        Limit::Until(until) => loop {
-            if hook::await_end(handle, until.deadline()) {
-                break true;
-            }
-            if until.has_passed() {
-                break false;
-            }
-        },
+        Limit::Until(until) => {
+            let wait = || await_end(handle, until, point.as_ref());
+            point.as_ref().map_or_else(wait, |point| point.call(wait))
+        }
     });
     drop(within);
     note(ptr::null());
     let Some(finished) = finished else {
+        if is_try {
+            return EBUSY;
+        }
         cancel::test();
-        return if is_try {
-            EBUSY
-        } else if is_wrong {
-            EINVAL
-        } else {
-            ETIMEDOUT
-        };
+        return if is_wrong { EINVAL } else { ETIMEDOUT };
     };
     if !value.is_null() {
         let result = finished.map_or(PTHREAD_CANCELED, |finished| finished.value);
@@ -157,6 +154,21 @@ unsafe fn join(thread: pthread_t, value: Value, limit: Limit, own: &dyn Fn(Value
         unsafe { value.write(ptr::with_exposed_provenance_mut(result)) };
     }
     0
+}
+
+/// Waits for the end of a thread until then, or until the caller is cancelled by `pthread_cancel`. Returns whether it has ended.
+fn await_end(handle: &JoinHandle<Finished>, until: &Until, point: Option<&CancellationPoint>) -> bool {
+    let is_over = || until.has_passed() || point.is_some_and(CancellationPoint::is_cancelled);
+    if hook::await_end_or_cancellation(handle, until.deadline()) {
+        return true;
+    }
+    // A cancellation of another kind does not end a join, and a clock may have been set back.
+    while !is_over() {
+        if hook::await_end(handle, until.deadline()) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Joins a thread of the kernel's: on a fiber, one of the pool's threads waits.

@@ -5,6 +5,7 @@ mod aliases;
 mod attributes;
 mod barrier;
 mod begin;
+mod by_number;
 mod c11;
 mod cancel;
 mod condition;
@@ -33,7 +34,9 @@ mod spin;
 pub(crate) mod until;
 mod waiting;
 
-pub(crate) use cancel::{CancellationPoint, in_clean_up};
+pub(crate) use cancel::{
+    CancellationPoint, ends_with_hook, in_clean_up, test as test_cancellation, wait_at_point,
+};
 pub use create::{as_kernel_threads, threads_are_fibers};
 
 use crate::table::Hook;
@@ -45,6 +48,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     aliases::HOOKS,
     attributes::HOOKS,
     barrier::HOOKS,
+    by_number::HOOKS,
     c11::HOOKS,
     cancel::HOOKS,
     cancel::TESTS,

@@ -1,16 +1,19 @@
-//! pthread_mutex_*, but for those that processes share, robust ones, and those with a protocol of priorities: these are libc's alone,
-//! and a fiber that waits for one blocks its thread.
+//! pthread_mutex_*, but for those that processes share, robust ones, and those with a ceiling of priorities: these are libc's alone, and
+//! a fiber that waits for one blocks its thread.
+//!
+//! A mutex whose owner inherits priorities (PTHREAD_PRIO_INHERIT) has its owner's thread in the kernel raised. A fiber is no thread of the
+//! kernel's and has no priority, and who waits for it there would wait for ever. So such a mutex is made a usual one.
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
 use std::ffi::c_int;
 
 use abaca::hook;
-use libc::{CLOCK_REALTIME, EBUSY, ETIMEDOUT, clockid_t, pthread_mutex_t, timespec};
+use libc::{CLOCK_REALTIME, EBUSY, ETIMEDOUT, clockid_t, pthread_mutex_t, pthread_mutexattr_t, timespec};
 
 use super::acquire::{ONE_KIND, acquire, beside, has_sleepers};
 use super::until::Until;
-use crate::enter::enter;
+use crate::enter::{enter, is_installed};
 use crate::hooks::hooks;
 use crate::own::own;
 
@@ -60,6 +63,17 @@ hooks! {
         }
     }
 
+    /// pthread_mutex_init(3).
+    fn pthread_mutex_init(mutex: Mutex, attributes: *const pthread_mutexattr_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        let result = unsafe { own!(fn pthread_mutex_init(Mutex, *const pthread_mutexattr_t) -> c_int)(mutex, attributes) };
+        if result == 0 && is_installed() {
+            // SAFETY: libc has initialised it, and nobody else has it yet.
+            unsafe { *mutex.cast::<c_int>().add(KIND) &= !INHERITS };
+        }
+        result
+    }
+
     /// pthread_mutex_unlock(3).
     fn pthread_mutex_unlock(mutex: Mutex) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
@@ -71,6 +85,12 @@ hooks! {
     }
 
     /// An old name, which programs of before 2000 use.
+    fn __pthread_mutex_init(mutex: Mutex, attributes: *const pthread_mutexattr_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { pthread_mutex_init(mutex, attributes) }
+    }
+
+    /// An old name, as above.
     fn __pthread_mutex_lock(mutex: Mutex) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe { pthread_mutex_lock(mutex) }
@@ -94,6 +114,8 @@ pub(crate) const LONG_AGO: timespec = timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// The word of a mutex that says of which kind it is (`bits/struct_mutex.h`, which programs are compiled with).
 const KIND: usize = if cfg!(target_pointer_width = "64") { 4 } else { 3 };
+/// Of a mutex whose owner inherits priorities.
+const INHERITS: c_int = 32;
 /// What makes a mutex libc's alone: robust (16), protocols of priorities (32, 64), shared by processes (128).
 const OF_LIBC: c_int = 0xf0;
 

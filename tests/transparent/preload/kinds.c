@@ -1,0 +1,196 @@
+// Calls that the kernel refuses at once, terminals whose reads end with nothing, mutexes that inherit priorities, and what a thread asks of
+// itself by numbers: the same on threads and on fibers.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SAY(what) (errno = 0, say(#what, (long)(what)))
+static void say(const char *what, long result) { printf("%s: %ld %s\n", what, result, result < 0 ? strerrorname_np(errno) : ""); }
+static char byte[4];
+
+// Nothing is open under these numbers.
+static void *no_file(void *unused) {
+    const int numbers[] = {-1, -2, -2147483647 - 1, 2147483647, 100000};
+    for (int i = 0; i < 5; i++) {
+        int fd = numbers[i];
+        struct sockaddr_in address = {AF_INET};
+        struct iovec list = {byte, 1};
+        struct msghdr message = {.msg_iov = &list, .msg_iovlen = 1};
+        struct epoll_event event;
+        struct timeval second = {1, 0};
+        printf("-- %d\n", fd);
+        SAY(accept(fd, NULL, NULL));
+        SAY(accept4(fd, NULL, NULL, SOCK_CLOEXEC));
+        SAY(connect(fd, (void *)&address, sizeof address));
+        SAY(read(fd, byte, 1)), SAY(readv(fd, &list, 1)), SAY(write(fd, byte, 1)), SAY(writev(fd, &list, 1));
+        SAY(recv(fd, byte, 1, 0)), SAY(send(fd, byte, 1, 0)), SAY(recvmsg(fd, &message, 0)), SAY(sendmsg(fd, &message, 0));
+        SAY(splice(fd, NULL, fd, NULL, 1, 0)), SAY(tee(fd, fd, 1, 0)), SAY(vmsplice(fd, &list, 1, 0));
+        SAY(epoll_wait(fd, &event, 1, -1)), SAY(lockf(fd, F_LOCK, 1)), SAY(fcntl(fd, F_SETFL, O_NONBLOCK));
+        SAY(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second)), SAY(close(fd)), SAY(dup(fd)), SAY(tcdrain(fd));
+    }
+    return unused;
+}
+
+// To none of these anybody connects.
+static void *nobody_listens(void *unused) {
+    int ends[2], pipe_ends[2], stream = socket(AF_INET, SOCK_STREAM, 0), datagrams = socket(AF_INET, SOCK_DGRAM, 0);
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) || pipe(pipe_ends)) exit(3);
+    SAY(accept(ends[0], NULL, NULL)), SAY(accept(pipe_ends[0], NULL, NULL)), SAY(accept(datagrams, NULL, NULL)), SAY(accept(stream, NULL, NULL));
+    SAY(listen(stream, 1)), SAY(accept4(stream, NULL, NULL, 12345)), SAY(accept4(stream, NULL, NULL, SOCK_NONBLOCK | O_APPEND));
+    fcntl(stream, F_SETFL, O_NONBLOCK);
+    SAY(accept(stream, NULL, NULL));
+    return unused;
+}
+
+// Attempts at a machine that is not there end. Some kernels have no such sockets.
+static void *other_families(void *unused) {
+    struct { unsigned short family, zero; unsigned port, machine; unsigned char rest[4]; } address = {AF_VSOCK, 0, 99, 40, {0}};
+    int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+    SAY(fd >= 0 ? connect(fd, (void *)&address, sizeof address) : -2);
+    return unused;
+}
+
+static void *writes_later(void *to) {
+    poll(NULL, 0, 1);
+    if (write(*(int *)to, "abcd", 4) != 4) exit(3);
+    return NULL;
+}
+static void *terminals(void *unused) {
+    struct termios settings;
+    pthread_t writer;
+    int ours = posix_openpt(O_RDWR | O_NOCTTY);
+    if (ours < 0 || grantpt(ours) || unlockpt(ours)) exit(3);
+    int theirs = open(ptsname(ours), O_RDWR | O_NOCTTY);
+    struct iovec list = {byte, 4};
+    tcgetattr(theirs, &settings);
+    cfmakeraw(&settings);
+    for (int time = 0; time < 2; time++) {
+        settings.c_cc[VMIN] = 0, settings.c_cc[VTIME] = time;
+        SAY(tcsetattr(theirs, TCSANOW, &settings));
+        SAY(read(theirs, byte, 4)), SAY(readv(theirs, &list, 1));
+        FILE *file = fdopen(dup(theirs), "r");
+        SAY(fgetc(file)), SAY(feof(file) != 0), SAY(ferror(file)), SAY(fclose(file));
+        SAY(write(ours, "abcd", 4));
+        struct pollfd one = {theirs, POLLIN, 0};
+        SAY(poll(&one, 1, -1)), SAY(read(theirs, byte, 2)), SAY(read(theirs, byte, 4)), SAY(read(theirs, byte, 4));
+        fcntl(theirs, F_SETFL, O_NONBLOCK);
+        SAY(read(theirs, byte, 4));
+        fcntl(theirs, F_SETFL, 0);
+    }
+    settings.c_cc[VMIN] = 4, settings.c_cc[VTIME] = 0;
+    SAY(tcsetattr(theirs, TCSANOW, &settings));
+    pthread_create(&writer, NULL, writes_later, &ours);
+    SAY(read(theirs, byte, 4));
+    pthread_join(writer, NULL);
+    return unused;
+}
+
+static pthread_mutex_t mutex;
+static long count;
+static void *adds(void *unused) {
+    for (int i = 0; i < 200; i++) {
+        int error = pthread_mutex_lock(&mutex);
+        if (error) printf("lock: %d\n", error);
+        long before = count;
+        if (i % 20 == 0) sched_yield();
+        count = before + 1;
+        error = pthread_mutex_unlock(&mutex);
+        if (error) printf("unlock: %d\n", error);
+    }
+    return unused;
+}
+static void *takes_and_ends(void *unused) {
+    pthread_mutex_lock(&mutex);
+    return unused;
+}
+static void *priorities(void *unused) {
+    for (int kind = 0; kind < 12; kind++) {
+        pthread_mutexattr_t attributes;
+        pthread_t threads[6];
+        int protocol = -1, is_robust = kind & 1;
+        printf("-- mutex %d\n", kind);
+        pthread_mutexattr_init(&attributes);
+        SAY(pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT));
+        SAY(pthread_mutexattr_getprotocol(&attributes, &protocol)), SAY(protocol == PTHREAD_PRIO_INHERIT);
+        if (is_robust) SAY(pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST));
+        if (kind & 2) SAY(pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED));
+        SAY(pthread_mutexattr_settype(&attributes, kind / 4));
+        SAY(pthread_mutex_init(&mutex, &attributes));
+        count = 0;
+        for (int i = 0; i < 6; i++) pthread_create(&threads[i], NULL, adds, NULL);
+        for (int i = 0; i < 6; i++) pthread_join(threads[i], NULL);
+        SAY(count);
+        pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+        struct timespec long_ago = {0, 0};
+        SAY(pthread_mutex_lock(&mutex)), SAY(pthread_cond_timedwait(&condition, &mutex, &long_ago)), SAY(pthread_mutex_unlock(&mutex));
+        if (is_robust) {
+            pthread_create(&threads[0], NULL, takes_and_ends, NULL), pthread_join(threads[0], NULL);
+            SAY(pthread_mutex_lock(&mutex)), SAY(pthread_mutex_consistent(&mutex)), SAY(pthread_mutex_unlock(&mutex));
+        }
+        SAY(pthread_mutex_destroy(&mutex));
+    }
+    return unused;
+}
+
+static void *looks(void *processors) {
+    char name[16] = "";
+    SAY(sched_getaffinity(0, sizeof(cpu_set_t), processors));
+    SAY(prctl(PR_GET_NAME, name));
+    puts(name);
+    return NULL;
+}
+static void *by_numbers(void *unused) {
+    cpu_set_t before, one, after;
+    char name[16] = "", again[16] = "";
+    CPU_ZERO(&before);
+    CPU_ZERO(&one);
+    SAY(sched_getaffinity(0, sizeof before, &before));
+    int first = 0;
+    while (!CPU_ISSET(first, &before)) first++;
+    CPU_SET(first, &one);
+    SAY(sched_setaffinity(gettid(), sizeof one, &one)), SAY(sched_getaffinity(0, sizeof after, &after)), SAY(CPU_EQUAL(&after, &one));
+    SAY(pthread_getaffinity_np(pthread_self(), sizeof after, &after)), SAY(CPU_EQUAL(&after, &one));
+    CPU_ZERO(&one);
+    SAY(sched_setaffinity(0, sizeof one, &one)), SAY(sched_getaffinity(0, 1, &after));
+    SAY(prctl(PR_SET_NAME, "a name that is much too long"));
+    SAY(prctl(PR_GET_NAME, name));
+    puts(name);
+    SAY(pthread_getname_np(pthread_self(), again, 16)), SAY(strcmp(name, again));
+    SAY(pthread_setname_np(pthread_self(), "other")), SAY(prctl(PR_GET_NAME, name));
+    puts(name);
+    return unused;
+}
+static void *alone(void *routine) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, (void *(*)(void *))routine, NULL), pthread_join(thread, NULL);
+    return NULL;
+}
+
+int main(void) {
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    prctl(PR_SET_NAME, "the process");
+    cpu_set_t before, after;
+    sched_getaffinity(0, sizeof before, &before);
+    void *routines[] = {no_file, nobody_listens, other_families, terminals, priorities, by_numbers};
+    for (int i = 0; i < 6; i++) alone(routines[i]);
+    // What one thread has set is no other's.
+    pthread_t thread;
+    CPU_ZERO(&after);
+    pthread_create(&thread, NULL, looks, &after), pthread_join(thread, NULL);
+    SAY(CPU_EQUAL(&before, &after));
+}
