@@ -10,8 +10,9 @@ import clients
 from clients import Failure
 
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
-# How long anything may take on a busy machine.
-PATIENCE = 120
+# How long a start, an end or a single answer may take on a busy machine.
+PATIENCE = clients.PATIENCE
+DAY = 86400
 
 
 def free_port():
@@ -88,7 +89,9 @@ class Mariadb(Server):
     def command(self):
         return ["mariadbd", "--no-defaults", "--user=root", f"--datadir={self.data}", f"--socket={self.socket}",
                 "--skip-networking", "--thread-handling=one-thread-per-connection", "--thread-cache-size=0",
-                f"--max-connections={self.number + 10}", f"--back-log={self.number}", "--innodb-flush-log-at-trx-commit=0"]
+                f"--max-connections={self.number + 10}", f"--back-log={self.number}", "--innodb-flush-log-at-trx-commit=0",
+                # All clients wait for one row.
+                f"--innodb-lock-wait-timeout={DAY}"]
 
     def client(self, program, *arguments, **options):
         return subprocess.run([program, "--no-defaults", "-uroot", f"-S{self.socket}", *arguments], text=True,
@@ -112,7 +115,8 @@ class Mariadb(Server):
         self.ask("create database mysqlslap; use mysqlslap; create table counter (n int) engine=innodb;"
                  "insert into counter values (0); create table seen (client bigint, round int) engine=innodb")
         rounds = [f"begin; update counter set n = n + 1; insert into seen values (connection_id(), {n}); commit" for n in (1, 2)]
-        query = f"{rounds[0]}; select get_lock('gate', {PATIENCE}) is not null; do release_lock('gate'); {rounds[1]}"
+        # Nobody tires of the gate: it is us who give up.
+        query = f"{rounds[0]}; select get_lock('gate', {DAY}) is not null; do release_lock('gate'); {rounds[1]}"
         # The gate is shut by a client of our own until all are at it.
         gate = self.begin("mariadb", "-N", "--unbuffered", stdin=subprocess.PIPE)
         gate.stdin.write("select get_lock('gate', 1);\n")
@@ -120,15 +124,17 @@ class Mariadb(Server):
         clients.expect(gate.stdout.readline(), "1\n")
         load = self.begin("mariadb-slap", f"--concurrency={self.number}", "--iterations=1", f"--query={query}", "--delimiter=;",
                           "--create-schema=mysqlslap", "--no-drop")
-        deadline = time.monotonic() + PATIENCE
         waiting = "select count(*) from information_schema.processlist where state = 'User lock'"
-        while (here := int(self.ask(waiting)[0])) < self.number:
-            if time.monotonic() > deadline or load.poll() is not None:
-                load.kill()
-                raise Failure(f"only {here} clients have come: {load.communicate()[0]}")
-            time.sleep(0.1)
+        if (here := self.watch(load, waiting, self.number)) < self.number:
+            load.kill()
+            raise Failure(f"only {here} clients have come: {load.communicate()[0]}")
         threads = count_threads()
         gate.communicate()
+        # Those that wait for the row do not show, those that are done do.
+        seen = self.watch(load, "select count(*) from mysqlslap.seen", 2 * self.number)
+        if seen < 2 * self.number and load.poll() is None:
+            load.kill()
+            raise Failure(f"only {seen} transactions were done: {load.communicate()[0]}")
         printed, _ = load.communicate(timeout=PATIENCE)
         if load.returncode != 0:
             raise Failure(printed)
@@ -137,6 +143,18 @@ class Mariadb(Server):
         if [int(n) for n in found] != expected:
             raise Failure(f"the tables have {found}, not {expected}")
         return found[0], threads
+
+    def watch(self, load, query, wanted):
+        """Waits until the answer is what is wanted, as long as it changes and the load generator runs. Returns the last answer."""
+        progress, answer = clients.Progress(), 0
+        while load.poll() is None and progress.patience():
+            before, answer = answer, int(self.ask(query)[0])
+            if answer == wanted:
+                break
+            if answer != before:
+                progress.step()
+            time.sleep(0.1)
+        return answer
 
     def stop(self, process):
         self.client("mariadb-admin", "shutdown")
@@ -360,7 +378,7 @@ def run(kind, number, folder, variables, is_verbose):
         if status not in server.ended:
             raise Failure(f"it ended with status {status}")
         return int(answers), threads
-    except Failure as failure:
+    except (Failure, subprocess.SubprocessError) as failure:
         if output:
             output.seek(0)
             raise Failure(f"{failure}\n{output.read()[-2000:]}".rstrip())

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use abaca::Runtime;
 use abaca::observe::flight::Recorder;
+use abaca_tests::with_workers_on_their_threads;
 
 use super::flight::runtime;
 
@@ -61,7 +61,9 @@ fn a_missed_deadline_leaves_a_recording() {
 #[test]
 fn a_hog_leaves_a_recording_while_it_keeps_its_worker() {
     let place = Place::new("stall");
-    let builder = Runtime::builder().workers(1).stall_threshold(Duration::from_millis(20)).on_stall(|_| ());
+    // A worker that left its thread would run the other fiber, and nobody would wait for the hog.
+    let builder = with_workers_on_their_threads().workers(1);
+    let builder = builder.stall_threshold(Duration::from_millis(20)).on_stall(|_| ());
     builder.flight_recorder(place.recorder().on_stall(true)).build().unwrap().run(|| {
         // Somebody must wait for the worker.
         let waits = abaca::spawn(|| ());

@@ -76,3 +76,24 @@ fn keeps_up(report: &Report) -> bool {
     let answered = report.planned_rate.map_or(0.0, |rate| report.rate / rate);
     report.is_valid() && answered >= ANSWERED && report.latency.p50_ns < PILED_UP.as_nanos() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Distribution;
+
+    #[test]
+    fn a_model_keeps_up_whose_answers_come_in_time_and_as_often_as_asked() {
+        let kept = Report {
+            planned_rate: Some(1000.0),
+            rate: 990.0,
+            latency: Distribution { p50_ns: 4_000_000, p99_ns: 400_000_000, ..Distribution::default() },
+            ..Report::default()
+        };
+        assert!(keeps_up(&kept), "a median, whatever the last hundredth");
+        assert!(!keeps_up(&Report { rate: 900.0, ..kept.clone() }));
+        let late = Distribution { p50_ns: 6_000_000, ..kept.latency.clone() };
+        assert!(!keeps_up(&Report { latency: late, ..kept.clone() }));
+        assert!(!keeps_up(&Report { invalid: vec!["the generator was late".to_owned()], ..kept }));
+    }
+}
