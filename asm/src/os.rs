@@ -170,10 +170,11 @@ pub(crate) unsafe fn discard_many(ranges: &[libc::iovec]) {
     }
 }
 
-/// Lets another thread run.
+/// Lets another thread run. By the system call itself: `sched_yield` may be a function that lets other fibers run, which a signal's handler
+/// must not.
 pub(crate) fn yield_thread() {
     // SAFETY: has no preconditions.
-    unsafe { libc::sched_yield() };
+    unsafe { libc::syscall(libc::SYS_sched_yield) };
 }
 
 /// The value of the sysctl `vm.max_map_count`, if it can be read.

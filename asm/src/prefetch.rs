@@ -17,6 +17,9 @@ const LINE_BYTES: usize = 64;
 /// first.
 const FIRST_TOUCHED_BYTES: usize = 3 * LINE_BYTES;
 
+/// The same where a fiber waits below frames of C functions.
+const DEEP_TOUCHED_BYTES: usize = 12 * LINE_BYTES;
+
 /// Asks for the cache line of `address`, to read or to write it. A hint: nothing is read as far as the program can tell, so
 /// the address need not be valid. Does nothing on architectures without such an instruction.
 ///
@@ -51,6 +54,18 @@ impl Context {
     #[inline(always)]
     pub fn prefetch(self) {
         for offset in (0..FIRST_TOUCHED_BYTES).step_by(LINE_BYTES) {
+            prefetch(self.0.as_ptr().wrapping_add(offset));
+        }
+    }
+
+    /// [`prefetch`](Self::prefetch) of what lies above that: the frames that return next, of a fiber that waits deep in its stack.
+    ///
+    /// ```
+    /// abaca_asm::Context::dangling().prefetch_deep();
+    /// ```
+    #[inline(always)]
+    pub fn prefetch_deep(self) {
+        for offset in (FIRST_TOUCHED_BYTES..DEEP_TOUCHED_BYTES).step_by(LINE_BYTES) {
             prefetch(self.0.as_ptr().wrapping_add(offset));
         }
     }

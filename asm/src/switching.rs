@@ -4,6 +4,7 @@
 
 #[cfg(not(any(abaca_asan, abaca_tsan)))]
 use crate::arch as backend;
+use crate::arch::own_storage;
 use crate::context::{Context, Entry};
 #[cfg(any(abaca_asan, abaca_tsan))]
 use crate::sanitizer as backend;
@@ -84,12 +85,7 @@ pub unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
 /// }
 /// ```
 pub fn can_switch_with() -> bool {
-    let is_built = cfg!(all(
-        not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
-        target_pointer_width = "64",
-        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
-    ));
-    is_built && (!cfg!(target_arch = "x86_64") || crate::os::may_set_fs_base())
+    own_storage::IS_BUILT && (!cfg!(target_arch = "x86_64") || crate::os::may_set_fs_base())
 }
 
 /// [`switch`] to a computation that has thread-local storage of its own: also makes `thread_pointer` the processor's thread
@@ -134,24 +130,8 @@ pub fn can_switch_with() -> bool {
 /// * [`can_switch_with`] is true.
 #[inline(always)]
 pub unsafe fn switch_with(save: *mut Context, to: Context, word: usize, thread_pointer: *mut ()) -> usize {
-    #[cfg(all(
-        not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
-        target_pointer_width = "64",
-        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
-    ))]
     // SAFETY: the contract is the backend's.
-    unsafe {
-        backend::switch_with(save, to, word, thread_pointer)
-    }
-    #[cfg(not(all(
-        not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
-        target_pointer_width = "64",
-        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
-    )))]
-    {
-        let _ = (save, to, word, thread_pointer);
-        unreachable!("this build cannot switch with a thread pointer")
-    }
+    unsafe { own_storage::switch_with(save, to, word, thread_pointer) }
 }
 
 /// The calling thread's thread pointer, or that of the block with which the caller runs.
@@ -164,22 +144,7 @@ pub unsafe fn switch_with(save: *mut Context, to: Context, word: usize, thread_p
 /// If the build is one in which [`can_switch_with`] is false.
 #[inline(always)]
 pub fn thread_pointer() -> *mut () {
-    #[cfg(all(
-        not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
-        target_pointer_width = "64",
-        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
-    ))]
-    {
-        backend::thread_pointer()
-    }
-    #[cfg(not(all(
-        not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
-        target_pointer_width = "64",
-        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
-    )))]
-    {
-        unreachable!("this build cannot switch with a thread pointer")
-    }
+    own_storage::thread_pointer()
 }
 
 /// Continues `to` with its thread pointer, as [`switch_with`] does, and never returns: the caller has ended.
@@ -193,24 +158,8 @@ pub fn thread_pointer() -> *mut () {
 /// As for [`switch_with`]. Nothing on the caller's stack is dropped.
 #[inline(always)]
 pub unsafe fn leave_with(to: Context, word: usize, thread_pointer: *mut ()) -> ! {
-    #[cfg(all(
-        not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
-        target_pointer_width = "64",
-        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
-    ))]
     // SAFETY: the contract is the backend's.
-    unsafe {
-        backend::leave_with(to, word, thread_pointer)
-    }
-    #[cfg(not(all(
-        not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
-        target_pointer_width = "64",
-        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
-    )))]
-    {
-        let _ = (to, word, thread_pointer);
-        unreachable!("this build cannot switch with a thread pointer")
-    }
+    unsafe { own_storage::leave_with(to, word, thread_pointer) }
 }
 
 /// Makes a context on a fresh stack: the first switch to it calls `entry(word, argument)` there.

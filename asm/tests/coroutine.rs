@@ -198,6 +198,36 @@ fn a_value_that_panics_when_it_is_dropped_does_not_stop_the_unwinding() {
 }
 
 #[test]
+fn payloads_that_panic_when_they_are_dropped_do_not_stop_the_unwinding() {
+    struct Payload;
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            panic!("the payload");
+        }
+    }
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic::panic_any(Payload);
+        }
+    }
+    let (drops, counted) = counter();
+    let pool = Arc::new(StackPool::new(128 * 1024));
+    let body = move |yielder: &Yielder<(), Option<Bomb>>, ()| {
+        let _alive = counted();
+        for value in [None, Some(Bomb), Some(Bomb)] {
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| yielder.suspend(value)));
+        }
+    };
+    let mut coroutine = Coroutine::with_pool(&pool, body).expect("a stack");
+    assert!(coroutine.resume(()).into_yield().is_some());
+    let payload = panic::catch_unwind(AssertUnwindSafe(|| drop(coroutine))).expect_err("it panics");
+    assert!(payload.is::<Payload>());
+    std::mem::forget(payload);
+    assert_eq!((drops.get(), pool.allocated()), (1, 0));
+}
+
+#[test]
 fn a_panic_during_the_unwinding_goes_on_in_the_drop() {
     struct Bomb;
     impl Drop for Bomb {

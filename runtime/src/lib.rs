@@ -8,25 +8,25 @@
 //! use std::io::{Read, Write};
 //! use abaca::net::{TcpListener, TcpStream};
 //!
-//! # fn main() -> std::io::Result<()> {
-//! abaca::run(|| {
-//!     let listener = TcpListener::bind("127.0.0.1:0")?;
-//!     let address = listener.local_addr()?;
-//!     // A fiber for the server, and one for each connection.
-//!     abaca::spawn(move || {
-//!         for stream in listener.incoming().map_while(Result::ok) {
-//!             abaca::spawn(move || std::io::copy(&mut &stream, &mut &stream));
-//!         }
-//!     });
+//! fn main() -> std::io::Result<()> {
+//!     abaca::run(|| {
+//!         let listener = TcpListener::bind("127.0.0.1:0")?;
+//!         let address = listener.local_addr()?;
+//!         // A fiber for the server, and one for each connection.
+//!         abaca::spawn(move || {
+//!             for stream in listener.incoming().map_while(Result::ok) {
+//!                 abaca::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+//!             }
+//!         });
 //!
-//!     let mut client = TcpStream::connect(address)?;
-//!     client.write_all(b"hello")?;
-//!     let mut answer = [0; 5];
-//!     client.read_exact(&mut answer)?; // parks this fiber until the bytes are there
-//!     assert_eq!(&answer, b"hello");
-//!     Ok(())
-//! })
-//! # }
+//!         let mut client = TcpStream::connect(address)?;
+//!         client.write_all(b"hello")?;
+//!         let mut answer = [0; 5];
+//!         client.read_exact(&mut answer)?; // parks this fiber until the bytes are there
+//!         assert_eq!(&answer, b"hello");
+//!         Ok(())
+//!     })
+//! }
 //! ```
 //!
 //! The API is that of std, tokio and crossbeam with the `use` lines changed. Everything works on plain threads as well, where
@@ -177,9 +177,10 @@
 //! Fibers are not preempted: a fiber that only computes keeps its worker. But **every call of abaca's may let others run**,
 //! even if it need not wait. A fiber that has made some two thousand calls in one turn gives way to the fibers that are ready,
 //! sooner if the calls are long; timers and sockets are looked at every 200 us. A call that never waits (`try_recv`, a `send`
-//! without a bound, `notify_one`) gives way only after two thousand calls in one turn. So a loop over calls that are always
-//! ready starves nobody, and a loop that polls with `try_recv` until a neighbour has sent comes to an end. Giving way is no
-//! place to be cancelled: a call that does not wait does not unwind.
+//! without a bound, `notify_one`, a look such as `is_closed`) gives way only after two thousand calls in one turn. So a loop over
+//! calls that are always ready starves nobody, and a loop that looks with `try_recv` or `is_closed` until a neighbour has sent or left
+//! comes to an end. Giving way is no place to be cancelled: a call that does not wait does not unwind. Calls whose answer no neighbour
+//! can change give way to nobody: a `Once` or a `LazyLock` that is done, a socket's settings, the fiber's own locals.
 //!
 //! ## When is `std::sync` fine?
 //!

@@ -215,7 +215,7 @@ fn in_the_middle(n: usize, yielder: &Yielder<(), ()>) {
             }));
         }
         _ => {
-            abaca::current();
+            let _ = abaca::current();
             suspend();
             abaca::current().unpark();
             abaca::park();

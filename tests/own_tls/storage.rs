@@ -257,7 +257,9 @@ fn a_coroutine_belongs_to_its_fiber_and_ends_with_it() {
         })
         .join()
         .unwrap();
-        assert!(catch_unwind(AssertUnwindSafe(|| left_behind.resume(()))).is_err());
+        let refusal = catch_unwind(AssertUnwindSafe(|| left_behind.resume(()))).unwrap_err();
+        let text = refusal.downcast_ref::<&str>().expect("a panic with a sentence");
+        assert!(text.contains("its thread is the fiber that made it"), "{text}");
         drop(left_behind);
         assert!(!UNWOUND.load(SeqCst), "what it holds may have been the fiber's");
     });

@@ -9,6 +9,7 @@ mod forks;
 mod hook;
 mod locals;
 mod memory;
+mod modes;
 mod names;
 mod overflow;
 mod refusals;

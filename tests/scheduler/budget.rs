@@ -152,6 +152,49 @@ fn lock_calls_yield() {
     });
 }
 
+/// A loop that only looks comes to an end, as on threads, when a neighbour has done what it waits for.
+#[test]
+fn looks_at_what_others_do_yield() {
+    on_one_worker(|| {
+        let (mutex, lock, permits) = (Mutex::new(0), RwLock::new(0), Semaphore::new(1));
+        yields("Mutex::is_poisoned", || assert!(!mutex.is_poisoned()));
+        yields("RwLock::is_poisoned", || assert!(!lock.is_poisoned()));
+        yields("Semaphore::is_closed", || assert!(!permits.is_closed()));
+        let (sender, receiver) = watch::channel(1);
+        yields("watch::Receiver::is_closed", || assert!(!receiver.is_closed()));
+        yields("watch::Sender::is_closed", || assert!(!sender.is_closed()));
+        yields("watch receiver_count", || assert_eq!(sender.receiver_count(), 1));
+        yields("watch sender_count", || assert_eq!(sender.sender_count(), 1));
+        let (sender, receiver) = broadcast::channel::<u32>(1);
+        let weak = sender.downgrade();
+        yields("broadcast is_closed", || assert!(!receiver.is_closed()));
+        yields("broadcast receiver_count", || assert_eq!(sender.receiver_count(), 1));
+        yields("broadcast strong_count", || assert_eq!(sender.strong_count(), 1));
+        yields("broadcast weak_count", || assert_eq!(sender.weak_count(), 1));
+        yields("broadcast sender_strong_count", || assert_eq!(receiver.sender_strong_count(), 1));
+        yields("broadcast sender_weak_count", || assert_eq!(receiver.sender_weak_count(), 1));
+        yields("WeakSender::upgrade", || drop(weak.upgrade().unwrap()));
+        yields("WeakSender::strong_count", || assert_eq!(weak.strong_count(), 1));
+        yields("WeakSender::weak_count", || assert_eq!(weak.weak_count(), 1));
+        let has_failed = abaca::try_scope(|scope| {
+            yields("has_failed", || assert!(!scope.has_failed()));
+            Ok::<_, ()>(scope.has_failed())
+        });
+        assert_eq!(has_failed, Ok(false));
+        let registry = actor::Registry::new();
+        yields("Registry::names", || assert!(registry.names().is_empty()));
+        let listener = abaca::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        yields("take_error", || assert!(listener.take_error().unwrap().is_none()));
+        let server = listener.serve(|_, _| ());
+        yields("Server::connections", || assert_eq!(server.connections(), 0));
+        server.drain(Duration::ZERO);
+        yields("observe::metrics", || assert!(abaca::observe::metrics().is_some()));
+        yields("blocking::metrics", || _ = abaca::blocking::metrics());
+        let other = abaca::Runtime::builder().workers(1).build().unwrap();
+        yields("blocking_metrics", || _ = other.blocking_metrics());
+    });
+}
+
 #[test]
 fn all_other_calls_yield() {
     on_one_worker(|| {

@@ -201,6 +201,14 @@ fn what_does_not_end_in_time_is_reported() {
     assert!(error.to_string().contains("did not end in time"));
 }
 
+#[test]
+fn without_fibers_no_time_is_enough() {
+    for _ in 0..20 {
+        let runtime = Runtime::builder().workers(2).build().unwrap();
+        runtime.shutdown(Duration::ZERO).unwrap();
+    }
+}
+
 /// What a shutdown in that time reports beside one fiber that keeps its worker. The other worker may need more than a little time
 /// to end.
 fn left_behind(time: Duration) -> abaca::runtime::ShutdownError {

@@ -230,3 +230,23 @@ fn a_signal_that_is_named_twice_arrives_once() {
     assert_eq!(signals.try_wait(), Some(Signal::User2));
     assert_eq!(signals.try_wait(), None);
 }
+
+/// The kernel wakes some five hundred of them by one descriptor; the others look for themselves.
+#[test]
+fn more_receivers_may_wait_than_the_kernel_wakes() {
+    in_a_process_of_its_own!("more_receivers_may_wait_than_the_kernel_wakes");
+    one_worker().run(|| {
+        let receivers: Vec<_> = (0..600)
+            .map(|_| {
+                let mut signals = Signals::new([Signal::User1]).unwrap();
+                abaca::spawn(move || {
+                    assert_eq!(signals.wait().unwrap(), Signal::User1);
+                    assert_eq!(signals.wait_timeout(Duration::from_millis(1)).unwrap(), None);
+                })
+            })
+            .collect();
+        abaca::yield_now();
+        send(Signal::User1);
+        receivers.into_iter().for_each(|receiver| receiver.join().unwrap());
+    });
+}

@@ -4,6 +4,7 @@
 
 use crate::carrier;
 use crate::pointer::ThreadPointer;
+use crate::roster;
 use crate::support::known;
 
 /// `RSEQ_FLAG_UNREGISTER` of rseq(2): the area was registered, and is no more.
@@ -43,6 +44,7 @@ const ALIGN: libc::c_ulong = 28;
 /// ```
 pub unsafe fn adopt_thread() {
     let Some(thread) = carrier::leave() else { return };
+    roster::forget_all();
     if let Some(offset) = known().glibc().rseq {
         // SAFETY: the area is that of the kernel's thread, which libc has registered, and which nobody uses.
         unsafe { unregister_rseq(thread, offset) };

@@ -209,7 +209,8 @@ struct Frames(Box<[u8]>);
 /// What is left for frames of fibers in the page of the block, at least.
 const ROOM: usize = 700;
 
-const PAGE: usize = 4096;
+/// What frames may take that are kept.
+const MOST: usize = 4096;
 
 impl Frames {
     /// Takes the frames off the stack, if that is of use, and releases the pages that they have touched besides that of the block.
@@ -219,15 +220,18 @@ impl Frames {
     /// The memory from `lowest` to `highest` is the block's and its owner's, who does not use it yet.
     unsafe fn take(glibc: &Glibc, unborn: Unborn, lowest: *mut u8, highest: *mut u8) -> Option<Self> {
         let past: *mut u8 = unborn.pointer.at(glibc.lowest?);
-        let page = (highest.addr() - 1) & !(PAGE - 1);
+        // SAFETY: sysconf(3) has no preconditions.
+        let page_bytes = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
+        let page = (highest.addr() - 1) & !(page_bytes - 1);
         let bytes = past.addr().checked_sub(unborn.stack)?;
-        if past.addr() < page + ROOM || bytes > PAGE {
+        if past.addr() < page + ROOM || bytes > MOST {
             return None;
         }
         // SAFETY: the frames, of a thread that is gone; and whole pages of the caller's memory below.
         unsafe {
             let frames = core::slice::from_raw_parts(past.sub(bytes), bytes).into();
-            let first = lowest.addr().next_multiple_of(PAGE);
+            // The kernel rounds the end up to a page of its own size.
+            let first = lowest.addr().next_multiple_of(page_bytes);
             if let Some(below) = page.checked_sub(first) {
                 libc::madvise(lowest.add(first - lowest.addr()).cast(), below, libc::MADV_DONTNEED);
             }

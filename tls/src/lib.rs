@@ -6,7 +6,7 @@
 //! makes a thread of each fiber: its thread-local variables stay its own on whichever OS thread it runs.
 //!
 //! * [`support()`] says whether this process can have blocks, and why not.
-//! * [`Block`] is a block. libc makes it, and libc frees it.
+//! * [`Block`] is a block: to libc, a thread that runs.
 //! * [`thread_pointer`] and [`set_thread_pointer`] are the register.
 //! * [`Carrier`] is the OS thread that runs fibers. It lends them what stays its own: malloc's cache, and what
 //!   [`keep_with_carrier`] adds.

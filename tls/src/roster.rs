@@ -76,6 +76,12 @@ pub(crate) fn own_storage() -> Option<ThreadPointer> {
     Some(ThreadPointer::from_address(entry.pointer.load(Ordering::Relaxed)))
 }
 
+/// Forgets all threads, in a copy of the process by fork(2): they are its parent's, and their ids may come to be those of its own.
+pub(crate) fn forget_all() {
+    // Relaxed: there is one thread.
+    entries().for_each(|entry| entry.tid.store(0, Ordering::Relaxed));
+}
+
 impl Drop for Listed {
     fn drop(&mut self) {
         // SAFETY: entries stay. Release: pairs with the Acquire of whoever uses it next.

@@ -103,8 +103,9 @@ pub(crate) unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usi
             }
         }
         Some(fiber) => {
-            // SAFETY: the current fiber runs, so it is there and has stored its yielder.
-            let yielder = unsafe { &*fiber.as_ref().yielder.get() };
+            // SAFETY: the current fiber runs, so it is there and has stored its yielder. The hub has its coroutine as `&mut` meanwhile, so
+            // no reference is made to the whole.
+            let yielder = unsafe { &*(&(*fiber.as_ptr()).yielder).get() };
             // SAFETY: the caller's promise. Nobody can continue us before the hub does, and it does so only
             // after the line below has suspended us.
             unsafe { save.write(Context(fiber.cast())) };
@@ -151,8 +152,8 @@ pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> C
     let fiber = unsafe { NonNull::new_unchecked(top).sub(ROOM) }.cast::<Fiber>();
     let base = StackPointer::new(fiber.addr().get()).expect("no stack lies at address 0");
     let body = move |yielder: &Yielder<usize, Exit>, word: usize| {
-        // SAFETY: the fiber runs, so it is there.
-        unsafe { fiber.as_ref() }.yielder.set(yielder);
+        // SAFETY: the fiber runs, so it is there; see `switch`.
+        unsafe { &(*fiber.as_ptr()).yielder }.set(yielder);
         // SAFETY: the contract of `crate::prepare`: the entry function is safe to call once with its
         // argument.
         unsafe { entry(word, argument) }

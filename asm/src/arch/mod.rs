@@ -52,9 +52,45 @@ use self::corosensei as backend;
 ))]
 pub(crate) mod linked;
 pub(crate) use backend::{SAVED, prepare, switch};
+
+/// Switches to computations with thread-local storage of their own.
 #[cfg(all(
     not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
     target_pointer_width = "64",
     any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
 ))]
-pub(crate) use backend::{leave_with, switch_with, thread_pointer};
+pub(crate) mod own_storage {
+    pub(crate) use super::backend::{leave_with, switch_with, thread_pointer};
+
+    /// Whether this build has them.
+    pub(crate) const IS_BUILT: bool = true;
+}
+
+/// The same where nobody may call them.
+#[cfg(not(all(
+    not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
+    target_pointer_width = "64",
+    any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+)))]
+#[expect(unsafe_code, reason = "has the contracts of the switches")]
+pub(crate) mod own_storage {
+    use crate::context::Context;
+
+    pub(crate) const IS_BUILT: bool = false;
+
+    pub(crate) unsafe fn switch_with(_: *mut Context, _: Context, _: usize, _: *mut ()) -> usize {
+        never()
+    }
+
+    pub(crate) unsafe fn leave_with(_: Context, _: usize, _: *mut ()) -> ! {
+        never()
+    }
+
+    pub(crate) fn thread_pointer() -> *mut () {
+        never()
+    }
+
+    fn never() -> ! {
+        unreachable!("this build cannot switch with a thread pointer")
+    }
+}

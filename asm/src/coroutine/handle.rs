@@ -211,7 +211,8 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// # Panics
     ///
     /// * If the coroutine has ended: see [`is_done`](Self::is_done).
-    /// * If the thread is destroying its thread-locals, and made its first coroutine before that.
+    /// * If the thread is destroying its thread-locals, and made its first coroutine before that; or if it has ended, as the fiber that
+    ///   made the coroutine can, where fibers have storage of their own.
     /// * If the coroutine panics: the panic goes on here. The coroutine has ended then.
     #[inline]
     #[track_caller]
@@ -246,7 +247,10 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         if end == End::REFUSED {
             drop(ManuallyDrop::into_inner(input));
             assert!(!self.is_done(), "a coroutine that has ended cannot be resumed");
-            panic!("a coroutine cannot be resumed by a destructor at the end of its thread");
+            panic!(
+                "a coroutine cannot be resumed by a destructor at the end of its thread, nor after that (where fibers have \
+                 thread-local storage of their own, its thread is the fiber that made it)"
+            );
         }
         // SAFETY: it has just ended in this way.
         match unsafe { self.end(word, end) } {

@@ -82,9 +82,9 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
             // SAFETY: the word of a coroutine that suspends is what it suspends with.
             let value: Yield = unsafe { decode(word) };
             // A panic here must wait: the coroutine's frames are alive, and the stack must not go before
-            // they have ended.
+            // they have ended. So must one of an earlier payload, which is kept for ever.
             if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
-                panicked = Err(payload);
+                mem::forget(mem::replace(&mut panicked, Err(payload)));
             }
             if self.is_unwinding() {
                 give_up(self);

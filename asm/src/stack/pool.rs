@@ -108,6 +108,11 @@ impl StackPool {
     /// Like [`new`](Self::new), for stacks whose owner makes a [`Fixture`] at the top of each. Its size is rounded up to whole pages
     /// that cannot be released, and is part of the `stack_bytes`.
     ///
+    /// # Safety
+    ///
+    /// What anybody stores in the [word](Stack::fixture) of a stack of this pool is null, or may be given to [`Fixture::remove`] when nobody
+    /// uses the stack any more.
+    ///
     /// ```
     /// use std::ptr::NonNull;
     /// use std::sync::atomic::Ordering;
@@ -117,7 +122,8 @@ impl StackPool {
     /// /// Nothing has to be freed: the fixture is a number in the stack's memory.
     /// unsafe fn remove(_number: NonNull<()>) {}
     ///
-    /// let pool = StackPool::with_fixtures(64 * 1024, Fixture { bytes: 16, remove });
+    /// // SAFETY: `remove` does nothing.
+    /// let pool = unsafe { StackPool::with_fixtures(64 * 1024, Fixture { bytes: 16, remove }) };
     /// let stack = pool.take()?;
     /// let word = stack.fixture().expect("the pool has fixtures");
     /// assert!(word.load(Ordering::Acquire).is_null());
@@ -132,7 +138,7 @@ impl StackPool {
     /// # pool.give(again);
     /// # Ok::<(), abaca_asm::stack::StackError>(())
     /// ```
-    pub fn with_fixtures(stack_bytes: usize, fixture: Fixture) -> Self {
+    pub unsafe fn with_fixtures(stack_bytes: usize, fixture: Fixture) -> Self {
         Self::build(stack_bytes, Guard::DEFAULT, Some(fixture))
     }
 

@@ -6,6 +6,7 @@
 //! without rights, so one range may extend over several stacks.
 #![expect(unsafe_code, reason = "discards memory")]
 
+use core::marker::PhantomData;
 use core::ops::Range;
 use core::ptr::NonNull;
 
@@ -30,15 +31,29 @@ const MOST: usize = 64;
 /// pool.give(stack);
 /// # Ok::<(), abaca_asm::stack::StackError>(())
 /// ```
-pub struct Release {
+///
+/// A stack cannot be given back before the batch is dropped: its next owner would lose what is on it.
+///
+/// ```compile_fail,E0505
+/// let pool = abaca_asm::stack::StackPool::new(64 * 1024);
+/// let stack = pool.take()?;
+/// let mut release = abaca_asm::stack::Release::new();
+/// release.add(&stack);
+/// pool.give(stack);
+/// drop(release);
+/// # Ok::<(), abaca_asm::stack::StackError>(())
+/// ```
+pub struct Release<'stacks> {
     ranges: [libc::iovec; MOST],
     len: usize,
+    stacks: PhantomData<&'stacks Stack>,
 }
 
-impl Release {
+impl<'stacks> Release<'stacks> {
     /// An empty batch.
     pub fn new() -> Self {
-        Self { ranges: [libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 }; MOST], len: 0 }
+        let nothing = libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
+        Self { ranges: [nothing; MOST], len: 0, stacks: PhantomData }
     }
 
     /// Whether the batch is empty.
@@ -53,7 +68,7 @@ impl Release {
 
     /// Adds all of `stack` but its [fixture](super::Fixture). The contents are lost. The owner of the handle has promised, in the contract of
     /// [`prepare`](crate::prepare), that nobody runs on it.
-    pub fn add(&mut self, stack: &Stack) {
+    pub fn add(&mut self, stack: &'stacks Stack) {
         let (bottom, bytes) = stack.unused();
         if bytes > 0 {
             self.push(bottom, bytes);
@@ -126,19 +141,19 @@ impl Stack {
     }
 }
 
-impl Default for Release {
+impl Default for Release<'_> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Release {
+impl Drop for Release<'_> {
     fn drop(&mut self) {
         self.flush();
     }
 }
 
-impl core::fmt::Debug for Release {
+impl core::fmt::Debug for Release<'_> {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         out.debug_struct("Release").field("len", &self.len).finish_non_exhaustive()
     }

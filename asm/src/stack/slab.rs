@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::mem::offset_of;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -243,10 +244,10 @@ impl Stack {
     /// Where a debugger finds a stack, in bytes: in a handle the slab's address and the index (4 bytes) of the stack in it; in the slab the
     /// address of its first stack, and how far its stacks are apart. The stack is at the upper end of what it has of that.
     pub const LAYOUT: [usize; 4] = [
-        std::mem::offset_of!(Self, slab),
-        std::mem::offset_of!(Self, index),
-        std::mem::offset_of!(Slab, base),
-        std::mem::offset_of!(Slab, shape) + std::mem::offset_of!(Shape, stride_bytes),
+        offset_of!(Self, slab),
+        offset_of!(Self, index),
+        offset_of!(Slab, base),
+        offset_of!(Slab, shape) + offset_of!(Shape, stride_bytes),
     ];
 
     /// # Safety

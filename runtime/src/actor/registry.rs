@@ -118,6 +118,7 @@ impl Registry {
     /// The names of living actors, sorted.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
+        park::spend(Cost::Call);
         let entries = self.entries();
         let living = entries.iter().filter(|(_, entry)| entry.pid.has_life());
         let mut names: Vec<_> = living.map(|(name, _)| name.clone()).collect();

@@ -20,9 +20,8 @@ where
     }
     let job = Job::new(f);
     // SAFETY: called once, and the job stays in place until the wait below is over.
-    pool.submit(unsafe { job.to_ref() });
-    let address = std::ptr::from_ref(&job).cast();
-    let cancelled = wait(&job, &|| pool.take_back(address));
+    let ticket = pool.submit(unsafe { job.to_ref() });
+    let cancelled = wait(&job, &|| pool.take_back(ticket));
     match (job.into_result(), cancelled) {
         (Some(Err(payload)), _) => resume_unwind(payload),
         (result, Some(cancelled)) => {
@@ -44,10 +43,10 @@ where
         park::unwind();
     }
     let job = OwnedJob::new(f);
-    pool.submit(JobRef::Owned(Arc::clone(&job) as _));
+    let ticket = pool.submit(JobRef::Owned(Arc::clone(&job) as _));
     if let Some(cancelled) = job.wait() {
         // If no thread has begun the job, none will.
-        drop(pool.take_back(Arc::as_ptr(&job).cast()));
+        drop(pool.take_back(ticket));
         drop(job);
         cancelled.unwind();
     }
@@ -65,13 +64,13 @@ where
     T: Send + 'static,
 {
     let job = OwnedJob::new(f);
-    pool.submit(JobRef::Owned(Arc::clone(&job) as _));
+    let ticket = pool.submit(JobRef::Owned(Arc::clone(&job) as _));
     job.wait_or_leave();
     match job.take_result() {
         Some(Ok(value)) => Some(value),
         Some(Err(payload)) => resume_unwind(payload),
         None => {
-            drop(pool.take_back(Arc::as_ptr(&job).cast()));
+            drop(pool.take_back(ticket));
             None
         }
     }

@@ -94,6 +94,7 @@ pub(crate) use job::JobFacts;
 
 pub use crate::pool::Metrics;
 
+use crate::park::{self, Cost};
 use crate::pool::{Lease, Pool};
 use crate::scheduler;
 use job::Job;
@@ -262,5 +263,6 @@ where
 /// # });
 /// ```
 pub fn metrics() -> Metrics {
+    park::spend(Cost::Call);
     scheduler::blocking_pool().map_or_else(Metrics::default, |pool| pool.metrics())
 }

@@ -153,12 +153,14 @@ impl Fiber {
     }
 
     /// The unique identifier of this fiber.
+    #[must_use]
     pub fn id(&self) -> FiberId {
         self.0.id
     }
 
     /// The name from [`Builder::name`](crate::fiber::Builder::name), if the fiber has one. For a plain thread, the thread's
     /// name.
+    #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
     }
@@ -173,6 +175,7 @@ impl Fiber {
     /// fiber.join().unwrap();
     /// # });
     /// ```
+    #[must_use]
     pub fn labels(&self) -> Vec<(String, String)> {
         self.0.labels().to_vec()
     }

@@ -18,7 +18,7 @@ impl Header {
     /// # Safety
     ///
     /// The fiber must be suspended, and must not go on before `release` has been flushed or dropped.
-    pub(crate) unsafe fn release_unused_stack(&self, release: &mut Release) -> bool {
+    pub(crate) unsafe fn release_unused_stack(&self, release: &mut Release<'_>) -> bool {
         let (wait, due) = self.wait.get().after_round();
         self.wait.set(wait);
         if due == Due::Now

@@ -26,6 +26,7 @@ thread_local! {
 /// assert_ne!(abaca::spawn(|| abaca::current().id()).join().unwrap(), id);
 /// # });
 /// ```
+#[must_use]
 pub fn current() -> Fiber {
     match scheduler::current_fiber() {
         Some(me) => {

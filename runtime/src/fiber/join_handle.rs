@@ -169,6 +169,7 @@ impl<T> JoinHandle<T> {
     /// assert_eq!(fiber.name(), None);
     /// # });
     /// ```
+    #[must_use]
     pub fn fiber(&self) -> Fiber {
         let header = self.header();
         let fiber = header.identity();
@@ -177,6 +178,7 @@ impl<T> JoinHandle<T> {
     }
 
     /// The same as [`fiber`](Self::fiber), under std's name.
+    #[must_use]
     pub fn thread(&self) -> Fiber {
         self.fiber()
     }

@@ -224,10 +224,8 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// # });
     /// ```
     pub fn join(self) -> thread::Result<T> {
-        let ended = self.handle.join();
-        let result = self.packet.take().expect("only a join takes the result");
         // An error of the handle is of a fiber that never ran, and says why. The packet only says that it did not run.
-        ended.and(result)
+        self.handle.join().and(self.packet.take().expect("only a join takes the result"))
     }
 
     /// Cancels the fiber; see [`JoinHandle::cancel`].
@@ -256,11 +254,13 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 
     /// A handle to the fiber: its id, its name, [`unpark`](Fiber::unpark), [`cancel`](Fiber::cancel).
+    #[must_use]
     pub fn fiber(&self) -> Fiber {
         self.handle.fiber()
     }
 
     /// The same as [`fiber`](Self::fiber), under std's name.
+    #[must_use]
     pub fn thread(&self) -> Fiber {
         self.fiber()
     }

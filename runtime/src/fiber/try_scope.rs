@@ -161,6 +161,7 @@ impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
     /// # });
     /// ```
     pub fn has_failed(&self) -> bool {
+        park::spend(Cost::Call);
         self.failure.0.lock().failed
     }
 }

@@ -112,6 +112,7 @@ impl DirEntry {
     }
 
     /// The path of the entry: that of the directory, as it was given, joined with the entry's name.
+    #[must_use]
     pub fn path(&self) -> PathBuf {
         self.inner.path()
     }
@@ -141,6 +142,7 @@ impl DirEntry {
     }
 
     /// The name of the entry, without the path of the directory.
+    #[must_use]
     pub fn file_name(&self) -> OsString {
         self.inner.file_name()
     }

@@ -8,8 +8,8 @@
 //!   the pipe is empty, and not at its end.
 //! * To write, the open fails with ENXIO while there is no reader.
 //!
-//! The kernel does not notify of the other end's open. So both look again after 1 ms, then 2, and so on up to 32; bytes end the
-//! wait for a writer at once. Afterwards the file is put into blocking mode, as if open(2) had waited.
+//! The kernel does not notify of the other end's open. So both look again after a pause (`time/pauses.rs`); bytes end the wait for a
+//! writer at once. Afterwards the file is put into blocking mode, as if open(2) had waited.
 
 use std::fs;
 use std::io;
@@ -20,15 +20,12 @@ use std::time::{Duration, Instant};
 
 use super::OpenOptions;
 use super::file::{File, Opened};
+use crate::blocking;
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::{copy, epoll, nowait, socket};
 use crate::poller::Direction;
-use crate::{blocking, time};
-
-/// The first pause between two looks. Each later pause is twice as long, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(32);
+use crate::time::{self, Pauses};
 
 /// The result of an attempt to open a file of any kind.
 enum Attempt {
@@ -41,15 +38,14 @@ enum Attempt {
 
 /// Opens the file at `path`. If it is a FIFO, waits for its other end.
 pub(super) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = Pauses::new();
     loop {
         let (options, path) = (options.clone(), path.to_owned());
         match blocking::run_owned(move || attempt(&options, &path))? {
             Attempt::Opened(opened) => return Ok(File::new(opened)),
             Attempt::Reader(file) => return wait_for_a_writer(file),
-            Attempt::NoReader => time::sleep(pause),
+            Attempt::NoReader => time::sleep(pauses.next()),
         }
-        pause = LONGEST_PAUSE.min(pause * 2);
     }
 }
 
@@ -97,14 +93,13 @@ fn wait_for_a_writer(file: fs::File) -> io::Result<File> {
         }
     };
     let file = Descriptor::new(file, Kind::Other);
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = Pauses::new();
     loop {
-        let soon = Instant::now() + pause;
+        let soon = Instant::now() + pauses.next();
         match file.retry(Direction::Read, Reason::Open, Some(soon), look, |()| false) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             result => break result?,
         }
-        pause = LONGEST_PAUSE.min(pause * 2);
     }
     let file = file.into_inner();
     socket::set_nonblocking(file.as_fd(), false)?;

@@ -79,8 +79,8 @@ impl OpenOptions {
 
     /// Opens the file.
     ///
-    /// If it is a FIFO, this blocks until the other end is opened, and notices that within 32 ms. A fiber that is cancelled
-    /// meanwhile leaves nothing behind.
+    /// If it is a FIFO, this blocks until the other end is opened, and notices that within 32 ms, or later by a 32nd of the
+    /// time that it has waited, 256 ms at most. A fiber that is cancelled meanwhile leaves nothing behind.
     ///
     /// # Errors
     ///

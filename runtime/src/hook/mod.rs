@@ -2,7 +2,7 @@
 //!
 //! Not for others: this module may change in any release.
 //!
-//! * [`on_fiber`]: whether the caller can be parked.
+//! * [`on_fiber`], [`enter`]: whether the caller can be parked.
 //! * [`descriptors`]: waits for descriptors by number.
 //! * [`sleep_at`] and [`wake_at`]: a table of sleepers by address, for futexes and locks.
 //! * [`sleep_until`], [`yield_now`], [`offload`] and its kin.
@@ -38,7 +38,8 @@ pub use interrupt::{
 };
 pub use sleepers::{Sleep, has_sleepers, sleep_at, wake_at};
 pub use threads::{
-    as_kernel_threads, await_end, await_end_or_cancellation, spawn, stack, wants_kernel_threads,
+    as_kernel_threads, await_end, await_end_or_cancellation, spawn, stack, starts_runtimes_thread,
+    wants_kernel_threads,
 };
 
 /// Whether the caller is a fiber with storage of its own, which can be parked. Cheap: one load on a plain thread.
@@ -46,6 +47,31 @@ pub use threads::{
 #[must_use]
 pub fn on_fiber() -> bool {
     scheduler::can_park_here()
+}
+
+/// Begins a hook, if the caller [can be parked](on_fiber) and is within none. Returns whether it has: then [`set_within`] ends it.
+#[inline]
+#[must_use]
+pub fn enter() -> bool {
+    scheduler::enter_hook()
+}
+
+/// Sets whether the calling fiber or thread is within a hook. Returns the value before.
+#[inline]
+pub fn set_within(is_within: bool) -> bool {
+    scheduler::set_within_hook(is_within)
+}
+
+/// The address that the calling fiber has [kept](set_record); null if it has kept none, and on a plain thread.
+#[inline]
+#[must_use]
+pub fn record() -> *const () {
+    scheduler::record()
+}
+
+/// Keeps an address for the rest of the calling fiber's life, beside what each hook looks at.
+pub fn set_record(record: *const ()) {
+    scheduler::set_record(record);
 }
 
 /// Gives the fibers of the runtimes that are built from now on storage of their own, unless their builder or the environment says

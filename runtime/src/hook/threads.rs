@@ -62,6 +62,12 @@ pub fn wants_kernel_threads() -> bool {
     thread::wants_kernel_threads() || is_runtimes()
 }
 
+/// Whether the calling fiber starts a thread of its runtime's, to which it leaves nothing of its own.
+#[must_use]
+pub fn starts_runtimes_thread() -> bool {
+    thread::starts_own()
+}
+
 /// Calls `f`, in which the threads that the caller starts are the kernel's.
 pub fn as_kernel_threads<R>(f: impl FnOnce() -> R) -> R {
     thread::as_kernel_threads(f)

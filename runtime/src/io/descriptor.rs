@@ -18,11 +18,7 @@ use crate::os::epoll;
 use crate::park::{self, Cost};
 use crate::poller::{Direction, Source};
 use crate::scheduler;
-use crate::time;
-
-/// The pauses between two attempts where no event will come: the first, then twice as long each time, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+use crate::time::{self, Pauses};
 
 /// Whether a short transfer means that the kernel's buffer is empty, or full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -309,7 +305,7 @@ impl<T: AsFd> Descriptor<T> {
         mut call: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         let deadline = self.deadline(direction);
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::new();
         loop {
             let look = |inner: &T| match call(inner) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -326,8 +322,8 @@ impl<T: AsFd> Descriptor<T> {
             if self.is_nonblocking() || deadline.is_some_and(|at| at <= now) {
                 return Err(would_block());
             }
-            time::sleep_until(deadline.map_or(now + pause, |at| at.min(now + pause)));
-            pause = LONGEST_PAUSE.min(pause * 2);
+            let soon = now + pauses.next();
+            time::sleep_until(deadline.map_or(soon, |at| at.min(soon)));
         }
     }
 }

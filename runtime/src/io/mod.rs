@@ -35,6 +35,7 @@ pub(crate) use descriptor::{Descriptor, Kind};
 pub(crate) use idle::Idle;
 pub use kernel_copy::{CopyEnd, copy_fd};
 pub(crate) use kernel_copy::{End, sealed::Sealed};
+pub(crate) use mode::with_all_given_back;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use pollable::Pollable;
 pub(crate) use shared_file::SharedFile;

@@ -2,7 +2,8 @@
 //!
 //! `O_NONBLOCK` belongs to the open file, which other descriptors and other processes share. A shell whose terminal was left in
 //! that mode misbehaves. So each user of the mode is entered in a list, and the last user of an open file switches the mode
-//! off. An open file that was in the mode before is left in it, and is in no list.
+//! off. An open file that was in the mode before is left in it, and is in no list. The end of the process is the end of all users, and
+//! so is another program in its place. A copy of the process by fork(2) shares them too: there the users of its parent end without a word.
 //!
 //! The list is static, since open files belong to the process: two `Pollable`s on duplicates of one descriptor do not know
 //! of each other otherwise. The kernel tells whether two descriptors are duplicates.
@@ -10,17 +11,30 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 
-use crate::os::{identity, socket};
+use crate::os::fork::Generation;
+use crate::os::{identity, process, socket};
 
-/// By file, all users of the mode: those that switched it on, and those that found it on because of another user.
-static USERS: Mutex<BTreeMap<identity::File, Vec<User>>> = Mutex::new(BTreeMap::new());
+/// By open file, all users of the mode: those that switched it on, and those that found it on because of another user.
+static USERS: Mutex<Users> = Mutex::new(Users { next: 0, of: BTreeMap::new() });
+
+struct Users {
+    /// The number of the open file that comes next.
+    next: u64,
+    of: BTreeMap<OpenFile, Vec<User>>,
+}
+
+/// A file, and the number of one of its open files. All eventfds are one file, as are all timers.
+type OpenFile = (identity::File, u64);
+
+/// Registers what is done at the exit, once there is a first user.
+static AT_EXIT: Once = Once::new();
 
 struct User {
     fd: RawFd,
-    /// The number of the open file; users that share it have the same number.
-    open_file: usize,
+    /// The process whose user it is: the list of a copy has its parent's as well.
+    generation: Generation,
 }
 
 /// Keeps an open file in non-blocking mode, until it is [given back](Mode::give_back).
@@ -28,7 +42,7 @@ struct User {
 #[must_use = "the mode has to be given back"]
 pub(super) struct Mode {
     /// `None` if the mode was on before: then it stays on.
-    entry: Option<(identity::File, usize)>,
+    entry: Option<OpenFile>,
 }
 
 impl Mode {
@@ -40,18 +54,23 @@ impl Mode {
     pub(super) fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let file = identity::file(fd)?;
         let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_blocking = socket::set_nonblocking(fd, true)?;
-        let shared = users.get(&file).and_then(|all| {
+        let open_file = if socket::set_nonblocking(fd, true)? {
+            // So it has no other user, for whom it would be on. There is no search among the many open files that a file may have.
+            users.next += 1;
+            (file, users.next)
+        } else {
             // The descriptor number is only compared: if it was closed behind our back, it is another open file's, or none's.
-            all.iter().find(|user| identity::is_same_open_file(user.fd, fd.as_raw_fd()))
-        });
-        let open_file = match shared.map(|user| user.open_file) {
-            Some(open_file) => open_file,
-            None if !was_blocking => return Ok(Self { entry: None }),
-            None => users.get(&file).into_iter().flatten().map(|user| user.open_file + 1).max().unwrap_or(0),
+            let shares = |user: &User| identity::is_same_open_file(user.fd, fd.as_raw_fd());
+            let mut of_file = users.of.range((file, 0)..=(file, u64::MAX));
+            match of_file.find(|(_, all)| all.iter().any(shares)) {
+                Some((open_file, _)) => *open_file,
+                None => return Ok(Self { entry: None }),
+            }
         };
-        users.entry(file).or_default().push(User { fd: fd.as_raw_fd(), open_file });
-        Ok(Self { entry: Some((file, open_file)) })
+        AT_EXIT.call_once(|| process::at_exit(|| set_all(false)));
+        let user = User { fd: fd.as_raw_fd(), generation: Generation::current() };
+        users.of.entry(open_file).or_default().push(user);
+        Ok(Self { entry: Some(open_file) })
     }
 
     /// Whether the mode was on before.
@@ -61,21 +80,37 @@ impl Mode {
 
     /// Switches the mode off, unless it was on before or others still need it. `fd` is the descriptor of the constructor.
     pub(super) fn give_back(&mut self, fd: BorrowedFd<'_>) {
-        let Some((file, open_file)) = self.entry.take() else { return };
+        let Some(open_file) = self.entry.take() else { return };
         let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(all) = users.get_mut(&file) else { return };
-        let mine = |user: &User| user.fd == fd.as_raw_fd() && user.open_file == open_file;
-        if let Some(at) = all.iter().position(mine) {
-            all.swap_remove(at);
+        let Some(all) = users.of.get_mut(&open_file) else { return };
+        let at = all.iter().position(|user| user.fd == fd.as_raw_fd());
+        let is_ours = at.map(|at| all.swap_remove(at)).is_some_and(|user| user.generation.is_current());
+        if !all.is_empty() {
+            return;
         }
-        let is_last = all.iter().all(|user| user.open_file != open_file);
-        if all.is_empty() {
-            users.remove(&file);
-        }
+        users.of.remove(&open_file);
         // A descriptor that was closed behind our back is another file's by now.
-        if is_last && identity::file(fd).is_ok_and(|now| now == file) {
+        if is_ours && identity::file(fd).is_ok_and(|now| now == open_file.0) {
             // It cannot fail for an open descriptor.
             let _ = socket::set_nonblocking(fd, false);
+        }
+    }
+}
+
+/// Calls `exec`, which puts another program in the place of this one and returns only if that fails, with all open files in the mode that
+/// they had.
+pub(crate) fn with_all_given_back<T>(exec: impl FnOnce() -> T) -> T {
+    set_all(false);
+    let result = exec();
+    set_all(true);
+    result
+}
+
+/// Switches the mode of all users' open files on or off.
+fn set_all(on: bool) {
+    for ((file, _), all) in &USERS.lock().unwrap_or_else(PoisonError::into_inner).of {
+        for user in all.iter().filter(|user| user.generation.is_current()) {
+            identity::set_nonblocking_of(user.fd, *file, on);
         }
     }
 }
@@ -104,6 +139,20 @@ mod tests {
         assert!(!is_nonblocking(&reader) && is_nonblocking(&writer));
         third.give_back(writer.as_fd());
         assert!(!is_nonblocking(&writer));
+    }
+
+    /// As eventfds are: to the kernel all of them are one file.
+    #[test]
+    fn the_open_files_of_one_file_are_not_searched_for_one_that_is_new() {
+        let new = || std::fs::File::open("/dev/null").unwrap();
+        let all: Vec<_> = (0..100).map(|_| new()).collect();
+        let modes: Vec<_> = all.iter().map(|one| Mode::nonblocking(one.as_fd()).unwrap()).collect();
+        assert_eq!(identity::COMPARED.get(), 0);
+        for (mut mode, one) in modes.into_iter().zip(&all) {
+            assert!(is_nonblocking(one));
+            mode.give_back(one.as_fd());
+            assert!(!is_nonblocking(one));
+        }
     }
 
     #[test]

@@ -17,7 +17,9 @@ use crate::scheduler;
 ///
 /// [`new`](Self::new) puts the descriptor into non-blocking mode (`O_NONBLOCK`). That mode belongs to the open file, which
 /// other descriptors and other processes may share; they see it for as long as the `Pollable` lives. When the `Pollable` is
-/// dropped, or gives its descriptor back, the open file has its old mode again, unless another `Pollable` of it still lives.
+/// dropped, or gives its descriptor back, the open file has its old mode again, unless another `Pollable` of it still lives. So it has
+/// at the exit of the process, and in a program that [`Command::exec`](crate::process::Command::exec) puts in its place; not after a
+/// signal that kills the process.
 ///
 /// ```
 /// use std::io::{Read, Write};

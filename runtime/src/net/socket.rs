@@ -94,6 +94,7 @@ macro_rules! socket_settings {
             ///
             /// None for an open socket; the return type is that of std.
             pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+                $crate::park::spend($crate::park::Cost::SystemCall);
                 self.0.get().take_error()
             }
 
@@ -143,6 +144,7 @@ macro_rules! listener_conversions {
             ///
             /// None for an open socket; the return type is that of std.
             pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+                $crate::park::spend($crate::park::Cost::SystemCall);
                 self.0.get().take_error()
             }
 

@@ -88,6 +88,7 @@ impl fmt::Display for Deadlock {
 /// fiber.join().unwrap();
 /// # });
 /// ```
+#[must_use]
 pub fn check() -> Vec<Cycle> {
     elsewhere(|caller| Dump::take(caller).cycles)
 }

@@ -183,8 +183,8 @@ impl FiberDump {
 ///
 /// Each worker shows its fibers itself, in steps of a millisecond, between which others run. A worker that is busy with one fiber
 /// for more than 50 ms is read from outside, without disturbing it; so is the fiber that runs there, with its stack: as the kernel
-/// tells it if it is in a system call, else by a signal, if its thread computes. (Then `labels` are missing.) Fibers that have not
-/// started are only counted.
+/// tells it if it is in a system call, else by a signal, if its thread computes. (Names and labels are then cut off after 256 bytes, and
+/// there are at most 64 labels.) Fibers that have not started are only counted.
 ///
 /// It may be called from a fiber or a plain thread, by several at once (one after the other is served), during a shutdown, and
 /// without a runtime. The calling fiber waits meanwhile, and shows as running; it cannot be cancelled there.
@@ -212,6 +212,7 @@ impl FiberDump {
 /// waiting.unwrap().join().unwrap();
 /// # });
 /// ```
+#[must_use]
 pub fn dump() -> Dump {
     elsewhere(Dump::take)
 }

@@ -142,6 +142,7 @@ impl fmt::Display for Leaks {
 /// assert!(fiber.join().is_err());
 /// # });
 /// ```
+#[must_use]
 pub fn leaks() -> Leaks {
     leaks_within(LIMIT)
 }

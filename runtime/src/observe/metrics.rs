@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::parked::{self, Queues, Standings};
+use crate::park::{self, Cost};
 use crate::pool;
 use crate::scheduler::{self, BOUNDS, Histogram, Pollers, Shared, Worker};
 
@@ -195,6 +196,7 @@ impl Metrics {
 /// ```
 pub fn metrics() -> Option<Metrics> {
     scheduler::current_fiber()?;
+    park::spend(Cost::Call);
     scheduler::current_worker().map(|worker| Metrics::of(worker.shared()))
 }
 

@@ -133,6 +133,7 @@ pub(super) fn standings(shared: &Shared) -> Standings {
 /// # waits.join().unwrap();
 /// # });
 /// ```
+#[must_use]
 pub fn parked() -> Vec<(&'static str, u64)> {
     let Some(worker) = scheduler::current_fiber().and(scheduler::current_worker()) else { return Vec::new() };
     let here = ptr::from_ref(worker.shared());

@@ -76,6 +76,7 @@ impl fmt::Display for StackUse {
 /// waiting.join().unwrap();
 /// # });
 /// ```
+#[must_use]
 pub fn stacks() -> Vec<StackUse> {
     elsewhere(|_| find())
 }

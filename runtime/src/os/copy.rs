@@ -1,6 +1,6 @@
 //! Copies within the kernel from one descriptor to another.
 
-#![expect(unsafe_code, reason = "signal masks are the C library's")]
+#![expect(unsafe_code, reason = "asks for a signal's disposition")]
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -10,6 +10,7 @@ use rustix::fs::{self, FileType};
 use rustix::pipe::{self, SpliceFlags};
 
 use super::about::About;
+use super::mask;
 
 /// The kind of a descriptor, which decides which call can copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,26 +58,17 @@ fn without_sigpipe(to: BorrowedFd<'_>, call: impl Fn() -> io::Result<usize>) -> 
     if (asked == 0 && action.sa_sigaction == libc::SIG_IGN) || kind(to)? != Kind::Socket {
         return call();
     }
-    // SAFETY: an all-zero set is a valid value to be written over; so are the others below.
-    let [mut pipe, mut before, mut pending]: [libc::sigset_t; 3] = unsafe { std::mem::zeroed() };
-    // SAFETY: the sets are live locals. The signal of a broken socket goes to the calling thread, which blocks it meanwhile.
-    let was_pending = unsafe {
-        libc::sigemptyset(&mut pipe);
-        libc::sigaddset(&mut pipe, libc::SIGPIPE);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &pipe, &mut before);
-        libc::sigpending(&mut pending);
-        libc::sigismember(&pending, libc::SIGPIPE) == 1
-    };
+    // The signal of a broken socket goes to the calling thread, which blocks it meanwhile.
+    let pipe = mask::only(libc::SIGPIPE);
+    let before = mask::block(&pipe);
+    let was_pending = mask::is_pending(libc::SIGPIPE);
     let result = call();
     let is_broken = result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EPIPE));
-    // SAFETY: as above. A signal that was pending before stays pending.
-    unsafe {
-        if is_broken && !was_pending {
-            let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-            libc::sigtimedwait(&pipe, ptr::null_mut(), &at_once);
-        }
-        libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut());
+    // A signal that was pending before stays pending.
+    if is_broken && !was_pending {
+        mask::take(&pipe);
     }
+    mask::set(&before);
     result
 }
 

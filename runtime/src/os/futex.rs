@@ -41,6 +41,13 @@ pub(crate) fn wake_one(address: *const u32) {
     }
 }
 
+/// [`wake_one`] in a signal's handler: by the system call itself. libc's function may be one that also wakes fibers, which takes a lock that the
+/// interrupted code may have.
+#[cfg(feature = "backtrace")]
+pub(crate) fn wake_in_handler(word: &AtomicU32) {
+    let _ = rustix::thread::futex::wake(word, rustix::thread::futex::Flags::PRIVATE, 1);
+}
+
 /// `left` as a `timespec`. If there are more seconds than it can hold, it is the longest possible.
 pub(crate) fn timespec(left: Duration) -> Timespec {
     Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() }

@@ -26,6 +26,8 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use super::mask;
+
 /// The handler function that the kernel calls.
 /// One that is compared with what is installed is taken from a static, which has one value: the compiler may make a function several
 /// times, each with an address of its own.
@@ -138,10 +140,10 @@ impl Delivery {
     }
 
     /// Calls the handler of `action`, which must be a handler and not `SIG_DFL` or `SIG_IGN`.
-    fn call(&self, action: &libc::sigaction, mask: Mask) {
-        let blocked = match mask {
+    fn call(&self, action: &libc::sigaction, which: Mask) {
+        let blocked = match which {
             Mask::Narrow => {
-                let mut set = full();
+                let mut set = mask::all();
                 for fault in FAULTS {
                     // SAFETY: the set is a live local, or one that sigaction(2) has filled.
                     if unsafe { libc::sigismember(&action.sa_mask, fault) } == 0 {
@@ -168,7 +170,7 @@ impl Delivery {
                 set
             }
         };
-        let before = set_mask(&blocked);
+        let before = mask::set(&blocked);
         let handler = ptr::without_provenance::<()>(action.sa_sigaction);
         if action.sa_flags & libc::SA_SIGINFO != 0 {
             // SAFETY: SA_SIGINFO says that the address is a function of this signature.
@@ -179,7 +181,7 @@ impl Delivery {
             let handler = unsafe { std::mem::transmute::<*const (), extern "C" fn(libc::c_int)>(handler) };
             handler(self.signal);
         }
-        set_mask(&before);
+        mask::set(&before);
     }
 }
 
@@ -309,7 +311,7 @@ fn over(covered: &libc::sigaction, entry: Entry) -> libc::sigaction {
     ours.sa_sigaction = entry as *const () as usize;
     // On the alternate stack: a fiber's own may be nearly used up.
     ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-    ours.sa_mask = full();
+    ours.sa_mask = mask::all();
     let has_handler = !matches!(covered.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
     // If the covered handler ends the system calls that it interrupts, ours does so as well.
     ours.sa_flags |= if has_handler { covered.sa_flags & libc::SA_RESTART } else { libc::SA_RESTART };
@@ -331,23 +333,6 @@ fn are_equal(one: &libc::sigaction, other: &libc::sigaction) -> bool {
     one.sa_sigaction == other.sa_sigaction
         && one.sa_flags == other.sa_flags
         && (1..=libc::SIGRTMAX()).all(|signal| has(one, signal) == has(other, signal))
-}
-
-fn full() -> libc::sigset_t {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: the call writes the whole of a live local.
-    unsafe { libc::sigfillset(set.as_mut_ptr()) };
-    // SAFETY: as above.
-    unsafe { set.assume_init() }
-}
-
-/// Sets the calling thread's signal mask, and returns the one before.
-fn set_mask(blocked: &libc::sigset_t) -> libc::sigset_t {
-    let mut before = MaybeUninit::uninit();
-    // SAFETY: both sets are live; the call cannot fail with this operation, and writes `before`. It may be made in a handler.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, blocked, before.as_mut_ptr()) };
-    // SAFETY: as above.
-    unsafe { before.assume_init() }
 }
 
 /// Sets the disposition of a signal, unless `new` is `None`. Returns the one before.

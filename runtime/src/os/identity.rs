@@ -49,6 +49,27 @@ pub(crate) fn file(fd: BorrowedFd<'_>) -> io::Result<File> {
     Ok(About::of(fd)?.file)
 }
 
+/// Sets or clears `O_NONBLOCK` of a descriptor's open file, if the number still is one of that file. It may have been closed.
+pub(crate) fn set_nonblocking_of(fd: RawFd, of: File, nonblocking: bool) {
+    if !About::of_raw(fd).is_ok_and(|about| about.file == of) {
+        return;
+    }
+    // SAFETY: fcntl(2) takes numbers.
+    unsafe {
+        let flags = libc::fcntl(fd, libc::F_GETFL);
+        let wanted = if nonblocking { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
+        if flags >= 0 && wanted != flags {
+            libc::fcntl(fd, libc::F_SETFL, wanted);
+        }
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many pairs of descriptors this thread has compared.
+    pub(crate) static COMPARED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// `fcntl(2)`, Linux 6.10, not in the libc crate yet.
 const F_DUPFD_QUERY: libc::c_int = 1024 + 3;
 
@@ -58,6 +79,8 @@ const KCMP_FILE: libc::c_int = 0;
 /// Whether two descriptors of one file share an open file. Either of them may have been closed. If the kernel does not tell, the
 /// result is true.
 pub(crate) fn is_same_open_file(one: RawFd, other: RawFd) -> bool {
+    #[cfg(test)]
+    COMPARED.set(COMPARED.get() + 1);
     // SAFETY: fcntl(2) with F_DUPFD_QUERY takes numbers.
     match unsafe { libc::fcntl(one, F_DUPFD_QUERY, other) } {
         same @ (0 | 1) => return same == 1,

@@ -3,8 +3,11 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use super::pagemap::{PAGE, Pagemap};
+use super::pagemap::Pagemap;
 use super::peek;
+
+/// The least size of a page.
+const PAGE: usize = 4096;
 
 /// How much is copied at a time.
 const PIECE: usize = 1 << 18;

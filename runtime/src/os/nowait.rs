@@ -67,6 +67,11 @@ pub(crate) fn is_unpollable(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EPERM)
 }
 
+/// Whether the error means that the kernel wakes no more epoll instances by way of others for one file: it lets 500 do so.
+pub(crate) fn has_too_many_watchers(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EINVAL)
+}
+
 /// Whether the error means that the descriptor is not open, as in a program that was started with its standard streams closed.
 pub(crate) fn is_closed(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EBADF)

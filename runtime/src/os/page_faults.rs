@@ -6,11 +6,13 @@
 #![expect(unsafe_code, reason = "system calls that take and give pages of memory")]
 
 use std::io::{self, Error, ErrorKind};
-use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
+
+use super::mask::SignalsBlocked;
+use crate::atomic::thread_yield;
 
 /// A page of memory whose fault [`PageFaults`] are asked for.
 pub(crate) type Page = usize;
@@ -189,7 +191,7 @@ impl PageFaults {
                 Transfer { to: to as u64, from: from as u64, len: bytes as u64, mode: 0, done: 0 };
             match self.ask(request, &mut transfer) {
                 // The process's mappings change.
-                Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => std::thread::yield_now(),
+                Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => thread_yield(),
                 result => return result,
             }
         }
@@ -206,13 +208,6 @@ impl Span {
     fn of(range: &Range<Page>) -> Self {
         Self { start: range.start as u64, len: (range.end - range.start) as u64, mode: 0, result: 0 }
     }
-}
-
-/// The size of a page.
-pub(crate) fn page_bytes() -> usize {
-    // SAFETY: has no preconditions.
-    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(bytes).expect("the page size is known")
 }
 
 /// Pages for which there is no memory until something is [moved](PageFaults::take) there; mapped for good.
@@ -278,43 +273,8 @@ pub(crate) unsafe fn guard(range: &Range<Page>) {
             // The guard is a mapping.
             return;
         }
-        std::thread::yield_now();
+        thread_yield();
     }
-}
-
-/// While it lives, no signal's handler runs on the thread that has made it.
-pub(crate) struct SignalsBlocked {
-    /// The thread's mask before.
-    before: u64,
-    /// It is the thread's.
-    _not_send: PhantomData<*const ()>,
-}
-
-impl SignalsBlocked {
-    /// All signals but the two that libc has for itself.
-    const ALL: u64 = !(0b11 << 31);
-
-    pub(crate) fn new() -> Self {
-        Self { before: set_mask(Self::ALL), _not_send: PhantomData }
-    }
-}
-
-impl Drop for SignalsBlocked {
-    fn drop(&mut self) {
-        set_mask(self.before);
-    }
-}
-
-/// Sets the kernel's mask of the calling thread, and returns the one before. By the system call itself: libc's function may be one that
-/// keeps a mask for the fiber.
-fn set_mask(mask: u64) -> u64 {
-    let mut before = 0_u64;
-    let size = size_of_val(&mask);
-    // SAFETY: two live locals of the kernel's size.
-    unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut before, size)
-    };
-    before
 }
 
 /// Starts a thread that runs no signal's handler.

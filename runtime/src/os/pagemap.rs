@@ -1,7 +1,7 @@
 //! Which pages of a range of addresses have been touched, by what the kernel tells of its page table.
 //!
 //! PAGEMAP_SCAN (Linux 6.7) passes over what is not there, however large: a terabyte of which nobody has touched a page takes a
-//! microsecond. An older kernel is read an entry for each page, eight bytes of every 4 KiB.
+//! microsecond. An older kernel is read an entry of eight bytes for each page.
 //!
 //! Rejected: mincore(2), to which a page that was swapped out is not there, although its words are.
 
@@ -14,8 +14,7 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
-/// The least size of a page.
-pub(super) const PAGE: usize = 4096;
+use super::page::page_bytes;
 
 /// The most parts that one look tells of.
 const PARTS: usize = 64;
@@ -73,11 +72,13 @@ pub(super) struct Pagemap {
     /// `None` if the kernel does not tell.
     file: Option<File>,
     can_scan: Cell<bool>,
+    page_bytes: usize,
 }
 
 impl Pagemap {
     pub(super) fn open() -> Self {
-        Self { file: File::open("/proc/self/pagemap").ok(), can_scan: Cell::new(true) }
+        let file = File::open("/proc/self/pagemap").ok();
+        Self { file, can_scan: Cell::new(true), page_bytes: page_bytes() }
     }
 
     /// Whether the kernel tells anything.
@@ -91,7 +92,7 @@ impl Pagemap {
             if let Some(look) = self.scan(file, &range) {
                 return look;
             }
-            if let Some(look) = read_entries(file, &range) {
+            if let Some(look) = self.read_entries(file, &range) {
                 return look;
             }
         }
@@ -107,8 +108,8 @@ impl Pagemap {
         let mut regions = [Region::default(); PARTS];
         let mut arguments = ScanArguments {
             size: size_of::<ScanArguments>() as u64,
-            start: (range.start / PAGE * PAGE) as u64,
-            end: range.end.next_multiple_of(PAGE) as u64,
+            start: (range.start / self.page_bytes * self.page_bytes) as u64,
+            end: range.end.next_multiple_of(self.page_bytes) as u64,
             regions: regions.as_mut_ptr().addr() as u64,
             regions_len: PARTS as u64,
             inverted: ZEROES,
@@ -129,35 +130,36 @@ impl Pagemap {
         // It has looked at something, or the loop around this would not end.
         (end > range.start).then(|| Look { parts: parts.collect(), end })
     }
+
+    fn read_entries(&self, file: &File, range: &Range<usize>) -> Option<Look> {
+        const PRESENT_OR_SWAPPED: u64 = 3 << 62;
+        const ENTRIES: usize = 2048;
+        let page_bytes = self.page_bytes;
+        let first = range.start / page_bytes;
+        let pages = (range.end.div_ceil(page_bytes) - first).min(ENTRIES);
+        let mut entries = [0; 8 * ENTRIES];
+        let entries = &mut entries[..8 * pages];
+        file.read_exact_at(entries, first as u64 * 8).ok()?;
+        let mut parts: Vec<Range<usize>> = Vec::new();
+        for (page, entry) in entries.chunks_exact(8).enumerate() {
+            let entry = u64::from_ne_bytes(entry.try_into().expect("8 bytes"));
+            if entry & PRESENT_OR_SWAPPED == 0 {
+                continue;
+            }
+            let start = (first + page) * page_bytes;
+            let part = within(start..start + page_bytes, range);
+            match parts.last_mut() {
+                Some(last) if last.end == part.start => last.end = part.end,
+                _ => parts.push(part),
+            }
+        }
+        Some(Look { parts, end: ((first + pages) * page_bytes).min(range.end) })
+    }
 }
 
 /// The part of `part` that is in `range`.
 fn within(part: Range<usize>, range: &Range<usize>) -> Range<usize> {
     part.start.max(range.start)..part.end.min(range.end)
-}
-
-fn read_entries(file: &File, range: &Range<usize>) -> Option<Look> {
-    const PRESENT_OR_SWAPPED: u64 = 3 << 62;
-    const ENTRIES: usize = 2048;
-    let first = range.start / PAGE;
-    let pages = (range.end.div_ceil(PAGE) - first).min(ENTRIES);
-    let mut entries = [0; 8 * ENTRIES];
-    let entries = &mut entries[..8 * pages];
-    file.read_exact_at(entries, first as u64 * 8).ok()?;
-    let mut parts: Vec<Range<usize>> = Vec::new();
-    for (page, entry) in entries.chunks_exact(8).enumerate() {
-        let entry = u64::from_ne_bytes(entry.try_into().expect("8 bytes"));
-        if entry & PRESENT_OR_SWAPPED == 0 {
-            continue;
-        }
-        let start = (first + page) * PAGE;
-        let part = within(start..start + PAGE, range);
-        match parts.last_mut() {
-            Some(last) if last.end == part.start => last.end = part.end,
-            _ => parts.push(part),
-        }
-    }
-    Some(Look { parts, end: ((first + pages) * PAGE).min(range.end) })
 }
 
 #[cfg(all(test, not(loom)))]
@@ -194,7 +196,7 @@ mod tests {
         let (mut pages, mut looks, mut at) = (Vec::new(), 0, range.start);
         while at < range.end {
             let look = pagemap.look(at..range.end);
-            pages.extend(look.parts.into_iter().flat_map(|part| part.step_by(PAGE)));
+            pages.extend(look.parts.into_iter().flat_map(|part| part.step_by(pagemap.page_bytes)));
             (at, looks) = (look.end, looks + 1);
         }
         (pages, looks)
@@ -206,13 +208,14 @@ mod tests {
         if !pagemap.is_known() {
             return; // not allowed here
         }
-        let mapping = Mapping::new(1 << 26);
+        let mapping = Mapping::new((1 << 14) * pagemap.page_bytes);
         let written = [0, 3, 4, 5000, (1 << 14) - 1];
         for page in written {
             // SAFETY: within the mapping.
-            unsafe { mapping.0.add(page * PAGE).write(1) };
+            unsafe { mapping.0.add(page * pagemap.page_bytes).write(1) };
         }
-        let expected: Vec<_> = written.iter().map(|page| mapping.range().start + page * PAGE).collect();
+        let expected: Vec<_> =
+            written.iter().map(|page| mapping.range().start + page * pagemap.page_bytes).collect();
         let (pages, looks) = touched(&pagemap, mapping.range());
         let can_scan = pagemap.can_scan.get();
         assert_eq!(pages, expected);
@@ -235,14 +238,14 @@ mod tests {
         let look = pagemap.look(mapping.range());
         if pagemap.is_known() && pagemap.can_scan.get() {
             let page = mapping.range().start + (1 << 39);
-            assert_eq!(look.parts, iter::once(page..page + PAGE).collect::<Vec<_>>());
+            assert_eq!(look.parts, iter::once(page..page + pagemap.page_bytes).collect::<Vec<_>>());
             assert_eq!(look.end, mapping.range().end);
         }
     }
 
     #[test]
     fn where_the_kernel_does_not_tell_all_counts_as_touched() {
-        let blind = Pagemap { file: None, can_scan: Cell::new(true) };
+        let blind = Pagemap { file: None, can_scan: Cell::new(true), page_bytes: 4096 };
         let look = blind.look(4096..1 << 30);
         assert_eq!(look.parts, iter::once(4096..4096 + BLIND).collect::<Vec<_>>());
         assert_eq!(look.end, 4096 + BLIND);

@@ -1,10 +1,10 @@
-//! Processes: descriptors of children, and a hook for the orderly exit of this process.
+//! Processes: descriptors of children, and hooks for the orderly exit of this process.
 
 #![expect(unsafe_code, reason = "registers a function with the C library")]
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -16,20 +16,24 @@ pub(crate) fn pidfd(id: u32) -> io::Result<OwnedFd> {
     Ok(pidfd_open(id, PidfdFlags::empty())?)
 }
 
-/// A process exits once, so the hook is a static. It is set once, before it can be called.
-static HOOK: OnceLock<fn()> = OnceLock::new();
+/// A process exits once, so the list of hooks is a static.
+static HOOKS: Mutex<Vec<fn()>> = Mutex::new(Vec::new());
 
-/// Registers `hook`, which is called when `main` returns or `exit` is called. The first call wins; later ones change nothing.
+/// Registers `hook`, which is called when `main` returns or `exit` is called. Each caller does so once.
 pub(crate) fn at_exit(hook: fn()) {
-    if HOOK.set(hook).is_ok() {
-        // If there is no memory for one more entry, the hook is not called.
-        // SAFETY: the function is static, and does not unwind: it catches the hook's panics.
+    let mut hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
+    if hooks.is_empty() {
+        // If there is no memory for one more entry, the hooks are not called.
+        // SAFETY: the function is static, and does not unwind: it catches the hooks' panics.
         unsafe { libc::atexit(on_exit) };
     }
+    hooks.push(hook);
 }
 
 extern "C" fn on_exit() {
-    if let Some(hook) = HOOK.get() {
+    // Not under the lock: a hook may lead to the registration of another.
+    let hooks = std::mem::take(&mut *HOOKS.lock().unwrap_or_else(PoisonError::into_inner));
+    for hook in hooks {
         let _ = std::panic::catch_unwind(hook);
     }
 }

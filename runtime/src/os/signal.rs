@@ -7,6 +7,7 @@ use std::ptr::{self, NonNull};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::handler::{Below, Delivery, Entry, LAYERS, Layers, Mask, exchange, with_errno_kept};
+use super::page::page_bytes;
 use super::thread;
 
 /// Called for each memory fault. It decides whether it handles faults at this address.
@@ -142,10 +143,4 @@ fn frame_bytes() -> usize {
     // SAFETY: getauxval(3) takes a number; it returns 0 if the kernel does not tell (before Linux 5.14 on x86).
     let bytes = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
     bytes.max(libc::SIGSTKSZ)
-}
-
-fn page_bytes() -> usize {
-    // SAFETY: sysconf(3) has no preconditions.
-    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(bytes).expect("the page size is known")
 }

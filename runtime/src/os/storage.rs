@@ -8,7 +8,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
 use abaca_asm::can_switch_with;
-use abaca_asm::stack::{Fixture, Stack};
+use abaca_asm::stack::{Fixture, Stack, StackPool};
 use abaca_tls::Block;
 pub(crate) use abaca_tls::Carrier as Lender;
 
@@ -38,9 +38,10 @@ pub(crate) fn prepare() -> io::Result<Needs> {
     Ok(Needs { block_bytes: support.block_bytes(), least_stack_bytes: support.least_stack_bytes() })
 }
 
-/// A block as the fixture of a stack.
-pub(crate) fn fixture(bytes: usize) -> Fixture {
-    Fixture { bytes, remove }
+/// A pool of stacks with blocks as their fixtures, which take `block_bytes` of the `stack_bytes` of each.
+pub(crate) fn pool(stack_bytes: usize, block_bytes: usize) -> StackPool {
+    // SAFETY: only `furnish` stores something: a block that `remove` frees.
+    unsafe { StackPool::with_fixtures(stack_bytes, Fixture { bytes: block_bytes, remove }) }
 }
 
 /// # Safety

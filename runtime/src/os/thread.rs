@@ -19,28 +19,48 @@ use super::stderr;
 
 /// Starts a thread that runs `body`.
 pub(crate) fn start(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    as_kernel_threads(|| start_thread(name, body))
+    as_kernel_threads_of(Starter::Runtime, || start_thread(name, body))
+}
+
+/// Who starts threads that are to be the kernel's, where `pthread_create` would make fibers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Starter {
+    Nobody,
+    #[cfg(feature = "own-tls")]
+    User,
+    Runtime,
 }
 
 thread_local! {
-    static KERNEL_THREADS: Cell<bool> = const { Cell::new(false) };
+    static STARTER: Cell<Starter> = const { Cell::new(Starter::Nobody) };
 }
 
 /// Whether a thread that the caller starts is to be one of the kernel's, where `pthread_create` would make a fiber.
 #[cfg(feature = "own-tls")]
 pub(crate) fn wants_kernel_threads() -> bool {
-    KERNEL_THREADS.get()
+    STARTER.get() != Starter::Nobody
+}
+
+/// Whether the caller starts a thread of a runtime's.
+#[cfg(feature = "own-tls")]
+pub(crate) fn starts_own() -> bool {
+    STARTER.get() == Starter::Runtime
 }
 
 /// Calls `f`, in which the threads that the caller starts are the kernel's.
+#[cfg(feature = "own-tls")]
 pub(crate) fn as_kernel_threads<R>(f: impl FnOnce() -> R) -> R {
-    struct Restore(bool);
+    as_kernel_threads_of(Starter::User, f)
+}
+
+fn as_kernel_threads_of<R>(starter: Starter, f: impl FnOnce() -> R) -> R {
+    struct Restore(Starter);
     impl Drop for Restore {
         fn drop(&mut self) {
-            KERNEL_THREADS.set(self.0);
+            STARTER.set(self.0);
         }
     }
-    let _restore = Restore(KERNEL_THREADS.replace(true));
+    let _restore = Restore(STARTER.replace(starter));
     f()
 }
 

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use super::futex;
 use super::handler::{Delivery, Entry, LAYERS, Layers, Mask, with_errno_kept};
+use crate::atomic::thread_yield;
 
 /// Returns what the interrupted thread is running, to be compared with what it was expected to run. It must be
 /// async-signal-safe.
@@ -88,7 +89,7 @@ pub(crate) fn trace(
         return None;
     }
     while STAGE.load(Ordering::Acquire) == request | RECORDING {
-        std::thread::yield_now();
+        thread_yield();
     }
     let frames = BACKTRACE.iter().map(|frame| frame.load(Ordering::Relaxed));
     let frames: Vec<_> = frames.take_while(|frame| *frame != 0).collect();
@@ -192,5 +193,5 @@ fn record(request: u32, delivery: &Delivery) {
     }
     // Release: pairs with the Acquire in `trace`.
     STAGE.store(request | RECORDED, Ordering::Release);
-    futex::wake_one(STAGE.as_ptr());
+    futex::wake_in_handler(&STAGE);
 }

@@ -129,9 +129,13 @@ impl Table {
     /// were. The caller has changed the word.
     #[inline]
     pub(crate) fn wake(&self, key: Key, most: usize) -> usize {
+        let bucket = self.bucket(key.address);
+        // Relaxed: who is found under the lock is woken, so the usual case needs no fence. Whether there is nobody, only the fence tells.
+        if most == 1 && bucket.count.load(Ordering::Relaxed) != 0 && bucket.wake_one(key) {
+            return 1;
+        }
         // See the module's documentation.
         fence(Ordering::SeqCst);
-        let bucket = self.bucket(key.address);
         match (bucket.count.load(Ordering::SeqCst), most) {
             (0, _) => 0,
             (_, 1) => usize::from(bucket.wake_one(key)),

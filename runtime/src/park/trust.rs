@@ -13,6 +13,7 @@ use std::sync::atomic::compiler_fence;
 use crate::atomic::{AtomicU64, Ordering, fence};
 
 /// See the module's documentation. Epochs begin at 1.
+#[repr(C)]
 pub(crate) struct Trust {
     /// The latest epoch of whose answer somebody has begun to wait; 0 if nobody has.
     noted: AtomicU64,
@@ -32,9 +33,13 @@ impl Trust {
         if epoch.load(Ordering::Acquire) != of {
             return false;
         }
-        // The latest: one that comes late must not hide another.
-        self.noted.fetch_max(of, Ordering::SeqCst);
-        // Pairs with the one in `settle`. On x86_64 the operation above is a full fence of the processor's itself.
+        // Acquire: what was noted before is seen by who changes, if the epoch is still the old one below.
+        if self.noted.load(Ordering::Acquire) < of {
+            // The latest: one that comes late must not hide another.
+            self.noted.fetch_max(of, Ordering::SeqCst);
+        }
+        // Pairs with the one in `settle`. On x86_64 the exchange above is a full fence of the processor's itself; without it there are only loads
+        // here, which such a processor keeps in order, and what one of them has seen is everybody's.
         if cfg!(any(loom, not(target_arch = "x86_64"))) {
             fence(Ordering::SeqCst);
         } else {

@@ -68,14 +68,6 @@ impl JobRef {
             }
         }
     }
-
-    /// Whether this is the job at address `that`.
-    pub(crate) fn is(&self, that: *const ()) -> bool {
-        match self {
-            Self::Borrowing(borrowing) => borrowing.job == that,
-            Self::Owned(job) => Arc::as_ptr(job).cast() == that,
-        }
-    }
 }
 
 impl Finished {

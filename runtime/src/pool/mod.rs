@@ -16,7 +16,7 @@ mod lease;
 mod settings;
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,7 +43,10 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<JobRef>,
+    /// By ticket, so in the order in which they came; one that is given up is found at once, however many there are.
+    jobs: BTreeMap<Ticket, JobRef>,
+    /// The ticket of the job that comes next.
+    next: Ticket,
     /// The threads that sleep. The last element became idle last.
     idle: Vec<IdleThread>,
     threads: usize,
@@ -57,6 +60,10 @@ thread_local! {
     /// The pool that the calling thread belongs to; compared and never followed.
     static OWNER: Cell<*const Pool> = const { Cell::new(ptr::null()) };
 }
+
+/// The place of a job in the queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
 
 /// An idle thread.
 struct IdleThread(Thread);
@@ -103,17 +110,20 @@ impl Pool {
     }
 
     /// Queues a job and dispatches a thread for it.
-    pub(crate) fn submit(self: &Arc<Self>, job: JobRef) {
-        let dispatch = {
+    pub(crate) fn submit(self: &Arc<Self>, job: JobRef) -> Ticket {
+        let (ticket, dispatch) = {
             let mut state = self.state();
-            state.jobs.push_back(job);
-            state.dispatch(self.settings.max_threads)
+            let ticket = state.next;
+            state.next = Ticket(ticket.0 + 1);
+            state.jobs.insert(ticket, job);
+            (ticket, state.dispatch(self.settings.max_threads))
         };
         match dispatch {
             Dispatch::Idle(IdleThread(thread)) => thread.unpark(),
             Dispatch::New(number) => self.start_thread(number),
             Dispatch::Busy => {}
         }
+        ticket
     }
 
     fn start_thread(self: &Arc<Self>, number: usize) {
@@ -130,7 +140,7 @@ impl Pool {
         let mut state = self.state();
         state.threads -= 1;
         while state.threads == 0 {
-            let Some(job) = state.jobs.pop_front() else { break };
+            let Some((_, job)) = state.jobs.pop_first() else { break };
             drop(state);
             self.complete(job);
             state = self.state();
@@ -138,10 +148,8 @@ impl Pool {
     }
 
     /// Takes the right to run a job back. `None` if a thread has begun to run the job.
-    pub(crate) fn take_back(&self, job: *const ()) -> Option<JobRef> {
-        let mut state = self.state();
-        let at = state.jobs.iter().position(|queued| queued.is(job))?;
-        state.jobs.remove(at)
+    pub(crate) fn take_back(&self, job: Ticket) -> Option<JobRef> {
+        self.state().jobs.remove(&job)
     }
 
     fn complete(&self, job: JobRef) {
@@ -161,7 +169,7 @@ impl Pool {
         OWNER.set(self);
         let mut state = self.state();
         loop {
-            if let Some(job) = state.jobs.pop_front() {
+            if let Some((_, job)) = state.jobs.pop_first() {
                 drop(state);
                 self.complete(job);
                 state = self.state();

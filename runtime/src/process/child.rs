@@ -71,6 +71,7 @@ impl Child {
     }
 
     /// The process id of the child.
+    #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }

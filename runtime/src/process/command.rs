@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{self, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
 
 use super::Child;
+use crate::io::with_all_given_back;
 use crate::{blocking, cancel};
 
 /// Settings of a child process, which start it any number of times. Mirrors [`std::process::Command`], and has the methods of
@@ -210,6 +211,7 @@ impl Command {
     }
 
     /// The program.
+    #[must_use]
     pub fn get_program(&self) -> &OsStr {
         self.inner.get_program()
     }
@@ -225,6 +227,7 @@ impl Command {
     }
 
     /// The working directory, if it was set.
+    #[must_use]
     pub fn get_current_dir(&self) -> Option<&Path> {
         self.inner.get_current_dir()
     }
@@ -257,9 +260,9 @@ impl Command {
     }
 
     /// Replaces this process with the program. Returns only if that fails, with the errors of [`spawn`](Self::spawn). No
-    /// destructor runs.
+    /// destructor runs, but what the program inherits is in its old mode (see [`Pollable`](crate::io::Pollable)).
     pub fn exec(&mut self) -> io::Error {
-        self.inner.exec()
+        with_all_given_back(|| self.inner.exec())
     }
 
     /// Sets the child's argument 0. Default: the program.

@@ -3,18 +3,15 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{self, ExitStatus};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::orphans;
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
+use crate::os;
 use crate::poller::Direction;
 use crate::pool::Lease;
-use crate::{os, time};
-
-/// The first pause between two looks at a child that has no pidfd. Each later pause is twice as long, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+use crate::time::{self, Pauses};
 
 /// See the module's documentation.
 pub(super) struct OwnedChild {
@@ -79,15 +76,15 @@ impl OwnedChild {
     /// [`wait_until`](Self::wait_until) without a pidfd. No thread waits instead, since it could not be interrupted.
     #[cold]
     fn look_until(&mut self, deadline: Option<Instant>) -> io::Result<Option<ExitStatus>> {
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::new();
         loop {
             let status = self.try_wait()?;
             let now = Instant::now();
             if status.is_some() || deadline.is_some_and(|at| now >= at) {
                 return Ok(status);
             }
-            time::sleep_until(deadline.map_or(now + pause, |at| at.min(now + pause)));
-            pause = LONGEST_PAUSE.min(pause * 2);
+            let soon = now + pauses.next();
+            time::sleep_until(deadline.map_or(soon, |at| at.min(soon)));
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::io::{Descriptor, Kind, Read, SharedFile};
 use crate::os::epoll::{Epoll, EventBuffer};
 use crate::os::socket;
 use crate::poller::Direction;
-use crate::{cancel, fiber, time};
+use crate::time::{self, Pauses};
+use crate::{cancel, fiber};
 
 /// The write end of the child's standard input. Mirrors [`std::process::ChildStdin`]. When it is dropped, the child reads the
 /// end of its input.
@@ -40,7 +41,7 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
         [Stream::new(epoll.as_ref(), stdout.into())?, Stream::new(epoll.as_ref(), stderr.into())?];
     // Readable when the epoll instance has an event of either pipe.
     let events = epoll.map(|epoll| Descriptor::new(epoll, Kind::Other));
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = Pauses::new();
     let mut buffer = EventBuffer::new(outputs.len());
     loop {
         let mut has_more = false;
@@ -51,7 +52,7 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
             // A child that writes faster than this reads must not keep the worker, nor put off a cancellation.
             fiber::yield_now();
             cancel::checkpoint();
-            pause = FIRST_PAUSE;
+            pauses = Pauses::new();
             continue;
         }
         if outputs.iter().all(|output| output.pipe.is_none()) {
@@ -59,8 +60,7 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
             return Ok((stdout.bytes, stderr.bytes));
         }
         let Some(events) = &events else {
-            time::sleep(pause);
-            pause = LONGEST_PAUSE.min(pause * 2);
+            time::sleep(pauses.next());
             continue;
         };
         let take = |epoll: &Epoll| match epoll.wait(&mut buffer, Some(Duration::ZERO), |_| ())? {
@@ -70,10 +70,6 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
         events.retry(Direction::Read, Reason::Read, None, take, |()| false)?;
     }
 }
-
-/// The first pause between two looks for output that nothing reports. Each later pause is twice as long, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// The most bytes of one stream that are read in one turn.
 const TURN_BYTES: u64 = 1 << 20;

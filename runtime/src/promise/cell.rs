@@ -295,3 +295,21 @@ impl<T> Stage<T> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::Promise;
+    use super::*;
+
+    #[test]
+    fn copies_that_were_cancelled_leave_no_callback_behind() {
+        let (shared, _resolver) = Promise::<u32>::pending();
+        for _ in 0..100 {
+            shared.protected().cancel();
+        }
+        let kept = shared.protected();
+        let Stage::Pending(pending) = &*shared.cell.stage.lock() else { panic!("nobody has resolved it") };
+        assert_eq!(pending.callbacks.len(), 1);
+        drop(kept);
+    }
+}

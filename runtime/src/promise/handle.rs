@@ -11,6 +11,7 @@ use super::cell::Cell;
 use super::error::Error;
 use super::resolver::Resolver;
 use crate::park::{self, Cost};
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// A value that arrives later, once. Clones are the same promise. Dropping them all does not cancel the work. See the
 /// [module](super)'s documentation.
@@ -230,10 +231,19 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
 
     fn copy(&self, on_cancel: OnCancel) -> Self {
         let (promise, resolver) = Self::made(on_cancel);
-        Cell::when(&self.cell, None, move |outcome, queue| {
+        let spent = Arc::new(AtomicBool::new(false));
+        Cell::when(&self.cell, Some(Arc::clone(&spent)), move |outcome, queue| {
             // A `clone` of the user's may panic.
             let outcome = queue.call(|| outcome.clone()).and_then(|outcome| outcome);
             resolver.settle(outcome, queue);
+        });
+        // A copy that was cancelled needs no outcome: a promise that stays pending for long does not keep it. Weak, since the promise
+        // keeps its copies.
+        let source = Arc::downgrade(&self.cell);
+        Cell::when(&promise.cell, None, move |_, _| {
+            // Relaxed: only a hint that saves memory.
+            spent.store(true, Ordering::Relaxed);
+            source.upgrade().iter().for_each(Cell::note_spent);
         });
         promise
     }

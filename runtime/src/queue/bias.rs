@@ -125,7 +125,8 @@ impl Bias {
         barrier::light();
         let is_mine = self.mode.load(Ordering::Relaxed) == BIASED;
         if !is_mine {
-            self.busy.store(false, Ordering::Relaxed);
+            // Release: `revoke` may see this false and not the one before it, which told of what the owner wrote.
+            self.busy.store(false, Ordering::Release);
         }
         is_mine
     }

@@ -19,6 +19,9 @@ use crate::scheduler::{self, Shared};
 /// How long the end of a runtime waits before it cancels the fibers that are threads as well, since others may wait for them.
 const PATIENCE_WITH_THREADS: Duration = Duration::from_millis(100);
 
+/// How long the workers may take to end after the deadline, once no fiber is left: the deadline is the fibers'.
+const PATIENCE_WITH_WORKERS: Duration = Duration::from_secs(10);
+
 /// See the module's documentation.
 pub(super) struct Crew {
     shared: Arc<Shared>,
@@ -201,19 +204,23 @@ impl Crew {
         Ok(())
     }
 
-    /// Waits until nothing is left that keeps the runtime from ending. `None` if something still is at the deadline.
+    /// Waits until nothing is left that keeps the runtime from ending. `None` if a fiber still is at the deadline, or a worker's thread
+    /// some time after that, which a user's hook may hold up.
     fn await_end(&self, deadline: Option<Instant>, leaves_threads: bool) -> Option<Rest> {
         let mut state = self.roster.state();
         while state.running > 0 {
             if leaves_threads && self.shared.only_threads_are_left() {
                 return Some(Rest::Threads);
             }
-            let left =
-                deadline.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
+            let left = |at: Instant| at.saturating_duration_since(Instant::now());
+            let mut time = deadline.map_or(Duration::from_secs(3600), left);
+            if time.is_zero() && self.shared.still_alive() == (0, 0) {
+                time = deadline.map_or(time, |at| left(at + PATIENCE_WITH_WORKERS));
+            }
+            if time.is_zero() {
                 return None;
             }
-            let waited = self.roster.changed.wait_timeout(state, left);
+            let waited = self.roster.changed.wait_timeout(state, time);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
         Some(Rest::Nothing)

@@ -59,7 +59,8 @@ use crate::scheduler::{self, Shared};
 /// The name of the fiber that [`Runtime::run`] makes.
 pub(crate) const MAIN: &str = "main";
 
-/// The error of [`Runtime::shutdown`]: some fibers did not end in time, and are left behind.
+/// The error of [`Runtime::shutdown`]: some fibers did not end in time, and are left behind. Without fibers it is a worker's thread, which
+/// a hook holds up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShutdownError {
     /// Worker threads that still run fibers. They go on until the process ends.
@@ -71,6 +72,9 @@ pub struct ShutdownError {
 impl fmt::Display for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { busy_workers, fibers } = *self;
+        if fibers == 0 {
+            return f.write_str("a worker's thread did not end in time: a hook, or a destructor of a thread-local, holds it up");
+        }
         let plural = |count| if count == 1 { "" } else { "s" };
         let (s, t) = (plural(fibers), plural(busy_workers));
         write!(f, "{fibers} fiber{s} on {busy_workers} worker{t} did not end in time after being cancelled")
@@ -145,7 +149,7 @@ impl Runtime {
     {
         assert!(
             scheduler::current_fiber().is_none(),
-            "Runtime::run blocks its thread: in a fiber, use abaca::spawn"
+            "Runtime::run blocks its thread: in a fiber, use abaca::spawn, or of another runtime Runtime::spawn and join"
         );
         let f = || {
             let _fails = FailsCopy;
@@ -241,6 +245,7 @@ impl Runtime {
     /// assert_eq!(runtime.blocking_metrics().completed, 1);
     /// ```
     pub fn blocking_metrics(&self) -> pool::Metrics {
+        park::spend(Cost::Call);
         self.shared.blocking.metrics()
     }
 
@@ -276,7 +281,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// * [`ShutdownError`]: some fibers have not ended after `timeout`. They are left running; the process can go on and end.
+    /// * [`ShutdownError`]: some fibers have not ended after `timeout`. They are left running; the process can go on and end. The
+    ///   time is the fibers': a runtime without fibers ends well in no time.
     ///
     /// # Panics
     ///

@@ -15,15 +15,17 @@
 
 use std::cell::Cell;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicI32, Ordering};
+#[cfg(not(feature = "own-tls"))]
+use std::sync::atomic::AtomicI32;
+use std::sync::atomic::Ordering;
 
 use super::Cost;
+use super::cost::FULL;
+#[cfg(feature = "own-tls")]
+use super::own_line::with_budget;
 use super::worker::Worker;
 use super::{come_home, current_worker, fiber_on};
 use crate::cell::Header;
-
-/// The most that is spent before the clock is read. Reading it takes as long as two or three calls.
-const FULL: i32 = 128;
 
 /// How long a worker goes on without a hub pass.
 const ROUND_NS: u64 = 200_000;
@@ -40,10 +42,17 @@ const LOOKS: u32 = 16;
 /// must be safe, however slow the machine is.
 const CALLS: i32 = FULL * LOOKS as i32;
 
+#[cfg(not(feature = "own-tls"))]
 thread_local! {
     /// The rest of this thread's budget. It is atomic only for the sake of roaming fibers: the compiler may keep the address of
     /// another worker's budget across a switch (that worker outlives the fiber).
     static LEFT: AtomicI32 = const { AtomicI32::new(FULL) };
+}
+
+#[cfg(not(feature = "own-tls"))]
+#[inline(always)]
+fn with_budget<R>(f: impl FnOnce(&AtomicI32) -> R) -> R {
+    LEFT.with(f)
 }
 
 /// Takes `cost` off the calling fiber's budget for calls, and lets other fibers run when it is used up. On a plain thread it does
@@ -64,7 +73,7 @@ pub(crate) fn spend_as(cost: impl FnOnce() -> Cost) {
 
 #[inline(always)]
 fn spend_units(units: i32, cost: impl FnOnce() -> Cost) {
-    let left = LEFT.with(|left| {
+    let left = with_budget(|left| {
         let rest = left.load(Ordering::Relaxed) - units;
         left.store(rest, Ordering::Relaxed);
         rest
@@ -108,7 +117,7 @@ fn let_others(worker: &Worker, me: NonNull<Header>, verdict: Verdict, is_crowded
 }
 
 fn set_left(left: i32) {
-    LEFT.with(|mine| mine.store(left, Ordering::Relaxed));
+    with_budget(|mine| mine.store(left, Ordering::Relaxed));
 }
 
 /// The decision after a clock read.

@@ -120,6 +120,10 @@ pub(super) fn renew_storage(_stack: &Stack) {}
 #[inline(always)]
 pub(super) fn arrive(_me: &Header, _worker: &Worker) {}
 
+/// Prefetches what a fiber with storage of its own touches when it goes on.
+#[inline(always)]
+pub(super) fn prefetch_storage(_next: &Header) {}
+
 /// Whether the fiber gives something back when it leaves its thread.
 #[inline(always)]
 pub(super) fn gives_back(_me: &Header) -> bool {

@@ -30,6 +30,8 @@ mod monitor_parker;
 mod outside;
 #[cfg(feature = "backtrace")]
 mod overflow_names;
+#[cfg(feature = "own-tls")]
+mod own_line;
 #[cfg_attr(loom, path = "model_parker.rs")]
 mod parker;
 mod phase;
@@ -70,9 +72,11 @@ pub(crate) use event::{Cause, Decoded, Kind};
 pub(crate) use handoff::{Spares, observe_stuck_threads};
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on, present};
 #[cfg(feature = "own-tls")]
-pub(crate) use here::{can_park_here, pin, unpin};
+pub(crate) use here::{pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
+#[cfg(feature = "own-tls")]
+pub(crate) use own_line::{can_park_here, enter_hook, record, set_record, set_within_hook};
 pub(crate) use phase::Phase;
 pub(crate) use recording::{
     OnTrigger, Trigger, WorkerRecorder, record_bytes, record_label, record_text, set_recorder, trigger,

@@ -11,7 +11,6 @@
     reason = "follows the addresses of the worker, the carrier and the fiber that are here, and switches stacks"
 )]
 
-use std::cell::Cell;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 
@@ -20,35 +19,14 @@ use abaca_asm::{Context, leave_with, switch, switch_with};
 
 use super::handoff::Carrier;
 use super::inspect::HubRequest;
+use super::own_line::HERE;
+pub(super) use super::own_line::prefetch_storage;
 use super::worker::{Request, Worker};
 use crate::cell::{Flags, Header};
 use crate::os::storage;
 
-/// See the module's documentation.
-struct Here {
-    worker: Cell<*const Worker>,
-    /// Null on a plain thread, and where fibers share their worker's storage.
-    carrier: Cell<*const Carrier>,
-    /// The worker's [tenure](Worker::tenure) when the fiber last arrived, or [`GAVE_BACK`]; in the storage of a thread with a carrier
-    /// 1, elsewhere 0.
-    tenure: Cell<u64>,
-    /// The fiber whose storage this is; null if this is a thread's, and while a hook runs.
-    fiber: Cell<*mut Header>,
-}
-
 /// No worker's tenure: a fiber that has given back what it had borrowed borrows anew whenever it arrives.
 const GAVE_BACK: u64 = 1;
-
-thread_local! {
-    static HERE: Here = const {
-        Here {
-            worker: Cell::new(ptr::null()),
-            carrier: Cell::new(ptr::null()),
-            tenure: Cell::new(0),
-            fiber: Cell::new(ptr::null_mut()),
-        }
-    };
-}
 
 /// The worker whose thread this is, or the home of the calling fiber. Only [`present`] and [`come_home`] tell whether the worker
 /// is still this thread's; without them, only what never changes may be used of it.
@@ -77,17 +55,6 @@ pub(crate) fn fiber_on(worker: &Worker) -> Option<NonNull<Header>> {
             NonNull::new(here.fiber.get())
         }
     })
-}
-
-/// Whether the caller is a fiber with storage of its own, outside of the runtime's own code: one that a hook of libc's functions may
-/// park.
-#[inline]
-pub(crate) fn can_park_here() -> bool {
-    let me = HERE.with(|here| here.fiber.get());
-    // SAFETY: the fiber whose storage this is runs here, so its header is alive.
-    let Some(me) = (unsafe { me.as_ref() }) else { return false };
-    // What never leaves the runtime may be in its code, or in its own.
-    carrier().is_some_and(|carrier| !carrier.is_inside()) || me.has(Flags::BOUND)
 }
 
 /// In a copy of the process by fork(2): makes the calling fiber a plain thread. It is no worker's any more. Returns false, and changes nothing,

@@ -30,14 +30,14 @@ pub(crate) type OnSettled = Box<dyn Fn() + Send + Sync>;
 
 impl Shared {
     pub(crate) fn phase(&self) -> Phase {
-        // Acquire: pairs with the Release in `close`.
-        if self.phase.load(Ordering::Acquire) & CLOSING == 0 { Phase::Running } else { Phase::Closing }
+        // SeqCst, not Acquire: a thread that spawns from outside has taken a guard before; see `close`.
+        if self.phase.load(Ordering::SeqCst) & CLOSING == 0 { Phase::Running } else { Phase::Closing }
     }
 
     /// Whether a starting fiber needs no mark: the runtime is running, and has neither hooks nor a recorder.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        // Acquire: as in `phase`.
+        // Acquire: pairs with the Release in `close` and `record_fibers`.
         self.phase.load(Ordering::Acquire) == 0
     }
 
@@ -48,7 +48,7 @@ impl Shared {
 
     /// Whether the end of the runtime is the end of its fibers that are threads.
     pub(crate) fn ends_threads(&self) -> bool {
-        // Acquire: as in `phase`.
+        // Acquire: pairs with the Release in `close`.
         self.phase.load(Ordering::Acquire) & THREADS_END != 0
     }
 

@@ -11,7 +11,7 @@ use std::fmt::{self, Write};
 
 use abaca_asm::stack::{Overrun, overrun_at};
 
-use super::current_fiber;
+use super::{current_fiber, here};
 #[cfg(feature = "backtrace")]
 use super::{current_worker, overflow_names};
 use crate::cell::Header;
@@ -44,6 +44,8 @@ pub(super) fn on_fault(address: usize) -> Verdict {
             report.foreign_guard(fiber, &overrun);
         }
     }
+    // The process dies. Until then libc's functions that may park the fiber are to be libc's own.
+    here::show_fiber(None);
     report.send();
     #[cfg(feature = "backtrace")]
     report.frames();

@@ -87,10 +87,7 @@ impl StackSupply {
         let block_bytes = needs.block_bytes;
         // Stacks end some hundred bytes before their memory does.
         let least = needs.least_stack_bytes + 4096;
-        let default = StackPool::with_fixtures(
-            (stack_bytes.max(LEAST_CLASS) + block_bytes).max(least),
-            storage::fixture(block_bytes),
-        );
+        let default = storage::pool((stack_bytes.max(LEAST_CLASS) + block_bytes).max(least), block_bytes);
         Self { least_class: class_of(least), ..Self::with_pool(default, block_bytes) }
     }
 
@@ -185,7 +182,7 @@ impl StackSupply {
     fn new_pool(&self, class: usize) -> StackPool {
         #[cfg(feature = "own-tls")]
         if self.block_bytes != 0 {
-            return StackPool::with_fixtures(class, storage::fixture(self.block_bytes));
+            return storage::pool(class, self.block_bytes);
         }
         StackPool::new(class)
     }

@@ -37,8 +37,10 @@ use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::arrivals::{self, Subscription};
 use crate::os::epoll::{Epoll, EventBuffer};
+use crate::os::nowait;
 use crate::park::{self, Cost};
 use crate::poller::Direction;
+use crate::time::{self, Pauses};
 
 /// Receives signals from the moment that it is made; see [the module's page](self).
 ///
@@ -123,7 +125,23 @@ impl Signals {
         };
         match self.arrivals.retry(Direction::Read, Reason::Signal, deadline, look, |_| false) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) if nowait::has_too_many_watchers(&error) => Ok(self.look_until(deadline)),
             result => result.map(Some),
+        }
+    }
+
+    /// [`wait_until`](Self::wait_until) for a receiver beyond the 500 that the kernel wakes by one descriptor.
+    #[cold]
+    fn look_until(&mut self, deadline: Option<Instant>) -> Option<Signal> {
+        let mut pauses = Pauses::new();
+        loop {
+            let arrived = next_of(&mut self.wanted);
+            let now = Instant::now();
+            if arrived.is_some() || deadline.is_some_and(|at| now >= at) {
+                return arrived;
+            }
+            let soon = now + pauses.next();
+            time::sleep_until(deadline.map_or(soon, |at| at.min(soon)));
         }
     }
 }

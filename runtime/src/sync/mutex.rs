@@ -181,6 +181,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn is_poisoned(&self) -> bool {
+        park::spend(Cost::Call);
         self.poison.get()
     }
 

@@ -218,6 +218,7 @@ impl<T: ?Sized> RwLock<T> {
     /// Whether a writer panicked. Without the lock the answer may be out of date at once.
     #[inline]
     pub fn is_poisoned(&self) -> bool {
+        park::spend(Cost::Call);
         self.poison.get()
     }
 

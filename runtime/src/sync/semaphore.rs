@@ -8,6 +8,7 @@ use super::raw_semaphore::RawSemaphore;
 use super::semaphore_error::{AcquireError, TryAcquireError};
 use super::semaphore_permit::SemaphorePermit;
 use crate::atomic::const_fn;
+use crate::park::primitive::{self as park, Cost};
 
 /// A number of permits, each of which one fiber (or thread) can hold at a time, as tokio's `Semaphore`, with blocking calls.
 ///
@@ -225,6 +226,7 @@ impl Semaphore {
 
     /// Whether the semaphore has been closed.
     pub fn is_closed(&self) -> bool {
+        park::spend(Cost::Call);
         self.raw.is_closed()
     }
 }

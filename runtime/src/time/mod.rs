@@ -24,11 +24,13 @@
 //! ```
 
 mod interval;
+mod pauses;
 pub(crate) mod sleeping;
 mod timeout;
 
 pub use std::time::{Duration, Instant, SystemTime, SystemTimeError, UNIX_EPOCH};
 
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
+pub(crate) use pauses::Pauses;
 pub use sleeping::{sleep, sleep_until};
 pub use timeout::{Elapsed, timeout, timeout_at};

@@ -6,15 +6,10 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use abaca::hook::ends_in_error;
+use abaca::hook::{self, ends_in_error};
 use abaca::park::{Cost, spend};
 
 use crate::answer::{Errno, errno, failed, set_errno};
-
-thread_local! {
-    /// Whether the fiber is within a hook. It lies in the fiber's own storage, so it stays right while others run.
-    static WITHIN: Cell<bool> = const { Cell::new(false) };
-}
 
 /// Set by the first `install`.
 static IS_INSTALLED: AtomicBool = AtomicBool::new(false);
@@ -39,22 +34,25 @@ pub(crate) struct Within {
 /// The right to park the caller; `None` if the hook is to call libc's own function.
 #[inline]
 pub(crate) fn enter() -> Option<Within> {
-    if !abaca::hook::on_fiber() || !is_installed() || WITHIN.with(Cell::get) {
+    // That the fiber is within a hook is kept in its own storage, so it stays right while others run.
+    if !hook::enter() {
         return None;
     }
-    // By `with`: `LocalKey::set` would look whether the variable is initialised.
-    WITHIN.with(|within| within.set(true));
+    if !is_installed() {
+        hook::set_within(false);
+        return None;
+    }
     let place = Errno::of_caller();
     Some(Within { errno: Cell::new(place.get()), place })
 }
 
 /// Calls a handler of a signal, in which the hooks are libc's own functions, wherever it has interrupted the caller.
 pub(crate) fn within_handler(handler: impl FnOnce()) {
-    let before = WITHIN.replace(true);
+    let before = hook::set_within(true);
     let errno = errno();
     handler();
     set_errno(errno);
-    WITHIN.set(before);
+    hook::set_within(before);
 }
 
 /// Notes a system call that did not wait, whose result is passed on: the caller gives way now and then.
@@ -83,7 +81,7 @@ impl Within {
 
 impl Drop for Within {
     fn drop(&mut self) {
-        WITHIN.with(|within| within.set(false));
+        hook::set_within(false);
         self.place.set(self.errno.get());
     }
 }

@@ -68,7 +68,8 @@
 //! * **Signals.** A handler that runs for the process interrupts the call of the main fiber, or, if that does not wait in one, of the fiber that
 //!   has waited the longest: it ends in EINTR, or goes on if the handler restarts calls (SA_RESTART) and the call is one that can be restarted.
 //!   `pthread_kill` runs the handler on the fiber that it is for, from the call in which that waits or the next one that would. A
-//!   handler may post a semaphore, and write to a pipe. The functions of older systems (`sigset`, `sighold`, `sigblock`, the `signal` of System V) are made
+//!   handler may post a semaphore, and write to a pipe. It is to return: after one that leaves by `siglongjmp`, its fiber's calls wait in the
+//!   kernel. The functions of older systems (`sigset`, `sighold`, `sigblock`, the `signal` of System V) are made
 //!   of the same.
 //! * **Masks of signals.** `pthread_sigmask` and `sigprocmask` change the calling fiber's mask, and no other's. What is sent to a fiber that
 //!   blocks it waits for that fiber. What is sent to the process waits if the main fiber blocks it (with `threads_are_fibers`, the main
@@ -143,7 +144,7 @@
 //!
 //! A loop that ignores errors, such as `for stream in listener.incoming().flatten()`, does not end when its fiber is cancelled. It is slowed
 //! down, and the end of the runtime leaves it behind after its time (`Builder::shutdown_timeout`).
-
+//!
 //! # What still waits in the kernel
 //!
 //! On an OS thread that the worker has left: it costs its own fiber only, and no deadline ends it. [`report`] names it.

@@ -81,6 +81,10 @@ fn a_read_that_libc_makes_is_waited_for() {
             (waited, libc::aio_return(&mut first), libc::aio_return(&mut second), buffers)
         }
     });
+    same("none", |_| {
+        // SAFETY: there are no requests.
+        outcome(unsafe { libc::lio_listio(libc::LIO_WAIT, null(), 0, null_mut()) } as isize)
+    });
     same("one that fails", |_| {
         let mut request = request(-1, &mut []);
         let list = [&raw mut request];

@@ -323,3 +323,36 @@ fn select_says_what_is_left_of_the_time() {
         (result, time.tv_sec >= 90 && time.tv_sec <= 100)
     });
 }
+
+#[test]
+fn a_set_may_be_smaller_than_what_is_asked_for() {
+    const PAGE: usize = 4096;
+    // As of a program that asks for as many as it may ever open.
+    const ALL: c_int = 1 << 20;
+    for millis in [0, 50] {
+        same("select of more than there are", |_| {
+            let (reader, writer) = pipe();
+            File::from(writer).write_all(b"a").unwrap();
+            // SAFETY: memory of the test's, of which the last page cannot be read; the set lies before that.
+            unsafe {
+                let area = libc::mmap(
+                    ptr::null_mut(),
+                    3 * PAGE,
+                    libc::PROT_READ | libc::PROT_WRITE,
+                    libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                    -1,
+                    0,
+                );
+                assert_eq!(libc::mprotect(area.wrapping_byte_add(2 * PAGE), PAGE, libc::PROT_NONE), 0);
+                let set = area.cast::<libc::fd_set>();
+                libc::FD_SET(raw(&reader), set);
+                let mut time = libc::timeval { tv_sec: 0, tv_usec: millis * 1000 };
+                let found =
+                    outcome(libc::select(ALL, set, ptr::null_mut(), ptr::null_mut(), &mut time) as isize);
+                let is_in = libc::FD_ISSET(raw(&reader), set);
+                libc::munmap(area, 3 * PAGE);
+                (found, is_in)
+            }
+        });
+    }
+}

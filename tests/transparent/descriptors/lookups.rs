@@ -228,6 +228,10 @@ const CALLS: &[Call] = unsafe {
             );
             format!("{result} {}", name(buffer.as_ptr()))
         }),
+        ("getnameinfo of none", || {
+            let mut buffer = [0; 64];
+            libc::getnameinfo(null(), 0, buffer.as_mut_ptr(), 64, null_mut(), 0, 0).to_string()
+        }),
     ]
 };
 

@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 
 use libc::{O_CLOEXEC, O_CREAT, O_RDWR};
 
@@ -166,6 +166,25 @@ const CALLS: &[Call] = unsafe {
             let count = libc::pread(fd, all.as_mut_ptr().cast(), 32, 0);
             let (of_pipe, read) = (outcome(libc::pread(raw(&reader), at, 1, 0)), bytes);
             format!("{moved:?} {of_pipe:?} {read:?} {count} {all:?}")
+        }),
+        ("lists that are nowhere", || {
+            let ((reader, writer), (one, _two), file) = (pipe(), unix(), memory());
+            let mut message: libc::msghdr = std::mem::zeroed();
+            message.msg_iovlen = 2;
+            let failed = [
+                libc::readv(raw(&reader), null(), 2),
+                libc::writev(raw(&writer), null(), 2),
+                libc::preadv(file.as_raw_fd(), null(), 1, 0),
+                libc::pwritev(file.as_raw_fd(), null(), 1, 0),
+                libc::writev(file.as_raw_fd(), null(), 2),
+                libc::sendmsg(raw(&one), null(), 0),
+                libc::sendmsg(raw(&one), &message, 0),
+                libc::recvmsg(raw(&one), null_mut(), 0),
+                libc::sendmmsg(raw(&one), null_mut(), 2, 0) as isize,
+                libc::recvmmsg(raw(&one), null_mut(), 2, 0, null_mut()) as isize,
+            ]
+            .map(outcome);
+            format!("{failed:?} {:?}", outcome(libc::writev(raw(&writer), null(), 0)))
         }),
         ("sync_file_range and msync", || {
             let file = memory();

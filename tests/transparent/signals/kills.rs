@@ -6,11 +6,18 @@ use std::os::fd::AsRawFd;
 use std::os::unix::thread::JoinHandleExt;
 use std::ptr::null_mut;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use libc::{SA_RESTART, SIGUSR1};
+use libc::{FILE, SA_RESTART, SIG_BLOCK, SIG_UNBLOCK, SIGUSR1, SIGUSR2, c_int};
 
+use crate::masks::change;
 use crate::{HANDLER, LONG, outcome, semaphore, set_up};
+
+// SAFETY: as glibc defines them.
+unsafe extern "C" {
+    fn flockfile(file: *mut FILE);
+    fn funlockfile(file: *mut FILE);
+}
 
 /// Sends signals to threads that wait, and says how each wait has ended.
 pub(super) fn kills() {
@@ -86,4 +93,68 @@ pub(super) fn of_main() {
     let ended = outcome(read);
     is_over.store(true, SeqCst);
     println!("pthread_kill of the main thread: {ended}, {:?}", sender.join().unwrap());
+}
+
+/// A handler runs while a thread waits for the lock of a file, which that does not end.
+pub(super) fn beside_a_lock() {
+    set_up(SIGUSR1, 0);
+    HANDLER.store(0, SeqCst);
+    let (_reader, writer) = std::io::pipe().unwrap();
+    // SAFETY: a descriptor of this function's, whose file stays open.
+    let file = unsafe { libc::fdopen(writer.as_raw_fd(), c"w".as_ptr()) };
+    std::mem::forget(writer);
+    // SAFETY: the file is open, here and below.
+    unsafe { flockfile(file) };
+    let place = file.expose_provenance();
+    let thread = std::thread::spawn(move || {
+        let file = std::ptr::with_exposed_provenance_mut(place);
+        // SAFETY: as above.
+        outcome(unsafe { libc::fputs(c"abc".as_ptr(), file) } as isize)
+    });
+    while HANDLER.load(SeqCst) == 0 {
+        // SAFETY: it is joined later.
+        assert_eq!(unsafe { libc::pthread_kill(thread.as_pthread_t(), SIGUSR1) }, 0);
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // SAFETY: as above.
+    unsafe { funlockfile(file) };
+    println!("a handler beside a lock: {}", thread.join().unwrap());
+    // SAFETY: as above.
+    unsafe { libc::fclose(file) };
+}
+
+/// How often the inner handler has run.
+static INNER: AtomicUsize = AtomicUsize::new(0);
+
+/// The handler of a signal sends its thread another one, which the thread blocks.
+pub(super) fn in_a_handler() {
+    extern "C" fn outer(_: c_int) {
+        // SAFETY: it may be called in a handler.
+        unsafe { libc::raise(SIGUSR2) };
+        HANDLER.store(1, SeqCst);
+    }
+    extern "C" fn inner(_: c_int) {
+        INNER.fetch_add(1, SeqCst);
+    }
+    HANDLER.store(0, SeqCst);
+    for (signal, handler) in [(SIGUSR1, outer as *const ()), (SIGUSR2, inner as *const ())] {
+        // SAFETY: the handlers may run at any time.
+        unsafe { libc::signal(signal, handler as usize) };
+    }
+    change(SIG_BLOCK, &[SIGUSR2]);
+    let thread = std::thread::spawn(|| {
+        while HANDLER.load(SeqCst) == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let before = INNER.load(SeqCst);
+        change(SIG_UNBLOCK, &[SIGUSR2]);
+        format!("{before} times, then {}", INNER.load(SeqCst) > 0)
+    });
+    while HANDLER.load(SeqCst) == 0 {
+        // SAFETY: it is joined later.
+        assert_eq!(unsafe { libc::pthread_kill(thread.as_pthread_t(), SIGUSR1) }, 0);
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    println!("what a handler sends to who blocks it is handled {}", thread.join().unwrap());
+    change(SIG_UNBLOCK, &[SIGUSR2]);
 }

@@ -7,6 +7,7 @@ mod calls;
 mod kills;
 mod masks;
 mod old;
+mod overflow;
 mod pool;
 mod queued;
 #[path = "../descriptors/room.rs"]
@@ -24,7 +25,6 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
 use libc::{SA_RESTART, SIGALRM, SIGUSR1, timespec};
 
 use calls::calls;
-use kills::kills;
 
 fn main() -> ExitCode {
     match std::env::var("ABACA_SIGNALS").as_deref() {
@@ -59,20 +59,33 @@ fn main() -> ExitCode {
         Ok("masks of threads") => {
             masks::of_threads();
             queued::of_threads();
+            masks::of_copies();
         }
         Ok("masks of fibers") => {
             abaca_transparent::threads_are_fibers().unwrap();
             masks::of_threads();
             queued::of_threads();
+            masks::of_copies();
         }
-        Ok("kill threads") => kills(),
+        Ok("kill threads") => of_others(),
         Ok("kill fibers") => {
             abaca_transparent::threads_are_fibers().unwrap();
-            kills();
+            of_others();
         }
-        _ => return compare(),
+        Ok("overflow") => overflow::on_a_fiber(),
+        _ => {
+            overflow::is_told_by_a_handler_that_parks_nobody();
+            return compare();
+        }
     }
     ExitCode::SUCCESS
+}
+
+/// What threads send to others.
+fn of_others() {
+    kills::kills();
+    kills::beside_a_lock();
+    kills::in_a_handler();
 }
 
 fn compare() -> ExitCode {

@@ -7,9 +7,19 @@ use std::os::unix::thread::JoinHandleExt;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use libc::{SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGUSR1, SIGUSR2, c_int, sigset_t, timespec};
+use libc::{SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGUSR1, SIGUSR2, c_int, c_void, sigset_t, timespec};
 
 use crate::{HANDLED, HANDLER, LONG, outcome, set_up};
+
+// SAFETY: as glibc defines them.
+unsafe extern "C" {
+    fn thrd_create(
+        thread: *mut libc::pthread_t,
+        routine: extern "C" fn(*mut c_void) -> c_int,
+        argument: *mut c_void,
+    ) -> c_int;
+    fn thrd_join(thread: libc::pthread_t, result: *mut c_int) -> c_int;
+}
 
 pub(super) fn set_of(signals: &[c_int]) -> sigset_t {
     // SAFETY: all zeros are an empty set.
@@ -101,6 +111,15 @@ pub(super) fn of_process() {
     }
     change(SIG_SETMASK, &[SIGUSR1]);
     println!("left: {}", std::thread::spawn(set_is_inherited).join().unwrap());
+    let of_kernel = abaca_transparent::as_kernel_threads(|| std::thread::spawn(set_is_inherited));
+    println!("left to the kernel's: {}", of_kernel.join().unwrap());
+    let (mut thread, mut result) = (0, -1);
+    // SAFETY: a function of this file's, and places to be written.
+    unsafe {
+        assert_eq!(thrd_create(&mut thread, routine, null_mut()), 0);
+        assert_eq!(thrd_join(thread, &mut result), 0);
+    }
+    println!("left to C11's: {result}");
     change(SIG_SETMASK, &[]);
 }
 
@@ -111,6 +130,10 @@ fn set_is_inherited() -> bool {
         libc::pthread_sigmask(SIG_BLOCK, null(), &mut blocked);
         libc::sigismember(&blocked, SIGUSR1) == 1
     }
+}
+
+extern "C" fn routine(_: *mut c_void) -> c_int {
+    set_is_inherited().into()
 }
 
 /// Steps that two threads take in turn.
@@ -156,4 +179,16 @@ pub(super) fn of_threads() {
         std::thread::yield_now();
     }
     println!("a waiter's: {:?}", waiter.join().unwrap());
+}
+
+/// A copy to a broken socket is an error and no signal, in a program that has set SIGPIPE to its default.
+pub(super) fn of_copies() {
+    // SAFETY: the default disposition takes no handler.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let copy = || {
+        let broken = abaca::net::UnixStream::pair().unwrap().0;
+        let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+        abaca::io::copy_fd(&file, &broken).unwrap_err().kind()
+    };
+    println!("copied: {:?}", std::thread::spawn(copy).join().unwrap());
 }

@@ -98,6 +98,30 @@ pub(super) fn of_process() {
         unsafe { libc::kill(process, SIGUSR1) }
     });
     println!("signalfd, a read that waits: {} {}", read(&fd), sender.join().unwrap());
+    // More wait than a descriptor has room for: none is lost.
+    drop(fd);
+    let mut values: Vec<c_int> = Vec::new();
+    for value in 0..1000 {
+        let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut::<c_void>(value) };
+        // SAFETY: numbers.
+        assert_eq!(unsafe { libc::sigqueue(libc::getpid(), real_time, value) }, 0);
+    }
+    let fd = open(&[real_time], SFD_NONBLOCK);
+    let mut record = [0; size_of::<signalfd_siginfo>()];
+    while (&fd).read(&mut record).is_ok() {
+        // SAFETY: plain words, wherever they lie.
+        values.push(unsafe { record.as_ptr().cast::<signalfd_siginfo>().read_unaligned() }.ssi_int);
+    }
+    drop(fd);
+    // SAFETY: a set, a time, and a place for what is told.
+    unsafe {
+        let mut info: libc::siginfo_t = zeroed();
+        while libc::sigtimedwait(&set_of(&[real_time]), &mut info, &zeroed()) == real_time {
+            values.push(info.si_value().sival_ptr.addr() as c_int);
+        }
+    }
+    values.sort_unstable();
+    println!("signalfd, more than it has room for: {}", values == (0..1000).collect::<Vec<_>>());
     // As many as one likes, one after the other.
     let told = (0..100).filter(|_| {
         let fd = open(&[SIGUSR1], SFD_NONBLOCK);

@@ -202,6 +202,28 @@ fn the_stack_is_as_large_as_asked_for() {
 }
 
 #[test]
+fn a_stack_that_is_larger_than_memory_is_refused() {
+    let same = as_on_threads(|| {
+        #[expect(unsafe_code, reason = "calls libc")]
+        // SAFETY: attributes that are initialised, and a routine that is not called.
+        unsafe {
+            let mut attributes = std::mem::zeroed();
+            libc::pthread_attr_init(&mut attributes);
+            let set = libc::pthread_attr_setstacksize(&mut attributes, usize::MAX - 0x2fff);
+            let mut thread = 0;
+            let mut create = || libc::pthread_create(&mut thread, &attributes, never, std::ptr::null_mut());
+            let created =
+                if abaca::hook::on_fiber() { create() } else { abaca_transparent::as_kernel_threads(create) };
+            (set, created)
+        }
+    });
+    assert_eq!(same, (0, libc::EAGAIN));
+    extern "C" fn never(_: *mut std::ffi::c_void) -> *mut std::ffi::c_void {
+        unreachable!("it was refused")
+    }
+}
+
+#[test]
 fn threads_end_after_a_library_was_loaded() {
     abaca_transparent::threads_are_fibers().unwrap();
     // A part of glibc that nothing of the tests is linked with. What it brings is given its first values at each end of a fiber.

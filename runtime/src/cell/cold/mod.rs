@@ -21,7 +21,10 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use packed::{Unpacked, packed};
 use tables::Tables;
 
-use crate::os::page_faults::{self, PageFaults, SignalsBlocked};
+use crate::atomic::thread_yield;
+use crate::os::mask::SignalsBlocked;
+use crate::os::page::page_bytes;
+use crate::os::page_faults::{self, PageFaults};
 
 /// The most pages of a stack that are kept elsewhere. Who has more is left alone.
 const MOST_PAGES: usize = 4;
@@ -151,7 +154,7 @@ fn warm_hinted(address: usize) {
 
 impl Store {
     fn new() -> io::Result<Self> {
-        let (faults, page_bytes) = (PageFaults::open()?, page_faults::page_bytes());
+        let (faults, page_bytes) = (PageFaults::open()?, page_bytes());
         let first = page_faults::map_places(PLACES * page_bytes)?;
         let places = first..first + PLACES * page_bytes;
         faults.register(&places)?;
@@ -225,7 +228,7 @@ impl Store {
                 // The page is there, or the process ends.
                 return;
             }
-            std::thread::yield_now();
+            thread_yield();
         }
     }
 

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::atomic::Ordering;
+use crate::park::primitive::{self as park, Cost};
 use error::{RecvError, RecvTimeoutError, SendError, TryRecvError};
 use ring::Ring;
 
@@ -155,6 +156,7 @@ impl<T> Sender<T> {
     /// Number of receivers.
     #[must_use]
     pub fn receiver_count(&self) -> usize {
+        park::spend(Cost::Call);
         self.ring.receivers()
     }
 
@@ -180,12 +182,14 @@ impl<T> Sender<T> {
     /// Number of senders that keep the channel open.
     #[must_use]
     pub fn strong_count(&self) -> usize {
+        park::spend(Cost::Call);
         self.ring.senders.load(Ordering::Relaxed)
     }
 
     /// Number of senders that do not keep the channel open.
     #[must_use]
     pub fn weak_count(&self) -> usize {
+        park::spend(Cost::Call);
         self.ring.weak_senders.load(Ordering::Relaxed)
     }
 }
@@ -194,18 +198,21 @@ impl<T> WeakSender<T> {
     /// Creates a sender that keeps the channel open; `None` if there is no other such sender.
     #[must_use]
     pub fn upgrade(&self) -> Option<Sender<T>> {
+        park::spend(Cost::Call);
         self.ring.try_add_sender().then(|| Sender { ring: Arc::clone(&self.ring) })
     }
 
     /// As [`Sender::strong_count`].
     #[must_use]
     pub fn strong_count(&self) -> usize {
+        park::spend(Cost::Call);
         self.ring.senders.load(Ordering::Relaxed)
     }
 
     /// As [`Sender::weak_count`].
     #[must_use]
     pub fn weak_count(&self) -> usize {
+        park::spend(Cost::Call);
         self.ring.weak_senders.load(Ordering::Relaxed)
     }
 }
@@ -232,12 +239,14 @@ impl<T> Receiver<T> {
     /// Number of senders that keep the channel open.
     #[must_use]
     pub fn sender_strong_count(&self) -> usize {
+        park::spend(Cost::Call);
         self.ring.senders.load(Ordering::Relaxed)
     }
 
     /// Number of senders that do not keep the channel open.
     #[must_use]
     pub fn sender_weak_count(&self) -> usize {
+        park::spend(Cost::Call);
         self.ring.weak_senders.load(Ordering::Relaxed)
     }
 

@@ -106,7 +106,7 @@ impl<T> Sender<T> {
     /// assert_eq!(sender.send(3).unwrap_err().0, 3);
     /// ```
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
-        if self.receiver_count() == 0 {
+        if self.shared.receivers() == 0 {
             return Err(SendError(value));
         }
         self.send_replace(value);
@@ -217,12 +217,14 @@ impl<T> Sender<T> {
     /// Number of receivers.
     #[must_use]
     pub fn receiver_count(&self) -> usize {
+        park::spend(Cost::Call);
         self.shared.receivers()
     }
 
     /// Number of senders.
     #[must_use]
     pub fn sender_count(&self) -> usize {
+        park::spend(Cost::Call);
         self.shared.senders()
     }
 
@@ -284,6 +286,7 @@ impl<T> Receiver<T> {
     /// Whether all senders are gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {
+        park::spend(Cost::Call);
         self.shared.senders() == 0
     }
 

@@ -13,14 +13,15 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 pub(super) use opened::Opened;
 
 use super::OpenOptions;
+use crate::blocking;
 use crate::io::SharedFile;
 use crate::os::{reopen, socket};
-use crate::{blocking, time};
+use crate::time::{self, Pauses};
 
 /// An open file. Mirrors [`std::fs::File`].
 ///
@@ -55,10 +56,6 @@ pub struct File {
     /// `Some` of a file that is not on a disk. Set by the first operation.
     special: OnceLock<Option<Box<SharedFile<Arc<Opened>>>>>,
 }
-
-/// The first pause of a wait for a lock. Each later pause is twice as long, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 
 impl File {
     pub(super) fn new(opened: Opened) -> Self {
@@ -200,16 +197,15 @@ impl File {
     }
 
     fn lock_by(&self, attempt: fn(&fs::File) -> Result<(), TryLockError>) -> io::Result<()> {
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::new();
         loop {
             match self.call(attempt) {
                 Ok(()) => return Ok(()),
                 Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => {
                     return Err(error);
                 }
-                Err(_) => time::sleep(pause),
+                Err(_) => time::sleep(pauses.next()),
             }
-            pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
 

@@ -1,8 +1,7 @@
 //! How long the user wants a call to wait.
 //!
-//! Whether at all, O_NONBLOCK, is what `wish` is about. The time
-//! of a socket is asked once, and again when somebody has set that of any socket by the function that the hooks know. Who sets it by a system
-//! call of his own may be noticed as late as the next renewal.
+//! Whether at all, O_NONBLOCK, is what `wish` is about. The time of a socket is asked once, and again when somebody has set that of any socket
+//! by the function that the hooks know. Who sets it by a system call of his own may be noticed as late as the next renewal.
 
 #![expect(unsafe_code, reason = "descriptors are known by their numbers")]
 

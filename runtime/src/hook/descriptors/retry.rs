@@ -119,13 +119,13 @@ pub fn retry<C: FnMut(RawFd) -> isize>(mut attempt: Attempt<'_, C>) -> Ended {
             result => return done(result),
         }
     }
-    retry_watched(attempt)
+    retry_watched(&mut attempt)
 }
 
-/// [`retry`], of a call that reads, or of one that would have waited.
+/// [`retry`], of a call that reads, or of one that would have waited. By reference: what is copied would be in each waiting fiber's stack twice.
 #[inline(never)]
-fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
-    let Attempt { fd, direction, wanted, limit, mut call } = attempt;
+fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>) -> Ended {
+    let Attempt { fd, direction, wanted, ref mut limit, ref mut call } = *attempt;
     let watched = match find(fd) {
         Some(known) => known,
         None if direction == Direction::Write => watched(fd),

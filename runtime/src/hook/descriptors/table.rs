@@ -19,19 +19,20 @@ use crate::park::turn::Turn;
 use crate::poller::Source;
 use crate::queue::{SpinGuard, SpinLock};
 
-/// A file that somebody has waited for, under a number.
+/// A file that somebody has waited for, under a number. What each wait looks at comes first, on as few lines of the cache as it takes.
+#[repr(C)]
 pub(super) struct Watched {
-    pub(super) number: RawFd,
     pub(super) source: Source,
+    pub(super) number: RawFd,
     /// Whether a short transfer means that the kernel's buffer is empty: a stream of TCP.
     pub(super) is_stream: bool,
-    /// A duplicate, if the number was closed while calls were under way, which go on with it: as in a thread's call, the file stays open.
-    moved: OnceLock<OwnedFd>,
-    pub(super) timeouts: Timeouts,
-    pub(super) wish: Wish,
-    pub(super) waits: Waits,
     /// Set when the number became another file's behind the runtime's back.
     is_lost: AtomicBool,
+    /// A duplicate, if the number was closed while calls were under way, which go on with it: as in a thread's call, the file stays open.
+    moved: OnceLock<OwnedFd>,
+    pub(super) waits: Waits,
+    pub(super) wish: Wish,
+    pub(super) timeouts: Timeouts,
     /// Of those who are in a call for which there is no way not to wait but to look before.
     turn: Turn,
 }
@@ -39,14 +40,14 @@ pub(super) struct Watched {
 impl Watched {
     fn new(number: RawFd, is_stream: bool, born: u64) -> Self {
         Self {
-            number,
             source: Source::new(),
+            number,
             is_stream,
-            moved: OnceLock::new(),
-            timeouts: Timeouts::new(),
-            wish: Wish::new(born),
-            waits: Waits::new(),
             is_lost: AtomicBool::new(false),
+            moved: OnceLock::new(),
+            waits: Waits::new(),
+            wish: Wish::new(born),
+            timeouts: Timeouts::new(),
             turn: Turn::new(),
         }
     }

@@ -68,7 +68,7 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// Notes that the mode of some open file may have been changed by the user.
 #[inline]
 pub fn modes_changed() {
-    // Release: pairs with the Acquire in `is_known_to_wait`. The kernel has the new mode by now.
+    // Release: pairs with the Acquire in `Moment::now`. The kernel has the new mode by now.
     CHANGES.fetch_add(1, Ordering::Release);
 }
 
@@ -172,21 +172,22 @@ fn is_nonblocking_for_good(fd: RawFd) -> bool {
     }
 }
 
-/// What is known of one number.
+/// What is known of one number. What each wait looks at comes first.
+#[repr(C)]
 pub(super) struct Wish {
-    /// When the file was made, as [`birth`]; 0 if nobody knows.
-    born: u64,
+    /// How often a kept answer was wrong.
+    errors: AtomicU32,
     /// As of which change the user waits; 0 if that is not known.
     waits_as_of: AtomicU64,
     /// Whether a wait has begun on a kept answer since the last round.
     trust: Trust,
-    /// How often such an answer was wrong.
-    errors: AtomicU32,
+    /// When the file was made, as [`birth`]; 0 if nobody knows.
+    born: u64,
 }
 
 impl Wish {
     pub(super) fn new(born: u64) -> Self {
-        Self { born, waits_as_of: AtomicU64::new(0), trust: Trust::new(), errors: AtomicU32::new(0) }
+        Self { errors: AtomicU32::new(0), waits_as_of: AtomicU64::new(0), trust: Trust::new(), born }
     }
 
     /// Notes that the file was made after `moment`, without O_NONBLOCK, and is closed by exec(2).

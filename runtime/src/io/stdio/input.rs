@@ -22,6 +22,7 @@ static INPUT: LazyLock<Mutex<Reader>> = LazyLock::new(|| Mutex::new(BufReader::n
 /// }
 /// # });
 /// ```
+#[must_use]
 pub fn stdin() -> Stdin {
     Stdin(io::stdin())
 }

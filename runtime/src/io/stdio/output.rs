@@ -41,11 +41,13 @@ static ERRORS: LazyLock<ReentrantLock<Raw<io::Stderr>>> =
 /// # })
 /// # }
 /// ```
+#[must_use]
 pub fn stdout() -> Stdout {
     Stdout(io::stdout())
 }
 
 /// The standard error of the process. Mirrors [`std::io::stderr`].
+#[must_use]
 pub fn stderr() -> Stderr {
     Stderr(io::stderr())
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::connections::Connections;
 use crate::cancel::CancellationToken;
+use crate::park::{self, Cost};
 use crate::sync::Mutex;
 
 /// A running server, from [`TcpListener::serve`](crate::net::TcpListener::serve) or [`ServeOptions::serve`](super::ServeOptions::serve).
@@ -57,6 +58,7 @@ impl Server {
 
     /// How many connections are open.
     pub fn connections(&self) -> usize {
+        park::spend(Cost::Call);
         self.connections.count()
     }
 

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 /// assert!(runtime.recording().is_some());
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "settings do nothing until a runtime is built with them"]
 pub struct Recorder {
     pub(crate) events: usize,
     pub(crate) stacks: u32,

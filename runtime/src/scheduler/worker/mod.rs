@@ -47,6 +47,7 @@ pub(super) use unwinding::carry_panics_of_coroutines;
 
 use super::budget::Pace;
 use super::counters::Counters;
+use super::here::prefetch_storage;
 use super::hub::WORTH_WAKING;
 use super::parker::Parker;
 use super::phase::Phase;
@@ -338,7 +339,9 @@ impl Worker {
         let [first, second] = self.ready.first_two();
         if let Some(first) = first {
             // SAFETY: a fiber in the list is alive, and its context is this thread's.
-            unsafe { first.as_ref() }.context.get().prefetch();
+            let first = unsafe { first.as_ref() };
+            first.context.get().prefetch();
+            prefetch_storage(first);
         }
         if let Some(second) = second {
             Header::prefetch(second);

@@ -67,7 +67,7 @@ hooks! {
     /// a look-up that ends at that moment.
     fn gai_suspend(list: *const *const Request, count: c_int, time: *const timespec) -> c_int, |within| -> c_point {
         // SAFETY: the caller's promise, here and below: there are so many.
-        let (requests, time) = unsafe { (requests(list, count), duration(time)) };
+        let (requests, time) = unsafe { (elements(list, count), duration(time)) };
         if requests.iter().all(|request| has_ended(*request)) {
             return EAI_ALLDONE;
         }
@@ -89,15 +89,15 @@ hooks! {
             return begun;
         }
         // SAFETY: as above: there are so many.
-        let requests = unsafe { requests(list, count) };
+        let requests = unsafe { elements(list, count) };
         until(within, None, || requests.iter().all(|request| has_ended(*request)))
     }
 }
 
 /// # Safety
 ///
-/// There are so many requests, which stay.
-unsafe fn requests<'a>(list: *const *const Request, count: c_int) -> &'a [*const Request] {
+/// The list has so many elements, if it is to have some, and stays.
+unsafe fn elements<'a, T>(list: *const T, count: c_int) -> &'a [T] {
     match usize::try_from(count) {
         // SAFETY: the caller's promise.
         Ok(count @ 1..) => unsafe { std::slice::from_raw_parts(list, count) },
@@ -186,7 +186,7 @@ unsafe fn begin_all(
     let error = errno();
     set_errno(before);
     // SAFETY: the caller's promise, here and below: there are so many.
-    let requests = unsafe { std::slice::from_raw_parts(list, usize::try_from(count).unwrap_or(0)) };
+    let requests = unsafe { elements(list, count) };
     let mut has_failed = begun != 0;
     let mut any_begun = false;
     for request in requests.iter().copied().filter(|request| {

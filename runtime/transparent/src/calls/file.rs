@@ -157,11 +157,15 @@ impl Lock {
         }
         // SAFETY: as above.
         let attempt = || if unsafe { ftrylockfile(file) } == 0 { 0 } else { failed(libc::EAGAIN) };
-        match in_clean_up(|| retry_with_pauses(|| Ok(None), attempt)) {
-            Ended::Done(_) => Ok(Self(Some(file))),
-            _ => {
-                within.fails_with(libc::ECANCELED);
-                Err(())
+        loop {
+            match in_clean_up(|| retry_with_pauses(|| Ok(None), attempt)) {
+                Ended::Done(_) => return Ok(Self(Some(file))),
+                // No handler of a signal ends libc's wait for a lock.
+                Ended::Interrupted => {}
+                _ => {
+                    within.fails_with(libc::ECANCELED);
+                    return Err(());
+                }
             }
         }
     }

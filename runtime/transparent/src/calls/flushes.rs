@@ -158,13 +158,10 @@ pub(super) fn flush_all(within: &Within, is_meant: impl Fn(c_int) -> bool) -> c_
             }
             Next::Wait => {
                 pause = LONGEST.min(pause * 2);
-                let error = match sleep_until(Some(Instant::now() + pause)) {
-                    Slept::Cancelled => libc::ECANCELED,
-                    Slept::Interrupted => libc::EINTR,
-                    _ => continue,
-                };
-                within.fails_with(error);
-                return EOF;
+                if sleep_until(Some(Instant::now() + pause)) == Slept::Cancelled {
+                    within.fails_with(libc::ECANCELED);
+                    return EOF;
+                }
             }
             Next::Nothing => return result,
         }

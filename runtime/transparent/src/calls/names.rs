@@ -52,8 +52,11 @@ pub(super) unsafe fn copy(string: *const c_char) -> CString {
 
 /// # Safety
 ///
-/// There are so many bytes.
+/// There are so many bytes, if there are to be some.
 unsafe fn copy_bytes(bytes: *const c_void, count: socklen_t) -> Vec<u8> {
+    if count == 0 {
+        return Vec::new();
+    }
     // SAFETY: the caller's promise.
     unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), count as usize) }.to_vec()
 }
@@ -205,7 +208,8 @@ hooks! {
     ) -> c_int, |within| -> c {
         let own = own!(fn getnameinfo(*const sockaddr, socklen_t, *mut c_char, socklen_t, *mut c_char, socklen_t, c_int) -> c_int);
         let is_asked = |name: *mut c_char, bytes: socklen_t, in_figures| !name.is_null() && bytes > 0 && flags & in_figures == 0;
-        if !is_asked(host, host_bytes, NI_NUMERICHOST) && !is_asked(service, service_bytes, NI_NUMERICSERV) {
+        let asks = is_asked(host, host_bytes, NI_NUMERICHOST) || is_asked(service, service_bytes, NI_NUMERICSERV);
+        if address.is_null() || !asks {
             // Nobody is asked.
             // SAFETY: the caller's promise.
             let result = unsafe { own(address, address_bytes, host, host_bytes, service, service_bytes, flags) };

@@ -8,7 +8,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use abaca::hook::descriptors::{close_under, forget};
 use libc::{EOF, FILE, size_t};
 
-use super::file::{ERROR_SEEN, Head, call, is_unoriented, is_wide, waiting_number, write};
+use super::file::{ERROR_SEEN, Head, Lock, call, is_unoriented, is_wide, waiting_number, write};
 use super::flushes::flush_all;
 use super::sink::Sink;
 use super::wide::{has_room, pending_wide};
@@ -283,9 +283,13 @@ pub(super) unsafe fn flush(
     if file.is_null() {
         return flush_all(within, |_| true);
     }
-    // SAFETY: the caller's promise.
-    if unsafe { is_wide(file) && pending_wide(file) > 0 && !has_room(within, file) } {
-        return EOF;
+    // SAFETY: the caller's promise, here and below.
+    if unsafe { is_wide(file) } {
+        // SAFETY: as above.
+        let Ok(_lock) = (unsafe { Lock::take(within, file, locks) }) else { return EOF };
+        // SAFETY: as above.
+        let may_write = unsafe { pending_wide(file) == 0 || has_room(within, file) };
+        return if may_write { call(within, own) } else { EOF };
     }
     // libc's does the rest, if this has written all.
     let put = |sink: &mut Sink<'_>| {

@@ -293,8 +293,15 @@ unsafe fn print(
         let error = errno();
         // SAFETY: the file is this function's.
         unsafe { own!(fn fclose(*mut FILE) -> c_int)(of_memory) };
-        // SAFETY: libc has written so many characters; the caller's promise. What comes before an error is put as well.
-        let is_put = unsafe { put(within, file, std::slice::from_raw_parts(text.0, text.1)) };
+        let characters = if text.0.is_null() {
+            // There was no memory for any.
+            &[]
+        } else {
+            // SAFETY: libc has written so many.
+            unsafe { std::slice::from_raw_parts(text.0, text.1) }
+        };
+        // SAFETY: the caller's promise. What comes before an error is put as well.
+        let is_put = unsafe { put(within, file, characters) };
         if made < 0 {
             within.fails_with(error);
         }

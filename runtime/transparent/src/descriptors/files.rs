@@ -177,8 +177,16 @@ unsafe fn open_file(path: *const c_char, mode: *const c_char, own: impl FnOnce()
     // SAFETY: as above.
     match unsafe { open(path, flags, 0o666) } {
         fd if fd < 0 => std::ptr::null_mut(),
-        // SAFETY: the descriptor is the file's now.
-        fd => unsafe { libc::fdopen(fd, mode) },
+        fd => {
+            // SAFETY: the descriptor is the file's now.
+            let file = unsafe { libc::fdopen(fd, mode) };
+            if file.is_null() {
+                // There was no memory for the file; a close that succeeds leaves `errno` alone.
+                // SAFETY: the descriptor is nobody's.
+                unsafe { libc::close(fd) };
+            }
+            file
+        }
     }
 }
 

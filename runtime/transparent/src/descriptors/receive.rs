@@ -26,8 +26,21 @@ const NEVER_WAITS: c_int = MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB;
 hooks! {
     /// recv(2).
     fn recv(fd: c_int, buffer: *mut c_void, bytes: size_t, flags: c_int) -> ssize_t, |_| -> kernel_point {
-        // SAFETY: the caller's promise.
-        unsafe { receive(fd, buffer, bytes, flags, std::ptr::null_mut(), std::ptr::null_mut()) }
+        if flags & (NEVER_WAITS | MSG_WAITALL) != 0 {
+            // SAFETY: the caller's promise.
+            return unsafe { receive(fd, buffer, bytes, flags, std::ptr::null_mut(), std::ptr::null_mut()) };
+        }
+        let mut limit = WaitLimit::of_descriptor();
+        // As `receive_some`, with less to keep on the stack of a fiber that waits.
+        let ended = retry(Attempt {
+            fd,
+            direction: Direction::Read,
+            wanted: wanted(bytes, flags),
+            limit: &mut limit,
+            // SAFETY: the caller's promise.
+            call: |fd| unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | MSG_DONTWAIT, 0, 0) },
+        });
+        result(ended, libc::EAGAIN)
     }
 
     /// recvfrom(2).
@@ -129,6 +142,12 @@ unsafe fn receive(
     }
 }
 
+/// How many bytes a call wants, for which fewer mean that there are no more; 0 if they do not mean that.
+#[inline]
+fn wanted(bytes: usize, flags: c_int) -> usize {
+    if flags & !MSG_NOSIGNAL == 0 { bytes } else { 0 }
+}
+
 /// One recvfrom(2) that waits for something.
 ///
 /// # Safety
@@ -147,7 +166,7 @@ pub(super) unsafe fn receive_some(
     let ended = retry(Attempt {
         fd,
         direction: Direction::Read,
-        wanted: if flags & !MSG_NOSIGNAL == 0 { bytes } else { 0 },
+        wanted: wanted(bytes, flags),
         limit,
         // SAFETY: the caller's promise.
         call: move |fd| unsafe {
@@ -278,6 +297,11 @@ unsafe fn receive_messages(
     let end = timeout
         .as_ref()
         .and_then(|time| Instant::now().checked_add(Duration::new(time.tv_sec as u64, time.tv_nsec as u32)));
+    if messages.is_null() {
+        // The kernel refuses it, if there are to be some.
+        // SAFETY: the caller's promise.
+        return unsafe { kernel!(libc::SYS_recvmmsg, fd, messages, count, flags | MSG_DONTWAIT, 0) };
+    }
     let mut flags = flags;
     let mut done = 0;
     let mut error = 0;

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
 
 use std::ffi::{c_int, c_ulong};
+use std::fs;
 use std::time::{Duration, Instant};
 
 use abaca::hook::descriptors::{Direction, Interest};
@@ -64,13 +65,22 @@ type Words = Vec<c_ulong>;
 
 const BITS: usize = c_ulong::BITS as usize;
 
+/// How many numbers the kernel looks at, however many it is asked for: programs ask for as many as there may ever be, and their sets are smaller.
+#[cold]
+fn most_numbers() -> usize {
+    let about = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let size = about.lines().find_map(|line| line.strip_prefix("FDSize:")?.trim().parse().ok());
+    size.unwrap_or(libc::FD_SETSIZE)
+}
+
 /// select(2) on a fiber.
 ///
 /// # Safety
 ///
-/// The sets are null, or have room for so many descriptors.
+/// The sets are null, or have room for so many descriptors, as far as the kernel takes so many.
 unsafe fn select_for(count: c_int, sets: [*mut fd_set; 3], limit: Option<Duration>) -> isize {
     let Ok(numbers) = usize::try_from(count) else { return failed(libc::EINVAL) };
+    let numbers = if numbers > libc::FD_SETSIZE { numbers.min(most_numbers()) } else { numbers };
     let words = numbers.div_ceil(BITS);
     let asked: [Option<Words>; 3] = sets.map(|set| {
         // SAFETY: the caller's promise.
@@ -83,7 +93,7 @@ unsafe fn select_for(count: c_int, sets: [*mut fd_set; 3], limit: Option<Duratio
         let [read, write, except] =
             found.each_mut().map(|set| set.as_mut().map_or(0, |set| set.as_mut_ptr().addr()));
         // SAFETY: the kernel writes into the copies.
-        unsafe { kernel!(libc::SYS_pselect6, count, read, write, except, &raw const now, 0) }
+        unsafe { kernel!(libc::SYS_pselect6, numbers, read, write, except, &raw const now, 0) }
     };
     let first = look();
     let result = if first != 0 || limit.is_some_and(|limit| limit.is_zero()) {

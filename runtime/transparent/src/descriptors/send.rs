@@ -19,7 +19,12 @@ hooks! {
     /// send(2).
     fn send(fd: c_int, buffer: *const c_void, bytes: size_t, flags: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
-        unsafe { send_all(fd, buffer, bytes, flags, std::ptr::null(), 0) }
+        let moved = unsafe { kernel!(libc::SYS_sendto, fd, buffer, bytes, flags | MSG_DONTWAIT, 0, 0) };
+        if (moved >= 0 && moved as usize >= bytes) || flags & MSG_DONTWAIT != 0 {
+            return looked(moved);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { send_the_rest(fd, buffer, bytes, flags, moved) }
     }
 
     /// sendto(2).
@@ -64,6 +69,11 @@ unsafe fn send_one(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t {
 /// As sendmmsg(2).
 unsafe fn send_several(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int {
     hook_body!(kernel_point sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int, _, {
+        if messages.is_null() {
+            // The kernel refuses it, if there are to be some.
+            // SAFETY: the caller's promise.
+            return unsafe { kernel!(libc::SYS_sendmmsg, fd, messages, count, flags) };
+        }
         let mut done = 0;
         // The kernel takes no more at once.
         while done < count.min(libc::UIO_MAXIOV as c_uint) {
@@ -141,6 +151,24 @@ pub(super) unsafe fn send_all(
     whole(fd, bytes, move |fd, done| call(fd, done, flags | MSG_DONTWAIT))
 }
 
+/// send(2) on a fiber, whose first attempt without waiting has had this result: an error, or a part.
+///
+/// # Safety
+///
+/// The arguments are those of send(2).
+#[cold]
+#[inline(never)]
+unsafe fn send_the_rest(fd: c_int, buffer: *const c_void, bytes: usize, flags: c_int, first: isize) -> isize {
+    let mut first = Some(first);
+    whole(fd, bytes, |fd, done| {
+        first.take().unwrap_or_else(|| {
+            let rest = buffer.wrapping_byte_add(done);
+            // SAFETY: the caller's promise; the rest of the buffer.
+            unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags | MSG_DONTWAIT, 0, 0) }
+        })
+    })
+}
+
 /// sendmsg(2) on a fiber.
 ///
 /// # Safety
@@ -150,11 +178,11 @@ unsafe fn send_message(fd: c_int, message: *const msghdr, flags: c_int) -> isize
     // SAFETY: the caller's promise.
     let call =
         |fd: c_int, message: *const msghdr, flags| unsafe { kernel!(libc::SYS_sendmsg, fd, message, flags) };
-    if flags & MSG_DONTWAIT != 0 {
-        return looked(call(fd, message, flags));
-    }
+    // The kernel refuses a null pointer.
     // SAFETY: the caller's promise.
-    let header = unsafe { &*message };
+    let Some(header) = unsafe { message.as_ref() }.filter(|_| flags & MSG_DONTWAIT == 0) else {
+        return looked(call(fd, message, flags));
+    };
     if !header.msg_name.is_null() && is_unix(fd) {
         return pausing(fd, || call(fd, message, flags | MSG_DONTWAIT));
     }

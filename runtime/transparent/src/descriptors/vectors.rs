@@ -14,9 +14,9 @@ pub(super) struct Vectors {
 impl Vectors {
     /// # Safety
     ///
-    /// `list` has `count` valid elements.
+    /// `list` has `count` valid elements, or is null, which is none.
     pub(super) unsafe fn of(list: *const libc::iovec, count: usize) -> Self {
-        let all = if count == 0 {
+        let all = if count == 0 || list.is_null() {
             Vec::new()
         } else {
             // SAFETY: the caller's promise.
@@ -67,11 +67,14 @@ impl Vectors {
 ///
 /// # Safety
 ///
-/// If `count` is in the kernel's range, `list` has so many valid elements.
+/// If `count` is in the kernel's range, `list` has so many valid elements, or is null.
 pub(super) unsafe fn total(list: *const libc::iovec, count: c_int) -> Option<usize> {
     let count = usize::try_from(count).ok().filter(|count| *count <= libc::UIO_MAXIOV as usize)?;
     if count == 0 {
         return Some(0);
+    }
+    if list.is_null() {
+        return None;
     }
     // SAFETY: the caller's promise.
     let all = unsafe { std::slice::from_raw_parts(list, count) };

@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
 use std::ffi::{c_int, c_uint};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use abaca::hook::{self, Sleep};
 use libc::{
@@ -19,12 +20,12 @@ use crate::own::own;
 type Barrier = *mut pthread_barrier_t;
 type Attributes = *const pthread_barrierattr_t;
 
-/// A barrier of ours. All but the mark and the count changes under the lock of its place in the table.
+/// A barrier of ours. The numbers change under the lock of its place in the table.
 #[repr(C)]
 struct Private {
     count: c_uint,
-    arrived: c_uint,
-    round: c_uint,
+    arrived: AtomicU32,
+    round: AtomicU32,
     /// libc's barriers end before this.
     unused: [u32; 4],
     /// Tells it from one of libc's.
@@ -48,7 +49,7 @@ hooks! {
                 libc::pthread_barrierattr_getpshared(attributes, &mut sharing);
             }
             if result == 0 && sharing == PTHREAD_PROCESS_PRIVATE {
-                barrier.cast::<Private>().write(Private { count, arrived: 0, round: 0, unused: [0; 4], mark: MARK });
+                barrier.cast::<Private>().write(Private { count, arrived: AtomicU32::new(0), round: AtomicU32::new(0), unused: [0; 4], mark: MARK });
             }
             result
         }
@@ -89,29 +90,33 @@ fn bit(round: c_uint) -> u32 {
     1 << (round % 32)
 }
 
+/// # Safety
+///
+/// It is a barrier of ours. When all have come, its memory may be gone before this returns.
 unsafe fn wait(barrier: *mut Private) -> c_int {
     let _within = enter();
     let address = beside(barrier);
-    // Who waits must say its bit before it can look at the round under the lock, so it looks again.
-    // SAFETY: the caller's promise. Volatile: others change it under the lock.
-    let mut round = unsafe { (&raw const (*barrier).round).read_volatile() };
+    // Who waits must say its bit before it can look at the round under the lock, so it looks again. Relaxed, all: the lock orders them.
+    // SAFETY: the caller's promise: not all have come.
+    let mut round = unsafe { &*barrier }.round.load(Ordering::Relaxed);
     loop {
         let mut is_last = false;
         let mut is_another = false;
         let sleep = Sleep { address, bits: bit(round), deadline: None, is_cancellable: false };
         let arrive = || {
-            // SAFETY: all who wait are under the lock of the barrier's place in the table here.
-            let barrier = unsafe { &mut *barrier };
-            is_another = barrier.round != round;
+            // SAFETY: as above.
+            let barrier = unsafe { &*barrier };
+            let now = barrier.round.load(Ordering::Relaxed);
+            is_another = now != round;
             if is_another {
-                round = barrier.round;
+                round = now;
                 return false;
             }
-            barrier.arrived += 1;
-            is_last = barrier.arrived == barrier.count;
+            let arrived = barrier.arrived.load(Ordering::Relaxed) + 1;
+            is_last = arrived == barrier.count;
+            barrier.arrived.store(if is_last { 0 } else { arrived }, Ordering::Relaxed);
             if is_last {
-                barrier.arrived = 0;
-                barrier.round = barrier.round.wrapping_add(1);
+                barrier.round.store(round.wrapping_add(1), Ordering::Relaxed);
             }
             !is_last
         };

@@ -164,7 +164,8 @@ hooks! {
         // SAFETY: the caller's promise.
         unsafe {
             let Some(settings) = Settings::of(std::ptr::null()) else {
-                return own!(fn thrd_create(*mut pthread_t, IntRoutine, *mut c_void) -> c_int)(thread, routine, argument);
+                let own = own!(fn thrd_create(*mut pthread_t, IntRoutine, *mut c_void) -> c_int);
+                return masks::inherited(|| own(thread, routine, argument));
             };
             // An int is the low half of the register in which a pointer is returned.
             let routine = std::mem::transmute::<IntRoutine, Routine>(routine);
@@ -268,7 +269,7 @@ unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_i
         start_relay_if_needed();
     }
     let start = Start { record: Some(record.clone()), call };
-    match hook::spawn(settings.stack_bytes + EXTRA_BYTES, runtime, move || start.run()) {
+    match hook::spawn(settings.stack_bytes.saturating_add(EXTRA_BYTES), runtime, move || start.run()) {
         Ok(handle) => {
             if !settings.is_detached {
                 record.set_handle(handle);

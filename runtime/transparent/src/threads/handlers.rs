@@ -44,8 +44,8 @@ static FLAGS: [AtomicI32; SIGNALS] = [const { AtomicI32::new(0) }; SIGNALS];
 static WITHOUT_INFO: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// Whether the calling fiber sends itself a signal that another has sent to it.
-    static IS_ATTENDING: Cell<bool> = const { Cell::new(false) };
+    /// The signals that the calling fiber sends itself, since others have sent them to it.
+    static ATTENDED: Cell<u64> = const { Cell::new(0) };
     /// How many handlers the caller is in.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
@@ -76,7 +76,8 @@ static HANDLE: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = handle;
 /// Stands for each of the user's handlers. One that takes only the number ignores the rest.
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let index = index(signal).unwrap_or(0);
-    let is_attending = IS_ATTENDING.get();
+    // Another signal may come meanwhile, or be sent by a handler.
+    let is_attending = index > 0 && ATTENDED.get() & masks::bit(index) != 0;
     if !is_attending && masks::is_held_back(index) {
         let is_told = FLAGS[index].load(Ordering::SeqCst) & SA_SIGINFO != 0;
         // SAFETY: the kernel has written it, if the handler was set up for that.
@@ -192,11 +193,11 @@ pub(super) fn attend() -> Interrupted {
 
 /// Has the kernel run the handlers here, with all that belongs to them, in the order in which it runs those of signals that have waited.
 fn run_handlers(taken: &[Taken]) {
-    IS_ATTENDING.set(true);
+    let before = ATTENDED.replace(taken.iter().fold(0, |bits, (signal, _)| bits | masks::bit(*signal)));
     // SAFETY: sets, and what the kernel has told of the signals, for the calling thread, which may block them.
     unsafe {
         let (process, thread) = (kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid));
-        let (mut set, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+        let (mut set, mut mask) = (std::mem::zeroed(), std::mem::zeroed());
         taken.iter().for_each(|(signal, _)| _ = libc::sigaddset(&mut set, *signal as c_int));
         let send = |signal: usize, info: &Option<siginfo_t>| match info {
             Some(info) => {
@@ -204,7 +205,7 @@ fn run_handlers(taken: &[Taken]) {
             }
             None => kernel!(libc::SYS_tgkill, process, thread, signal),
         };
-        set_mask(libc::SIG_BLOCK, &set, &mut before);
+        set_mask(libc::SIG_BLOCK, &set, &mut mask);
         for (signal, info) in taken {
             if send(*signal, info) == failed(libc::EAGAIN) {
                 // The kernel keeps no more: those before run first.
@@ -214,9 +215,9 @@ fn run_handlers(taken: &[Taken]) {
             }
         }
         set_mask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
-        set_mask(libc::SIG_SETMASK, &before, ptr::null_mut());
+        set_mask(libc::SIG_SETMASK, &mask, ptr::null_mut());
     }
-    IS_ATTENDING.set(false);
+    ATTENDED.set(before);
 }
 
 hooks! {

@@ -130,7 +130,7 @@ pub(crate) fn set_of_caller() -> sigset_t {
 
 /// Calls `start`, which starts a thread of the kernel's, or a child, with the mask of the caller: that of the fiber, if it is one.
 pub(crate) fn inherited<R>(start: impl FnOnce() -> R) -> R {
-    let mask = if hook::on_fiber() && !hook::wants_kernel_threads() { blocked() } else { 0 };
+    let mask = if hook::on_fiber() && !hook::starts_runtimes_thread() { blocked() } else { 0 };
     if mask == 0 {
         return start();
     }

@@ -5,7 +5,6 @@
 
 #![expect(unsafe_code, reason = "follows the addresses that a `pthread_t` stands for")]
 
-use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,8 +60,6 @@ pub(crate) struct Details {
 }
 
 thread_local! {
-    /// The calling thread's record; null on a plain thread, and in other fibers. It is gone with the fiber's storage.
-    static CURRENT: Cell<*const Record> = const { Cell::new(ptr::null()) };
     /// What other fibers were told of themselves.
     static DETAILS: Mutex<Details> = const { Mutex::new(Details { name: None, processors: None }) };
 }
@@ -95,18 +92,20 @@ impl Record {
             return None;
         }
         // SAFETY: the cell of a fiber that runs keeps its record; a thread that never was a fiber has none.
-        unsafe { CURRENT.get().as_ref() }
+        unsafe { hook::record().cast::<Self>().as_ref() }
     }
 
     /// The calling thread's, in a call of the runtime that one of the hooks has made for it.
+    #[inline]
     pub(crate) fn current_within() -> Option<&'static Self> {
         // SAFETY: the cell of a fiber that is in a hook keeps its record.
-        unsafe { CURRENT.get().as_ref() }
+        unsafe { hook::record().cast::<Self>().as_ref() }
     }
 
     /// Makes the record the calling fiber's, for the rest of its life.
     pub(crate) fn enter(&self) {
-        CURRENT.set(self);
+        // Null on a plain thread, and in other fibers. It is gone with the fiber's storage.
+        hook::set_record(ptr::from_ref(self).cast());
         masks::begin(self.mask);
         self.pending.begin(self.mask.unwrap_or(0));
         if let Some(stack) = hook::stack() {
@@ -170,8 +169,8 @@ impl Record {
             // SAFETY: only who joins takes it, which is the caller.
             match unsafe { handle.as_ref() } {
                 Some(handle) => break handle,
-                // The creator, in `pthread_create`, is about to store it.
-                None => std::thread::yield_now(),
+                // The creator, in `pthread_create`, is about to store it. It may be a fiber of this worker.
+                None => hook::yield_now(),
             }
         };
         if !wait(handle) {

@@ -20,6 +20,7 @@ use super::waiting;
 use crate::answer::{answer, failed};
 use crate::calls::kick::set_mask;
 use crate::descriptors::numbers::made;
+use crate::descriptors::poll::look_at;
 use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -72,10 +73,7 @@ impl Pair {
 
     /// Whether the user has closed the other end, or a program ours.
     fn is_over(&self) -> bool {
-        let mut poll = libc::pollfd { fd: self.written.load(Ordering::SeqCst), events: 0, revents: 0 };
-        // SAFETY: a local, looked at without a wait.
-        let found = unsafe { kernel!(libc::SYS_poll, &raw mut poll, 1, 0) };
-        found != 0 || !self.is_ours()
+        look_at(self.written.load(Ordering::SeqCst), 0) != Ok(0) || !self.is_ours()
     }
 
     /// Writes a record; false if there is no room, or nobody to read it.
@@ -168,6 +166,8 @@ fn make(mask: u64, flags: c_int) -> Option<isize> {
         // What waits already.
         while let Some((signal, info)) = waiting::take_first(mask) {
             if !place.write(&record(signal, Some(&info))) {
+                // It has just left a place.
+                let _ = waiting::hold_back(signal, Some(&info));
                 break;
             }
         }
