@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use abaca::Runtime;
 use abaca::observe::flight::{self, Activity, Outcome, Recorder, Recording, Turn, Waker};
-use abaca_tests::with_workers_on_their_threads;
+use abaca_tests::with_shared_storage;
 
-/// Whose wake-ups are told apart: a fiber that its worker has left to a thread wakes others from outside.
 pub(crate) fn runtime(workers: usize, recorder: Recorder) -> Runtime {
-    with_workers_on_their_threads().workers(workers).flight_recorder(recorder).build().unwrap()
+    Runtime::builder().workers(workers).flight_recorder(recorder).build().unwrap()
+}
+
+/// Where who wakes and steals is looked at: with own storage a fiber may be left to its thread.
+fn on_workers(workers: usize) -> Runtime {
+    with_shared_storage().workers(workers).flight_recorder(Recorder::new()).build().unwrap()
 }
 
 /// The index of the fiber with this name.
@@ -97,7 +101,7 @@ pub(crate) fn check(recording: &Recording) {
 
 #[test]
 fn the_kernel_threads_and_other_workers_are_known_as_wakers() {
-    let runtime = runtime(1, Recorder::new());
+    let runtime = on_workers(1);
     runtime.run(|| {
         let (mut near, mut far) = abaca::net::UnixStream::pair().unwrap();
         let reads = spawn("reads", move || far.read_exact(&mut [0; 3]).unwrap());
@@ -127,7 +131,7 @@ fn the_kernel_threads_and_other_workers_are_known_as_wakers() {
 
 #[test]
 fn a_wake_up_from_worker_to_worker_has_its_waker() {
-    let runtime = runtime(2, Recorder::new());
+    let runtime = on_workers(2);
     runtime.run(|| {
         let (here, there) = (Arc::new(AtomicBool::new(false)), abaca::current());
         let other = spawn("other", {
@@ -299,7 +303,7 @@ fn tracers_of_the_kernel_find_the_probe_in_the_program() {
 
 #[test]
 fn a_poller_thread_and_eight_workers_say_the_same() {
-    let builder = with_workers_on_their_threads().workers(8).poller(abaca::runtime::Poller::Thread);
+    let builder = with_shared_storage().workers(8).poller(abaca::runtime::Poller::Thread);
     let runtime = builder.flight_recorder(Recorder::new()).build().unwrap();
     const BYTES: usize = 5;
     runtime.run(|| {

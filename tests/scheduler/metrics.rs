@@ -8,16 +8,21 @@ use std::time::Duration;
 
 use abaca::Runtime;
 use abaca::observe::Metrics;
-use abaca_tests::with_workers_on_their_threads;
+use abaca_tests::with_shared_storage;
 
-/// Who wakes and steals is counted: a fiber that its worker has left to a thread wakes others from outside.
 fn runtime(workers: usize) -> Runtime {
-    with_workers_on_their_threads().workers(workers).build().unwrap()
+    Runtime::builder().workers(workers).build().unwrap()
+}
+
+/// Where who wakes and steals is counted: with own storage a fiber may be left to its thread, wakes others from outside, and leaves its
+/// worker what others would steal.
+fn on_workers(workers: usize) -> Runtime {
+    with_shared_storage().workers(workers).build().unwrap()
 }
 
 #[test]
 fn fibers_are_counted_from_spawn_to_end() {
-    let runtime = runtime(1);
+    let runtime = on_workers(1);
     runtime.run(|| {
         let before = abaca::observe::metrics().unwrap();
         assert_eq!((before.spawned, before.live), (1, 1), "the main fiber");
@@ -87,7 +92,7 @@ fn a_fiber_whose_result_is_dropped_at_its_end_ends_once() {
 #[test]
 fn switches_and_wake_ups_are_counted_where_they_happen() {
     const ROUNDS: u64 = 1000;
-    let runtime = runtime(1);
+    let runtime = on_workers(1);
     let idle = runtime.metrics();
     runtime.run(|| {
         let (to, from) = abaca::channel::bounded(0);
@@ -138,7 +143,7 @@ fn wake_ups_by_other_threads_are_counted() {
 
 #[test]
 fn timers_sleeps_and_steals_are_counted() {
-    let runtime = runtime(2);
+    let runtime = on_workers(2);
     runtime.run(|| {
         for _ in 0..5 {
             abaca::sleep(Duration::from_micros(100));
