@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use abaca::Runtime;
 use abaca::observe::flight::{self, Activity, Outcome, Recorder, Recording, Turn, Waker};
+use abaca_tests::with_workers_on_their_threads;
 
+/// Whose wake-ups are told apart: a fiber that its worker has left to a thread wakes others from outside.
 pub(crate) fn runtime(workers: usize, recorder: Recorder) -> Runtime {
-    Runtime::builder().workers(workers).flight_recorder(recorder).build().unwrap()
+    with_workers_on_their_threads().workers(workers).flight_recorder(recorder).build().unwrap()
 }
 
 /// The index of the fiber with this name.
@@ -297,7 +299,7 @@ fn tracers_of_the_kernel_find_the_probe_in_the_program() {
 
 #[test]
 fn a_poller_thread_and_eight_workers_say_the_same() {
-    let builder = Runtime::builder().workers(8).poller(abaca::runtime::Poller::Thread);
+    let builder = with_workers_on_their_threads().workers(8).poller(abaca::runtime::Poller::Thread);
     let runtime = builder.flight_recorder(Recorder::new()).build().unwrap();
     const BYTES: usize = 5;
     runtime.run(|| {

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use abaca::Runtime;
 use abaca::observe::Metrics;
+use abaca_tests::with_workers_on_their_threads;
 
+/// Who wakes and steals is counted: a fiber that its worker has left to a thread wakes others from outside.
 fn runtime(workers: usize) -> Runtime {
-    Runtime::builder().workers(workers).build().unwrap()
+    with_workers_on_their_threads().workers(workers).build().unwrap()
 }
 
 #[test]
