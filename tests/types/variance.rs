@@ -67,6 +67,7 @@ shortens! {
     ScmRights: unix::ScmRights<life>;
     ScmCredentials: unix::ScmCredentials<life>;
     AncillaryData: unix::AncillaryData<life>;
+    Release: abaca_asm::stack::Release<life>;
     ScopedJoinHandle: fiber::ScopedJoinHandle<life, same>;
     JoinHandle: fiber::JoinHandle<T>;
 }
