@@ -33,18 +33,32 @@ static WAITS: Waits = Waits::new();
 
 static IS_ARMED: AtomicBool = AtomicBool::new(false);
 
-/// See [`arm`].
 static CALLS: OnceLock<Calls> = OnceLock::new();
 
-struct Calls {
-    attend: fn() -> Interrupted,
-    blocked: fn() -> u64,
+/// What knows of signals.
+#[derive(Debug)]
+pub struct Calls {
+    /// Takes, for the calling fiber, the signals that others have sent to it, and says what their handlers do.
+    pub take: fn() -> Interrupted,
+    /// Runs the handlers of those, and of what has come since, and says what they do. They must come back if the runtime has pointers to
+    /// frames of the caller's.
+    pub attend: fn(Frames) -> Interrupted,
+    /// The signals that do not interrupt the calling fiber.
+    pub blocked: fn() -> u64,
 }
 
-/// From now on waits can be interrupted. `attend` runs, on the calling fiber, the handlers of the signals that others have sent to
-/// it, and says what they do; `blocked` tells the signals that do not interrupt it. The first call counts.
-pub fn arm(attend: fn() -> Interrupted, blocked: fn() -> u64) {
-    CALLS.get_or_init(|| Calls { attend, blocked });
+/// What the runtime has of the frames of a wait that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frames {
+    /// Nothing: a handler may jump over them.
+    Free,
+    /// Pointers.
+    Held,
+}
+
+/// From now on waits can be interrupted. The first call counts.
+pub fn arm(calls: Calls) {
+    CALLS.get_or_init(|| calls);
     IS_ARMED.store(true, Ordering::SeqCst);
 }
 
@@ -58,8 +72,12 @@ pub(super) unsafe fn begin_anew() {
     unsafe { WAITS.begin_anew() };
 }
 
-fn attend() -> Interrupted {
-    CALLS.get().map_or(Interrupted::Not, |calls| (calls.attend)())
+fn take() -> Interrupted {
+    CALLS.get().map_or(Interrupted::Not, |calls| (calls.take)())
+}
+
+fn attend(frames: Frames) -> Interrupted {
+    CALLS.get().map_or(Interrupted::Not, |calls| (calls.attend)(frames))
 }
 
 /// The calling fiber, as [`interrupt_fiber`] knows it; 0 on a plain thread.
@@ -69,10 +87,14 @@ pub fn fiber_key() -> usize {
 }
 
 /// Calls `wait`, in which the caller sleeps at an address of the table of sleepers, and says whether it was interrupted. `wait` looks
-/// at the interruption before each sleep.
+/// at the interruption before each sleep. The handlers run when it has returned: by then the runtime has so much of the caller's frames.
 #[inline]
-pub fn interruptible_at<R>(address: usize, wait: impl FnOnce(&Interruption) -> R) -> (R, Interrupted) {
-    interruptible(By::Address(address), wait)
+pub fn interruptible_at<R>(
+    address: usize,
+    frames: Frames,
+    wait: impl FnOnce(&Interruption) -> R,
+) -> (R, Interrupted) {
+    interruptible(By::Address(address), frames, wait)
 }
 
 /// Whether the process has a handler.
@@ -83,7 +105,11 @@ pub(super) fn can_be_interrupted() -> bool {
 
 /// Calls `wait`, and says whether it was interrupted.
 #[inline]
-pub(super) fn interruptible<R>(by: By, wait: impl FnOnce(&Interruption) -> R) -> (R, Interrupted) {
+pub(super) fn interruptible<R>(
+    by: By,
+    frames: Frames,
+    wait: impl FnOnce(&Interruption) -> R,
+) -> (R, Interrupted) {
     let interruption = Interruption::new();
     if !can_be_interrupted() {
         return (wait(&interruption), Interrupted::Not);
@@ -91,14 +117,14 @@ pub(super) fn interruptible<R>(by: By, wait: impl FnOnce(&Interruption) -> R) ->
     let result = listed(by, &interruption, wait);
     // The handlers run where the call is: on this fiber.
     let state = interruption.state();
-    (result, state.max(attend()))
+    (result, state.max(attend(frames)))
 }
 
 #[cold]
 fn listed<R>(by: By, interruption: &Interruption, wait: impl FnOnce(&Interruption) -> R) -> R {
     let blocked = CALLS.get().map_or(0, |calls| (calls.blocked)());
     let who = Who { fiber: fiber_key(), is_main: is_main(), blocked };
-    WAITS.listed(who, by, interruption, attend, wait)
+    WAITS.listed(who, by, interruption, take, wait)
 }
 
 /// Whether the calling fiber is a runtime's main one.
@@ -119,9 +145,10 @@ fn wake_all_at(address: usize) {
 }
 
 /// Interrupts the wait of a fiber for this signal, a bit, if it is in one and does not block it.
-pub fn interrupt_fiber(fiber: usize, signal: u64, how: Interrupted) {
+/// Returns whether it is.
+pub fn interrupt_fiber(fiber: usize, signal: u64, how: Interrupted) -> bool {
     let is_it = |who: &Who| who.fiber == fiber && who.blocked & signal == 0;
-    WAITS.interrupt(how, is_it, |_| false, wake_all_at);
+    WAITS.interrupt(how, is_it, |_| false, wake_all_at)
 }
 
 /// Interrupts the wait of the fiber for which a signal, a bit, is that is no particular thread's: the main fiber's; if that does not wait, or
@@ -155,7 +182,7 @@ mod tests {
         static BIT: Cell<u64> = const { Cell::new(0) };
     }
 
-    fn attend() -> Interrupted {
+    fn take() -> Interrupted {
         let bit = BIT.get();
         if bit != 0 && SENT.fetch_and(!bit, SeqCst) & bit != 0 {
             Interrupted::Restarts
@@ -170,7 +197,7 @@ mod tests {
         const ROUNDS: usize = 2_000;
         // Not here, if this machine or build has no storage for fibers.
         let Ok(runtime) = Runtime::builder().workers(2).own_tls(true).build() else { return };
-        arm(attend, || 0);
+        arm(Calls { take, attend: |_| take(), blocked: || 0 });
         runtime.run(|| {
             let fibers: Vec<_> = [1_u64, 2]
                 .map(|bit| {
@@ -197,7 +224,7 @@ mod tests {
                         }
                         for round in 0..ROUNDS {
                             SENT.fetch_or(bit, SeqCst);
-                            interrupt_fiber(state.0.load(SeqCst), bit, Interrupted::Restarts);
+                            let _ = interrupt_fiber(state.0.load(SeqCst), bit, Interrupted::Restarts);
                             while state.1.load(SeqCst) == round {
                                 std::thread::yield_now();
                             }

@@ -33,10 +33,10 @@ pub use crate::queue::Keyed;
 pub use forked::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{
-    Interrupted, Interruption, Notes, arm, fiber_key, handles_for_fibers, interrupt_fiber, interrupt_one,
-    interruptible_at, is_main,
+    Calls, Frames, Interrupted, Interruption, Notes, arm, fiber_key, handles_for_fibers, interrupt_fiber,
+    interrupt_one, interruptible_at, is_main,
 };
-pub use sleepers::{Sleep, has_sleepers, sleep_at, wake_at};
+pub use sleepers::{Sleep, has_sleepers, sleep_at, sleep_attending_at, wake_at};
 pub use threads::{
     as_kernel_threads, await_end, await_end_or_cancellation, spawn, stack, starts_runtimes_thread,
     wants_kernel_threads,
@@ -180,7 +180,7 @@ fn cancelled() {
 /// Sleeps until `at`; `None` is for ever.
 pub fn sleep_until(at: Option<Instant>) -> Slept {
     let waiter = park::waiter();
-    let (outcome, interrupted) = interruptible(By::Waiter(&raw const waiter), |interruption| {
+    let (outcome, interrupted) = interruptible(By::Waiter(&raw const waiter), Frames::Free, |interruption| {
         interruption.wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Sleep, at)))
     });
     interrupted.as_slept().unwrap_or(outcome.into())

@@ -1,7 +1,7 @@
 //! How a wait is interrupted from outside, for which it is in a list while it lasts.
 //!
 //! Who interrupts has noted why, takes the list's lock, chooses a wait, and claims its waiter as an event would; under the lock the waiter is
-//! still there. A wait enters the list, and then looks at what was noted (`attend`): what was noted before somebody found the list without it,
+//! still there. A wait enters the list, and then looks at what was noted (`take`): what was noted before somebody found the list without it,
 //! it finds itself; later it is found. It leaves the list before its frame ends, which takes the lock.
 //!
 //! A wait at an address of the table of sleepers is woken there, with all who sleep there. Its look under the bucket's lock is at the
@@ -66,7 +66,17 @@ impl Interruption {
     /// Waits for `waiter`, unless the wait was interrupted before it began.
     #[inline]
     pub(crate) fn wait(&self, waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
-        if self.is_set() && waiter.claim(Outcome::Notified).is_some() { Outcome::Notified } else { wait() }
+        self.wait_or(Outcome::Notified, waiter, wait)
+    }
+
+    /// The same, of a waiter in the table of sleepers.
+    pub(crate) fn wait_for_sleeper(&self, waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
+        self.wait_or(Outcome::Cancelled, waiter, wait)
+    }
+
+    #[inline]
+    fn wait_or(&self, interrupted: Outcome, waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
+        if self.is_set() && waiter.claim(interrupted).is_some() { interrupted } else { wait() }
     }
 }
 
@@ -74,6 +84,8 @@ impl Interruption {
 #[derive(Clone, Copy)]
 pub(crate) enum By {
     Waiter(*const Waiter),
+    /// The waiter is in the table of sleepers, and leaves it when its wait has ended in another way than by who wakes it there.
+    Sleeper(*const Waiter),
     /// It sleeps in the table of sleepers, where all are woken.
     Address(usize),
 }
@@ -122,13 +134,13 @@ impl Waits {
         unsafe { self.list.begin_anew(BTreeMap::new()) };
     }
 
-    /// Calls `wait` while it is in the list. `attend` says what was noted for the caller before.
+    /// Calls `wait` while it is in the list. `take` says what was noted for the caller before.
     pub(crate) fn listed<R>(
         &self,
         who: Who,
         by: By,
         interruption: &Interruption,
-        attend: impl FnOnce() -> Interrupted,
+        take: impl FnOnce() -> Interrupted,
         wait: impl FnOnce(&Interruption) -> R,
     ) -> R {
         struct Listed<'a>(&'a Waits, u64);
@@ -140,7 +152,7 @@ impl Waits {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         self.list.lock().insert(number, Wait { who, by, interruption });
         let _listed = Listed(self, number);
-        interruption.set(attend());
+        interruption.set(take());
         wait(interruption)
     }
 
@@ -161,9 +173,11 @@ impl Waits {
         // SAFETY: a wait is taken out of the list before its frame ends, which takes the lock.
         unsafe { &*interruption }.set(how);
         match by {
-            By::Waiter(waiter) => {
+            By::Waiter(waiter) | By::Sleeper(waiter) => {
+                let outcome =
+                    if matches!(by, By::Waiter(_)) { Outcome::Notified } else { Outcome::Cancelled };
                 // SAFETY: as above.
-                let wakeup = unsafe { &*waiter }.claim(Outcome::Notified);
+                let wakeup = unsafe { &*waiter }.claim(outcome);
                 drop(list);
                 wakeup.into_iter().for_each(park::wake);
             }
@@ -296,7 +310,32 @@ mod model {
 
     #[test]
     fn a_wait_at_an_address_ends_by_its_event_or_a_signal() {
-        check(2, || {
+        ends_by_its_event_or_a_signal(|world| {
+            world.wait(By::Address(KEY.address), |interruption| {
+                let stay = || world.word.load(Ordering::SeqCst) == 0 && !interruption.is_set();
+                let _ = world.table.sleep(KEY, None, stay, || (), park::wait);
+            })
+        });
+    }
+
+    #[test]
+    fn a_sleepers_own_wait_ends_by_its_event_or_a_signal() {
+        ends_by_its_event_or_a_signal(|world| {
+            let mut ended = Interrupted::Not;
+            let wait = |waiter: &Waiter, reason, deadline| {
+                let mut outcome = Outcome::Notified;
+                ended = world.wait(By::Sleeper(waiter), |interruption| {
+                    outcome = interruption.wait_for_sleeper(waiter, || park::wait(waiter, reason, deadline));
+                });
+                outcome
+            };
+            let _ = world.table.sleep(KEY, None, || world.word.load(Ordering::SeqCst) == 0, || (), wait);
+            ended
+        });
+    }
+
+    fn ends_by_its_event_or_a_signal(wait: fn(&World) -> Interrupted) {
+        check(2, move || {
             let world = World::new();
             let [sender, event] = [true, false].map(|is_sender| {
                 let world = world.clone();
@@ -316,11 +355,7 @@ mod model {
                     let mut interruptions = 0;
                     // A call that is restarted: it ends by its event only.
                     while world.word.load(Ordering::Acquire) == 0 {
-                        let ended = world.wait(By::Address(KEY.address), |interruption| {
-                            let stay = || world.word.load(Ordering::SeqCst) == 0 && !interruption.is_set();
-                            let _ = world.table.sleep(KEY, None, stay, || (), park::wait);
-                        });
-                        interruptions += u32::from(ended != Interrupted::Not);
+                        interruptions += u32::from(wait(&world) != Interrupted::Not);
                     }
                     interruptions
                 }

@@ -49,7 +49,7 @@
 //! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with a ceiling of priorities, and those that processes share are libc's alone. One whose owner inherits priorities (PTHREAD_PRIO_INHERIT) is a usual one: a fiber has none to inherit |
 //! | `pthread_cond_*` `pthread_barrier_*` `pthread_once`, `cnd_*` `call_once` | in the table, plain threads as well |
 //! | `nanosleep` `clock_nanosleep` `usleep` `sleep` `thrd_sleep` `sched_yield` | a timer; the next fiber. A sleep of a cancelled fiber ends early, as if interrupted, with nothing left of it |
-//! | `pthread_join` and its kin | of a fiber: as `JoinHandle::join`; of a thread: on a thread of the pool |
+//! | `pthread_join` and its kin | of a fiber: as `JoinHandle::join`; of a thread: is tried again after pauses |
 //! | `sigwait` `sigwaitinfo` `sigtimedwait` | on a thread of the pool, where the signals are blocked meanwhile |
 //! | `pause` `sigsuspend` `sigpause` | until a handler has run for the fiber, the latter with their mask |
 //!
@@ -67,9 +67,9 @@
 //!   and used again behind the hooks' back, by a system call, are noticed when they are made or after a second or two.
 //! * **Signals.** A handler that runs for the process interrupts the call of the main fiber, or, if that does not wait in one, of the fiber that
 //!   has waited the longest: it ends in EINTR, or goes on if the handler restarts calls (SA_RESTART) and the call is one that can be restarted.
-//!   `pthread_kill` runs the handler on the fiber that it is for, from the call in which that waits or the next one that would. A
-//!   handler may post a semaphore, and write to a pipe. It is to return: after one that leaves by `siglongjmp`, its fiber's calls wait in the
-//!   kernel. The functions of older systems (`sigset`, `sighold`, `sigblock`, the `signal` of System V) are made
+//!   `pthread_kill` runs the handler on the fiber that it is for, from the call in which that waits or the next one that would: waits for locks and
+//!   conditions too, which go on then, but not barriers and joins. A
+//!   handler may post a semaphore, and write to a pipe. It may leave by `siglongjmp`, but not from every call in which its fiber waits. The functions of older systems (`sigset`, `sighold`, `sigblock`, the `signal` of System V) are made
 //!   of the same.
 //! * **Masks of signals.** `pthread_sigmask` and `sigprocmask` change the calling fiber's mask, and no other's. What is sent to a fiber that
 //!   blocks it waits for that fiber. What is sent to the process waits if the main fiber blocks it (with `threads_are_fibers`, the main
@@ -167,15 +167,15 @@
 //!
 //! | what | how it is |
 //! |---|---|
-//! | `sigsetjmp` `siglongjmp`, `getcontext` `setcontext` `swapcontext` | save and restore the mask of the worker's thread, and not the fiber's: their machine code is libc's. All else of them works, waits between them too |
-//! | a jump (`longjmp`) out of a handler of a signal, of a fiber that waited in a call | must not be: it leaves behind the frames of the call, on which the runtime still relies. The main thread may jump |
+//! | a jump (`longjmp`) out of a handler of a signal, of a fiber that waits for a descriptor, or for a call on the pool | ends the process, with a line that says so: it would leave behind the frames of the call, on which the runtime still relies. Out of sleeps, `pause`, `sigsuspend`, semaphores and calls that need not wait it is as on threads, and the main thread may jump out of all |
+//! | `uc_link` of a context | the fiber's mask stays that of the context that ends |
 //! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`; `gettid`, `setpriority`, `prctl` but for the name | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
 //! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, and change nothing |
-//! | `pthread_getattr_np` | tells of the stack that there is, which may be larger than what was asked for, and of a guard of a page |
-//! | readers of a lock of the kind PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP | pass a fiber that waits to write |
-//! | a mutex with PTHREAD_PRIO_INHERIT | may be unlocked by another thread than its owner, as a usual one may |
-//! | PTHREAD_CANCEL_ASYNCHRONOUS | is deferred |
+//! | `pthread_getattr_np` | tells of the stack and the guard that were asked for: the stack that there is may be larger, and the guard is a page at least |
+//! | `sigaltstack` | is noted and told; handlers run on a stack of the runtime's, of 64 KiB, which is what a fiber that has set none is told of |
+//! | PTHREAD_KEYS_MAX | a few of the keys are the runtime's |
+//! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread that computes ends in its next call that is a cancellation point, or waits for a lock, and no sooner |
 
 mod answer;
 mod calls;

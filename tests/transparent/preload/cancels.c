@@ -139,6 +139,21 @@ static void *prints(void *to) {
 }
 static void *ends_at_once(void *unused) { return unused; }
 
+// A thread that wants to end wherever it is ends where it says so.
+static void *ends_itself(void *way) {
+    int kind = -1, state = -1;
+    printf("%d %d", pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &kind), kind);
+    printf(" %d", pthread_setcanceltype(5, NULL));
+    if (way == (void *)1) pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    if (way == (void *)2) pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &kind);
+    pthread_cancel(pthread_self());
+    printf(" goes on with %d", kind);
+    if (way == (void *)1) pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
+    if (way == (void *)2) pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &kind);
+    printf(" not here");
+    return NULL;
+}
+
 int main(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     char folder[] = "/tmp/cancels-XXXXXX", lock_file[64];
@@ -195,6 +210,10 @@ int main(void) {
     pthread_create(&thread, NULL, prints, file), pthread_join(thread, &value);
     fflush(file);
     printf("cancelled: %d, %zd bytes\n", value == PTHREAD_CANCELED, recv(ends[0], bytes, 100, MSG_DONTWAIT));
+    for (long way = 0; way < 3; way++) {
+        pthread_create(&thread, NULL, ends_itself, (void *)way), pthread_join(thread, &value);
+        printf(", cancelled: %d\n", value == PTHREAD_CANCELED);
+    }
     // Whoever was cancelled in a join has left the thread to others.
     sem_post(&free_to_go);
     printf("join: %d\n", pthread_join(other, NULL));

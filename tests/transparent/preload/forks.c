@@ -180,6 +180,26 @@ static int ends(int exits) {
     return (int)(long)result;
 }
 
+// A routine that another thread was in when the process was copied is called again in the copy.
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pid_t waits_in;
+static sem_t begun_once;
+static int times;
+static void routine(void) {
+    times++;
+    if (getpid() != waits_in) return;
+    sem_post(&begun_once);
+    sem_wait(&over);
+}
+static void *calls_once(void *unused) {
+    pthread_once(&once, routine);
+    return unused;
+}
+static int calls_it_again(void) {
+    calls_once(NULL), calls_once(NULL);
+    return times;
+}
+
 int main(void) {
     struct sigaction action = {.sa_handler = handler};
     sigaction(SIGTERM, &action, NULL);
@@ -193,6 +213,10 @@ int main(void) {
     sem_init(&over, 0, 0);
     pthread_t waiting;
     pthread_create(&waiting, NULL, wait_until_over, NULL);
+    waits_in = getpid();
+    pthread_t caller;
+    sem_init(&begun_once, 0, 0), pthread_create(&caller, NULL, calls_once, NULL), sem_wait(&begun_once);
+    SAY(in_child(calls_it_again)), SAY(in_a_thread(calls_it_again));
     SAY(in_child(serve_in_a_grandchild));
     SAY(in_a_thread(serve_ten));
     SAY(in_a_thread(interrupted));
@@ -201,7 +225,7 @@ int main(void) {
     SAY(ends(0));
     SAY(ends(1));
     SAY(serve_ten());
-    sem_post(&over);
-    SAY(pthread_join(waiting, NULL));
+    sem_post(&over), sem_post(&over);
+    SAY(pthread_join(waiting, NULL)), SAY(pthread_join(caller, NULL)), SAY(calls_it_again());
     return 0;
 }

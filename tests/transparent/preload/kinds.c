@@ -7,12 +7,16 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/select.h>
+#include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <termios.h>
@@ -175,6 +179,78 @@ static void *by_numbers(void *unused) {
     puts(name);
     return unused;
 }
+// What a handler leaves of a wait, restarted or not.
+static volatile int has_ended;
+static void does_nothing(int signal) { (void)signal; }
+static sem_t nothing;
+static void *sleeps(void *unused) {
+    // In its first moment nothing has gone by.
+    unsigned left = 1000;
+    for (int i = 0; i < 50 && left == 1000; i++) left = sleep(1000);
+    SAY(left < 1000);
+    has_ended = 1;
+    return unused;
+}
+static void *waits_for_long(void *unused) {
+    struct timespec late = {time(NULL) + 1000, 0};
+    SAY(sem_timedwait(&nothing, &late));
+    has_ended = 1;
+    return unused;
+}
+static void *is_cut_short(void *routine) {
+    pthread_t thread;
+    has_ended = 0;
+    pthread_create(&thread, NULL, (void *(*)(void *))routine, NULL);
+    while (!has_ended) pthread_kill(thread, SIGUSR1), poll(NULL, 0, 1);
+    pthread_join(thread, NULL);
+    return NULL;
+}
+// What is removed while a thread waits for it.
+static int removed;
+static struct { long kind; char text[8]; } message = {1, ""};
+static void *receives(void *unused) { return (void *)(msgrcv(removed, &message, 8, 0, 0) < 0 ? (long)errno : 0L); }
+static void *sends(void *unused) { return (void *)(msgsnd(removed, &message, 8, 0) < 0 ? (long)errno : 0L); }
+static void *operates(void *unused) { return (void *)(semop(removed, &(struct sembuf){0, -1, 0}, 1) < 0 ? (long)errno : 0L); }
+static void removal(const char *name, void *(*waits)(void *)) {
+    void *error = NULL;
+    // A thread that comes too late does not find it at all.
+    for (int pause = 1; pause < 10000 && error != (void *)EIDRM; pause *= 2) {
+        pthread_t thread;
+        removed = waits == operates ? semget(IPC_PRIVATE, 1, 0600) : msgget(IPC_PRIVATE, 0600);
+        while (waits == sends && msgsnd(removed, &message, 8, IPC_NOWAIT) == 0) {}
+        pthread_create(&thread, NULL, waits, NULL), poll(NULL, 0, pause);
+        if (waits == operates) semctl(removed, 0, IPC_RMID); else msgctl(removed, IPC_RMID, NULL);
+        pthread_join(thread, &error);
+    }
+    printf("%s: %s\n", name, strerrorname_np((int)(long)error));
+}
+static void *waits_to_be_joined(void *unused) {
+    sem_wait(&nothing);
+    return unused;
+}
+static void *joins(void *thread) {
+    SAY(pthread_join(*(pthread_t *)thread, NULL));
+    return NULL;
+}
+static void *endings(void *unused) {
+    sem_init(&nothing, 0, 0);
+    struct sigaction action = {.sa_handler = does_nothing};
+    for (action.sa_flags = 0;; action.sa_flags = SA_RESTART) {
+        sigaction(SIGUSR1, &action, NULL);
+        is_cut_short(sleeps), is_cut_short(waits_for_long);
+        if (action.sa_flags) break;
+    }
+    removal("msgrcv", receives), removal("msgsnd", sends), removal("semop", operates);
+    // To try to join asks only whether the thread has ended.
+    pthread_t thread, joiner;
+    SAY(pthread_tryjoin_np(pthread_self(), NULL));
+    pthread_create(&thread, NULL, waits_to_be_joined, NULL), pthread_create(&joiner, NULL, joins, &thread);
+    for (int i = 0; i < 20; i++) poll(NULL, 0, 1), printf("%d", pthread_tryjoin_np(thread, NULL));
+    sem_post(&nothing), pthread_join(joiner, NULL);
+    pthread_create(&thread, NULL, waits_to_be_joined, NULL), SAY(pthread_detach(thread)), SAY(pthread_tryjoin_np(thread, NULL));
+    sem_post(&nothing);
+    return unused;
+}
 static void *alone(void *routine) {
     pthread_t thread;
     pthread_create(&thread, NULL, (void *(*)(void *))routine, NULL), pthread_join(thread, NULL);
@@ -186,8 +262,8 @@ int main(void) {
     prctl(PR_SET_NAME, "the process");
     cpu_set_t before, after;
     sched_getaffinity(0, sizeof before, &before);
-    void *routines[] = {no_file, nobody_listens, other_families, terminals, priorities, by_numbers};
-    for (int i = 0; i < 6; i++) alone(routines[i]);
+    void *routines[] = {no_file, nobody_listens, other_families, terminals, priorities, by_numbers, endings};
+    for (int i = 0; i < 7; i++) alone(routines[i]);
     // What one thread has set is no other's.
     pthread_t thread;
     CPU_ZERO(&after);

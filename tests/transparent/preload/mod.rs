@@ -4,6 +4,7 @@ mod servers;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -80,6 +81,31 @@ fn a_cancelled_thread_ends_from_every_call_that_waits() {
 #[test]
 fn what_is_refused_at_once_and_what_ends_by_itself_is_so_on_fibers() {
     is_as_on_threads("kinds.c", &["1", "2"]);
+}
+
+#[test]
+fn attributes_are_obeyed_as_on_threads() {
+    is_as_on_threads("attributes.c", &["1", "2", "2"]);
+}
+
+#[test]
+fn jumps_restore_the_masks_of_threads_that_are_fibers() {
+    is_as_on_threads("jumps.c", &["1", "2"]);
+}
+
+#[test]
+fn a_jump_out_of_a_call_that_waits_ends_the_process_and_says_why() {
+    let Some(program) = build("leaves.c") else { return };
+    assert_eq!(lines(&run(&program, None)), ["it goes on"]);
+    let output = run(&program, Some("1"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{errors}");
+    assert!(errors.contains("a handler of a signal jumps out of a call in which a fiber waits"), "{errors}");
+}
+
+#[test]
+fn signals_go_to_whom_they_are_for_and_handlers_run_in_waits() {
+    is_as_on_threads("sends.c", &["1", "2"]);
 }
 
 /// How many connections are open at once: more than a small number of threads.

@@ -37,8 +37,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         hooks: "pthread_mutex_init __pthread_mutex_init pthread_mutex_lock pthread_mutex_timedlock pthread_mutex_clocklock pthread_mutex_unlock __pthread_mutex_lock \
             __pthread_mutex_unlock pthread_rwlock_rdlock pthread_rwlock_wrlock pthread_rwlock_timedrdlock pthread_rwlock_timedwrlock \
-            pthread_rwlock_clockrdlock pthread_rwlock_clockwrlock pthread_rwlock_unlock __pthread_rwlock_rdlock \
-            __pthread_rwlock_wrlock __pthread_rwlock_unlock pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait \
+            pthread_rwlock_clockrdlock pthread_rwlock_clockwrlock pthread_rwlock_unlock pthread_rwlock_tryrdlock __pthread_rwlock_rdlock \
+            __pthread_rwlock_tryrdlock __pthread_rwlock_wrlock __pthread_rwlock_unlock pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait \
             pthread_cond_signal pthread_cond_broadcast pthread_barrier_init pthread_barrier_destroy pthread_barrier_wait \
             pthread_once __pthread_once call_once pthread_spin_lock mtx_lock mtx_timedlock mtx_unlock cnd_wait cnd_timedwait \
             cnd_signal cnd_broadcast thrd_yield sched_yield __sched_yield",
@@ -64,9 +64,9 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         hooks: "pthread_create pthread_join pthread_tryjoin_np pthread_timedjoin_np pthread_clockjoin_np pthread_detach pthread_exit \
-            pthread_cancel pthread_testcancel pthread_setcancelstate pthread_self thrd_create thrd_join thrd_detach thrd_exit \
+            pthread_cancel pthread_testcancel pthread_setcancelstate pthread_setcanceltype pthread_self thrd_create thrd_join thrd_detach thrd_exit \
             thrd_current pthread_getattr_np pthread_getname_np pthread_setname_np pthread_getaffinity_np pthread_setaffinity_np \
-            pthread_getschedparam pthread_setschedparam pthread_setschedprio pthread_getcpuclockid",
+            pthread_getschedparam pthread_setschedparam pthread_setschedprio pthread_getcpuclockid pthread_setattr_default_np",
         ways: [
             "pthreads.c",
             "pthreads.c",
@@ -76,6 +76,11 @@ pub(super) const ROWS: &[Row] = &[
             NO_DESCRIPTOR,
         ],
     },
+    Row {
+        hooks: "__sigsetjmp setjmp longjmp _longjmp siglongjmp __longjmp_chk getcontext setcontext swapcontext",
+        ways: [NEVER, "jumps.c", NEVER, "jumps.c", NEVER, NO_DESCRIPTOR],
+    },
+    Row { hooks: "sigaltstack", ways: [NEVER, "sends.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR] },
     Row {
         hooks: "sched_setaffinity sched_getaffinity prctl",
         ways: [NEVER, "kinds.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR],

@@ -13,7 +13,7 @@ use super::table::{Watched, find, watched};
 use super::{Direction, Ended, WaitLimit};
 use crate::cell::{Header, Outcome, Reason, Waiter};
 use crate::hook::{
-    By, Interrupted, can_be_interrupted, interruptible, noted, wait_without_unwinding,
+    By, Frames, Interrupted, can_be_interrupted, interruptible, noted, wait_without_unwinding,
     wait_without_unwinding_on,
 };
 use crate::os::nowait::{NOT_OPEN, WOULD_BLOCK, is_unpollable};
@@ -47,7 +47,7 @@ impl<C> std::fmt::Debug for Attempt<'_, C> {
 #[cold]
 #[inline(never)]
 fn wait_interruptibly(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> (Outcome, Interrupted) {
-    interruptible(By::Waiter(waiter), |interruption| {
+    interruptible(By::Waiter(waiter), Frames::Held, |interruption| {
         interruption.wait(waiter, || noted(wait_without_unwinding(waiter, reason, deadline)))
     })
 }

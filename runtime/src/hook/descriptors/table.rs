@@ -134,7 +134,7 @@ impl Entry {
 struct Table {
     generation: Generation,
     process_id: i32,
-    rows: [OnceLock<Box<[Entry]>>; ROWS],
+    rows: Box<[OnceLock<Box<[Entry]>>]>,
 }
 
 /// Null before the first use: in a copy of the process as well, in which a plain thread has forked (`hook/forked.rs`). A table is never freed.
@@ -151,7 +151,8 @@ fn table() -> Option<&'static Table> {
 /// The table, which is made if there is none.
 #[cold]
 fn make_table() -> &'static Table {
-    let rows = [const { OnceLock::new() }; ROWS];
+    // Never on the stack, which may be as small as a thread's can be.
+    let rows = (0..ROWS).map(|_| OnceLock::new()).collect();
     let made = Box::new(Table { generation: Generation::current(), process_id: fork::process_id(), rows });
     let made = Box::into_raw(made);
     // Release: pairs with the Acquire of those who find it.

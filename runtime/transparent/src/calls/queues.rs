@@ -71,7 +71,7 @@ hooks! {
             result if result == failed(libc::ENOMSG) => failed(EAGAIN),
             result => result,
         };
-        result(retry_until_handled(|| Ok(None), attempt, true), EAGAIN)
+        result(retry_until_handled(|| Ok(None), or_removed(attempt), true), EAGAIN)
     }
 
     /// msgsnd(2).
@@ -81,7 +81,7 @@ hooks! {
         if flags & IPC_NOWAIT != 0 {
             return looked(call(flags));
         }
-        result(retry_until_handled(|| Ok(None), || call(flags | IPC_NOWAIT), true), EAGAIN)
+        result(retry_until_handled(|| Ok(None), or_removed(|| call(flags | IPC_NOWAIT)), true), EAGAIN)
     }
 
     /// semop(2).
@@ -143,6 +143,18 @@ fn moved(
     }
 }
 
+/// What was removed while a call waited has another error for it than what never was.
+fn or_removed(mut attempt: impl FnMut() -> isize) -> impl FnMut() -> isize {
+    let mut has_waited = false;
+    move || match attempt() {
+        result if has_waited && result == failed(libc::EINVAL) => failed(libc::EIDRM),
+        result => {
+            has_waited |= result == failed(EAGAIN);
+            result
+        }
+    }
+}
+
 /// semtimedop(2) on a fiber.
 ///
 /// # Safety
@@ -166,5 +178,5 @@ unsafe fn operate(set: c_int, operations: *mut sembuf, count: usize, deadline: O
     all.iter_mut().for_each(|operation| operation.sem_flg |= no_wait);
     // SAFETY: the list is this function's.
     let attempt = || unsafe { kernel!(libc::SYS_semop, set, all.as_ptr(), all.len()) };
-    result(retry_until_handled(|| Ok(deadline), attempt, true), EAGAIN)
+    result(retry_until_handled(|| Ok(deadline), or_removed(attempt), true), EAGAIN)
 }

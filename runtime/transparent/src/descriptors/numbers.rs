@@ -50,8 +50,10 @@ hooks! {
     fn close(fd: c_int) -> c_int, |_| -> always {
         close_under(fd);
         let own = own!(fn close(c_int) -> c_int);
-        if options::may_wait(fd) && let Some(_within) = crate::enter::enter() {
-            return linger(fd);
+        if options::may_wait(fd) && let Some(within) = crate::enter::enter() {
+            let result = linger(fd);
+            drop(within);
+            return answer(result) as c_int;
         }
         // SAFETY: the caller's promise.
         unsafe { own(fd) }
@@ -178,7 +180,7 @@ hooks! {
 }
 
 /// Closes a socket that lingers, whatever happens: who gives up leaves it to the kernel, as a handler of a signal does.
-fn linger(fd: c_int) -> c_int {
+fn linger(fd: c_int) -> isize {
     // The number is free when the call begins, so it is made once.
     let is_closed = Cell::new(false);
     let close = || {
@@ -191,11 +193,11 @@ fn linger(fd: c_int) -> c_int {
     // SAFETY: the call borrows a flag, which stays while the fiber waits.
     let result = unsafe { wait_elsewhere(Handlers::End, close) };
     if is_closed.get() {
-        return answer(result) as c_int;
+        return result;
     }
     // The caller has given up before a thread has begun.
     options::linger_no_longer(fd);
-    answer(close()) as c_int
+    close()
 }
 
 /// Whether the number is open. If it is not, dup2(2) fails, and closes nothing.

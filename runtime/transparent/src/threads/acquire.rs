@@ -11,6 +11,7 @@ use std::sync::atomic::{Ordering, fence};
 use abaca::hook::{self, Slept};
 use libc::{EBUSY, ETIMEDOUT};
 
+use super::cancel::Point;
 use super::until::Until;
 
 /// What sleeps at an object, as bits of a sleep.
@@ -34,7 +35,35 @@ pub(crate) fn acquire(address: usize, bits: u32, until: &Until, mut attempt: imp
             result = attempt();
             result == EBUSY
         };
-        match until.sleep_at(address, bits, stay, || ()) {
+        match until.sleep_at(address, bits, stay) {
+            Slept::Not => return result,
+            Slept::TimedOut => return ETIMEDOUT,
+            Slept::Notified | Slept::Cancelled | Slept::Handled | Slept::Interrupted => {}
+        }
+    }
+}
+
+/// What [`acquire_lock`] returns of a caller that is cancelled, and wants to end wherever it is.
+pub(crate) const CANCELLED: c_int = -1;
+
+/// [`acquire`] of a lock, whose waits no handler ends: those of what is sent to the caller run in them.
+pub(crate) fn acquire_lock(
+    address: usize,
+    bits: u32,
+    until: &Until,
+    mut attempt: impl FnMut() -> c_int,
+) -> c_int {
+    let point = Point::of_asynchronous(address);
+    loop {
+        let mut result = EBUSY;
+        let stay = || {
+            result = match attempt() {
+                EBUSY if point.is_cancelled() => CANCELLED,
+                result => result,
+            };
+            result == EBUSY
+        };
+        match until.sleep_attending_at(address, bits, stay) {
             Slept::Not => return result,
             Slept::TimedOut => return ETIMEDOUT,
             Slept::Notified | Slept::Cancelled | Slept::Handled | Slept::Interrupted => {}

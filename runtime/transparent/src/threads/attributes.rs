@@ -63,14 +63,15 @@ hooks! {
     /// pthread_getattr_np(3).
     fn pthread_getattr_np(thread: pthread_t, attributes: *mut pthread_attr_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
-        let (stack, is_detached) = match unsafe { Target::of(thread) } {
+        let (stack, guard_bytes, is_detached) = match unsafe { Target::of(thread) } {
             Target::Fiber(record) => {
                 // Acquire: pairs with the Release of the start.
                 let bytes = record.stack.1.load(Ordering::Acquire);
-                let start = record.stack.0.load(Ordering::Relaxed);
-                (start..start + bytes, record.is_detached())
+                let end = record.stack.0.load(Ordering::Relaxed) + bytes;
+                let told = record.asked.bytes.next_multiple_of(GUARD_BYTES).min(bytes);
+                (end - told..end, record.asked.guard_bytes.next_multiple_of(GUARD_BYTES), record.is_detached())
             }
-            Target::Caller => (hook::stack().unwrap_or(0..0), false),
+            Target::Caller => (hook::stack().unwrap_or(0..0), GUARD_BYTES, false),
             Target::Kernel => {
                 // SAFETY: the caller's promise.
                 return unsafe { own!(fn pthread_getattr_np(pthread_t, *mut pthread_attr_t) -> c_int)(thread, attributes) };
@@ -85,7 +86,7 @@ hooks! {
             if !stack.is_empty() {
                 libc::pthread_attr_setstack(attributes, std::ptr::with_exposed_provenance_mut(stack.start), stack.len());
             }
-            pthread_attr_setguardsize(attributes, GUARD_BYTES);
+            pthread_attr_setguardsize(attributes, guard_bytes);
             if is_detached {
                 libc::pthread_attr_setdetachstate(attributes, PTHREAD_CREATE_DETACHED);
             }
@@ -228,7 +229,7 @@ hooks! {
     }
 }
 
-/// The guard of a fiber's stack: a page at least.
+/// A page, which is the least guard of a fiber's stack.
 const GUARD_BYTES: usize = 4096;
 
 unsafe extern "C" {

@@ -1,8 +1,8 @@
 //! pthread_cancel, of threads that are fibers: deferred, as it is by default.
 //!
 //! A cancelled thread ends at its next cancellation point, or from the one that it waits in: a sleep, a wait for a condition or a
-//! semaphore, a join, a call that waits for a descriptor. `PTHREAD_CANCEL_ASYNCHRONOUS` is
-//! treated as deferred.
+//! semaphore, a join, a call that waits for a descriptor. One with `PTHREAD_CANCEL_ASYNCHRONOUS` also ends where it says so, where it
+//! enables its cancellation, and where it cancels itself; nobody ends it while it computes.
 //!
 //! A sleep in the table is woken there. A wait for a descriptor is ended by cancelling the fiber. The thread unwinds then, and what its clean-up
 //! handlers wait for is waited for, as on a thread: the fiber's cancellation does not end it.
@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use abaca::Fiber;
-use abaca::hook::{self, Call, Deferred, Ends, Sleep, Slept};
+use abaca::hook::{self, Call, Deferred, Ends, Frames, Sleep, Slept};
 use libc::pthread_t;
 
 use super::acquire::{ONE_KIND, beside};
@@ -28,6 +28,8 @@ use crate::table::Hook;
 
 const PTHREAD_CANCEL_ENABLE: c_int = 0;
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
+const PTHREAD_CANCEL_DEFERRED: c_int = 0;
+const PTHREAD_CANCEL_ASYNCHRONOUS: c_int = 1;
 /// What the join of a cancelled thread returns.
 pub(crate) const PTHREAD_CANCELED: usize = usize::MAX;
 
@@ -38,11 +40,18 @@ pub(crate) struct Request {
     fiber: OnceLock<Fiber>,
     /// Whether the thread ends when the hook that it is in has given back what it holds. Only the thread itself looks.
     ends_with_hook: AtomicBool,
+    /// Whether the thread ends at once where it can be seen. Only the thread itself looks.
+    is_asynchronous: AtomicBool,
 }
 
 impl Request {
     pub(crate) const fn new() -> Self {
-        Self { deferred: Deferred::new(), fiber: OnceLock::new(), ends_with_hook: AtomicBool::new(false) }
+        Self {
+            deferred: Deferred::new(),
+            fiber: OnceLock::new(),
+            ends_with_hook: AtomicBool::new(false),
+            is_asynchronous: AtomicBool::new(false),
+        }
     }
 
     /// Wakes the thread if it sleeps where a cancellation would wake it: it looks, and sleeps again.
@@ -51,6 +60,13 @@ impl Request {
             0 => {}
             address => _ = hook::wake_at(address, u32::MAX, usize::MAX),
         }
+    }
+
+    /// The thread, which is the caller, has jumped out of its call.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn leave_call(&self) {
+        self.deferred.set_sleep(0);
+        self.deferred.end_call();
     }
 
     /// Whether the thread, which is the caller, is to end.
@@ -72,6 +88,11 @@ impl Point {
         Self(request)
     }
 
+    /// A point where the caller sleeps at `address`, if it wants to end wherever it is: no point for any other.
+    pub(crate) fn of_asynchronous(address: usize) -> Self {
+        if is_asynchronous() { Self::at(address) } else { Self(None) }
+    }
+
     /// A point where the caller sleeps by [`Self::sleep`].
     pub(crate) fn of_sleep() -> Self {
         Self::at(Record::current().map_or(0, |record| beside(std::ptr::from_ref(record).cast_mut())))
@@ -82,7 +103,7 @@ impl Point {
         let Some(request) = self.0 else { return until.sleep() };
         let address = request.deferred.sleeps_at();
         let sleep = Sleep { address, bits: ONE_KIND, deadline: until.deadline(), is_cancellable: true };
-        let (slept, interrupted) = hook::interruptible_at(address, |interruption| {
+        let (slept, interrupted) = hook::interruptible_at(address, Frames::Free, |interruption| {
             hook::sleep_at(sleep, || !self.is_cancelled() && !interruption.is_set(), || ())
         });
         match (interrupted.as_slept(), slept) {
@@ -196,7 +217,12 @@ hooks! {
     fn pthread_cancel(thread: pthread_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         match unsafe { Target::of(thread) } {
-            Target::Fiber(record) => request(&record.cancel),
+            Target::Fiber(record) => {
+                request(&record.cancel);
+                if thread == identity::current() {
+                    test_if_asynchronous();
+                }
+            }
             // Nothing ends a fiber of another kind in this way: `abaca::Fiber::cancel` does.
             Target::Caller => return libc::ENOTSUP,
             // SAFETY: as above.
@@ -219,8 +245,41 @@ hooks! {
             // SAFETY: the caller's promise.
             unsafe { before.write(if was_disabled { PTHREAD_CANCEL_DISABLE } else { PTHREAD_CANCEL_ENABLE }) };
         }
+        test_if_asynchronous();
         0
     }
+
+    /// pthread_setcanceltype(3).
+    fn pthread_setcanceltype(kind: c_int, before: *mut c_int) -> c_int, |_| -> always {
+        let Some(record) = Record::current() else {
+            // SAFETY: the caller's promise.
+            return unsafe { own!(fn pthread_setcanceltype(c_int, *mut c_int) -> c_int)(kind, before) };
+        };
+        if !matches!(kind, PTHREAD_CANCEL_DEFERRED | PTHREAD_CANCEL_ASYNCHRONOUS) {
+            return libc::EINVAL;
+        }
+        // Relaxed: the thread's own.
+        let was = record.cancel.is_asynchronous.swap(kind == PTHREAD_CANCEL_ASYNCHRONOUS, Ordering::Relaxed);
+        if !before.is_null() {
+            // SAFETY: the caller's promise.
+            unsafe { before.write(if was { PTHREAD_CANCEL_ASYNCHRONOUS } else { PTHREAD_CANCEL_DEFERRED }) };
+        }
+        test_if_asynchronous();
+        0
+    }
+}
+
+/// Ends the calling thread if it is cancelled, and wants to end wherever it is.
+fn test_if_asynchronous() {
+    if is_asynchronous() {
+        test_thread();
+    }
+}
+
+/// Whether the calling thread wants to end wherever it is.
+fn is_asynchronous() -> bool {
+    // Relaxed: the thread's own.
+    Record::current().is_some_and(|record| record.cancel.is_asynchronous.load(Ordering::Relaxed))
 }
 
 fn request(request: &Request) {

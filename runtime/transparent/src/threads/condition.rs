@@ -106,14 +106,14 @@ unsafe fn wait(condition: Condition, mutex: Mutex, until: &Until) -> c_int {
     let within = enter();
     let point = Point::at(beside(condition));
     let mut error = 0;
-    // libc's own function, which wakes none of the table: another lock of the table is held here. A mutex that is not the caller's is
+    // It wakes none of the table: another lock of the table is held here. A mutex that is not the caller's is
     // refused, and then there is no wait.
     let unlock = || {
         if point.is_cancelled() {
             return false;
         }
         // SAFETY: the caller's promise.
-        error = unsafe { own!(fn pthread_mutex_unlock(Mutex) -> c_int)(mutex) };
+        error = unsafe { mutex::unlock(mutex) };
         error == 0
     };
     let wake_for_mutex = || {
@@ -137,10 +137,10 @@ unsafe fn wait(condition: Condition, mutex: Mutex, until: &Until) -> c_int {
     result
 }
 
-/// One sleep, which may be too short if a clock was set back: POSIX allows a wait to end by itself.
+/// One sleep, which may be too short if a clock was set back, or a handler has run: POSIX allows a wait to end by itself.
 fn sleep(address: usize, until: &Until, stay: impl FnOnce() -> bool, then: impl FnOnce()) -> Slept {
     let sleep = hook::Sleep { address, bits: ONE_KIND, deadline: until.deadline(), is_cancellable: false };
-    hook::sleep_at(sleep, stay, then)
+    hook::sleep_attending_at(sleep, stay, then)
 }
 
 /// Initialises a condition of libc's.

@@ -13,14 +13,14 @@ use abaca::Runtime;
 use abaca::hook;
 use libc::{
     EAGAIN, PTHREAD_CREATE_DETACHED, PTHREAD_EXPLICIT_SCHED, SCHED_OTHER, cpu_set_t, pthread_attr_t,
-    pthread_t,
+    pthread_t, sigset_t,
 };
 
 use super::acquire::{ONE_KIND, beside};
 use super::begin::{Ended, Routine, begin};
 use super::c11;
 use super::masks;
-use super::record::{Finished, Record};
+use super::record::{Asked, Finished, Record};
 use super::relay::start_relay_if_needed;
 use crate::hooks::hooks;
 use crate::own::own;
@@ -33,6 +33,9 @@ static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(ptr::null_mut());
 
 /// Held by who makes the runtime.
 static MAKING: Mutex<()> = Mutex::new(());
+
+/// Whether the process has set what threads without attributes have.
+static HAS_DEFAULTS: AtomicBool = AtomicBool::new(false);
 
 /// How many threads that are fibers have not ended.
 pub(crate) static ALIVE: AtomicUsize = AtomicUsize::new(0);
@@ -65,7 +68,7 @@ const EXTRA_BYTES: usize = 16 * 1024;
 ///
 /// * Processors: `pthread_setaffinity_np` is noted and has no effect.
 /// * Scheduling: all have the policy `SCHED_OTHER`. `pthread_setschedparam` to another one fails with `ENOTSUP`.
-/// * `pthread_kill` of a thread that computes, or waits for a lock, runs the handler in that thread's next call that waits.
+/// * `pthread_kill` of a thread that computes, or waits at a barrier or in a join, runs the handler in that thread's next call that waits.
 /// * Masks of signals, `gettid`, and what else is the kernel thread's: see [`fiber::pin`](abaca::fiber::pin).
 ///
 /// These threads are still the kernel's: one with a stack that its creator gives, with processors or a scheduling policy in its
@@ -159,6 +162,13 @@ hooks! {
         }
     }
 
+    /// pthread_setattr_default_np(3).
+    fn pthread_setattr_default_np(attributes: *const pthread_attr_t) -> c_int, |_| -> always {
+        HAS_DEFAULTS.store(true, Ordering::Release);
+        // SAFETY: the caller's promise.
+        unsafe { own!(fn pthread_setattr_default_np(*const pthread_attr_t) -> c_int)(attributes) }
+    }
+
     /// thrd_create.
     fn thrd_create(thread: *mut pthread_t, routine: IntRoutine, argument: *mut c_void) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
@@ -190,8 +200,10 @@ unsafe impl Send for Call {}
 
 /// What a thread's attributes say that a fiber can do.
 struct Settings {
-    stack_bytes: usize,
+    stack: Asked,
     is_detached: bool,
+    /// The mask of signals with which it begins; `None` is its creator's.
+    mask: Option<u64>,
 }
 
 impl Settings {
@@ -206,14 +218,53 @@ impl Settings {
             return None;
         }
         if attributes.is_null() {
-            return Some(Self { stack_bytes: default_stack_bytes(), is_detached: false });
+            return Self::by_default();
         }
-        let (mut stack, mut stack_bytes, mut detached) = (ptr::null_mut(), 0, 0);
+        // SAFETY: the caller's promise.
+        unsafe { Self::of_attributes(attributes) }
+    }
+
+    /// Those of a thread without attributes, whose stack has the size of the limit of stacks unless the process has said otherwise.
+    fn by_default() -> Option<Self> {
+        static USUAL: OnceLock<Asked> = OnceLock::new();
+        if !HAS_DEFAULTS.load(Ordering::Acquire)
+            && let Some(stack) = USUAL.get()
+        {
+            return Some(Self { stack: *stack, is_detached: false, mask: None });
+        }
+        let mut attributes = MaybeUninit::<pthread_attr_t>::uninit();
+        // SAFETY: libc initialises a local, which is read and ended.
+        let settings = unsafe {
+            if pthread_getattr_default_np(attributes.as_mut_ptr()) != 0 {
+                let stack = Asked { bytes: STACK_BYTES, guard_bytes: 0 };
+                return Some(Self { stack, is_detached: false, mask: None });
+            }
+            let settings = Self::of_attributes(attributes.as_ptr());
+            libc::pthread_attr_destroy(attributes.as_mut_ptr());
+            settings
+        };
+        if !HAS_DEFAULTS.load(Ordering::Acquire)
+            && let Some(settings) = &settings
+        {
+            USUAL.get_or_init(|| settings.stack);
+        }
+        settings
+    }
+
+    /// `None` if the thread is to be the kernel's.
+    ///
+    /// # Safety
+    ///
+    /// The attributes are initialised.
+    unsafe fn of_attributes(attributes: *const pthread_attr_t) -> Option<Self> {
+        let (mut stack, mut stack_bytes, mut guard_bytes, mut detached) = (ptr::null_mut(), 0, 0, 0);
         let (mut inherits, mut policy) = (0, 0);
+        let mut mask = MaybeUninit::<sigset_t>::uninit();
         let mut processors = MaybeUninit::<cpu_set_t>::uninit();
         // SAFETY: the caller's promise; libc writes locals.
         let processors = unsafe {
             libc::pthread_attr_getstack(attributes, &mut stack, &mut stack_bytes);
+            libc::pthread_attr_getguardsize(attributes, &mut guard_bytes);
             pthread_attr_getdetachstate(attributes, &mut detached);
             libc::pthread_attr_getinheritsched(attributes, &mut inherits);
             libc::pthread_attr_getschedpolicy(attributes, &mut policy);
@@ -229,31 +280,23 @@ impl Settings {
             // SAFETY: the caller's promise; libc writes a local.
             unsafe { libc::pthread_attr_getstacksize(attributes, &mut stack_bytes) };
         }
-        (!has_stack && !has_policy && !has_processors)
-            .then_some(Self { stack_bytes, is_detached: detached == PTHREAD_CREATE_DETACHED })
+        // SAFETY: the caller's promise; libc writes a local if there is a mask.
+        let mask = unsafe {
+            let has_mask = pthread_attr_getsigmask_np(attributes, mask.as_mut_ptr()) == 0;
+            has_mask.then(|| masks::that_can_be(mask.as_ptr()))
+        };
+        (!has_stack && !has_policy && !has_processors).then_some(Self {
+            stack: Asked { bytes: stack_bytes, guard_bytes },
+            is_detached: detached == PTHREAD_CREATE_DETACHED,
+            mask,
+        })
     }
 }
 
 unsafe extern "C" {
     fn pthread_attr_getdetachstate(attributes: *const pthread_attr_t, state: *mut c_int) -> c_int;
     fn pthread_getattr_default_np(attributes: *mut pthread_attr_t) -> c_int;
-}
-
-/// The size of a stack without attributes, which is that of the limit of stacks.
-fn default_stack_bytes() -> usize {
-    static BYTES: OnceLock<usize> = OnceLock::new();
-    *BYTES.get_or_init(|| {
-        let mut attributes = MaybeUninit::<pthread_attr_t>::uninit();
-        let mut bytes = STACK_BYTES;
-        // SAFETY: libc initialises a local, which is read and ended.
-        unsafe {
-            if pthread_getattr_default_np(attributes.as_mut_ptr()) == 0 {
-                libc::pthread_attr_getstacksize(attributes.as_ptr(), &mut bytes);
-                libc::pthread_attr_destroy(attributes.as_mut_ptr());
-            }
-        }
-        bytes
-    })
+    fn pthread_attr_getsigmask_np(attributes: *const pthread_attr_t, mask: *mut sigset_t) -> c_int;
 }
 
 /// # Safety
@@ -261,7 +304,8 @@ fn default_stack_bytes() -> usize {
 /// As pthread_create.
 unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_int {
     let name = Record::current().and_then(|creator| creator.details().name);
-    let record = Record::new(settings.is_detached, name);
+    let mask = settings.mask.unwrap_or_else(masks::of_creator);
+    let record = Record::new(settings.is_detached, name, settings.stack, mask);
     // Before the thread can look.
     // SAFETY: the caller's promise.
     unsafe { thread.write(record.thread()) };
@@ -269,7 +313,7 @@ unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_i
         start_relay_if_needed();
     }
     let start = Start { record: Some(record.clone()), call };
-    match hook::spawn(settings.stack_bytes.saturating_add(EXTRA_BYTES), runtime, move || start.run()) {
+    match hook::spawn(settings.stack.bytes.saturating_add(EXTRA_BYTES), runtime, move || start.run()) {
         Ok(handle) => {
             if !settings.is_detached {
                 record.set_handle(handle);

@@ -201,11 +201,16 @@ unsafe fn wait(call: &Call, has_bits: bool) -> isize {
         Some(time) => Instant::now().checked_add(until::duration(time)).map_or(Until::Never, Until::Instant),
     };
     // SAFETY: the caller's promise: the word can be read.
-    match until.sleep_at(call.word, bits, || unsafe { load(call.word) } == call.value, || ()) {
-        Slept::Not => failed(EAGAIN),
-        Slept::TimedOut => failed(ETIMEDOUT),
-        // Whoever waits here looks again.
-        Slept::Notified | Slept::Cancelled | Slept::Handled | Slept::Interrupted => 0,
+    loop {
+        return match until.sleep_attending_at(call.word, bits, || unsafe { load(call.word) } == call.value) {
+            Slept::Not => failed(EAGAIN),
+            Slept::TimedOut => failed(ETIMEDOUT),
+            // Only a wait without a limit goes on after a handler.
+            Slept::Handled if matches!(until, Until::Never) => continue,
+            Slept::Handled | Slept::Interrupted => failed(libc::EINTR),
+            // Whoever waits here looks again.
+            Slept::Notified | Slept::Cancelled => 0,
+        };
     }
 }
 

@@ -12,20 +12,21 @@
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc, and calls handlers")]
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
-use abaca::hook::{self, Interrupted};
+use abaca::hook::{self, Frames, Interrupted};
 use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
 
+use super::frames::{attending, attends, handling};
 use super::masks;
+use super::passing::{pass_to_main, passed};
 use super::relay::{await_fibers, has_started, note_handled, start_relay};
 use super::waiting::{self, Taken};
 use crate::answer::failed;
 use crate::calls::kick::{set_mask, sigaction as own_sigaction};
-use crate::enter::within_handler;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
@@ -43,17 +44,9 @@ static FLAGS: [AtomicI32; SIGNALS] = [const { AtomicI32::new(0) }; SIGNALS];
 /// sigwaitinfo(3).
 static WITHOUT_INFO: AtomicU64 = AtomicU64::new(0);
 
-thread_local! {
-    /// The signals that the calling fiber sends itself, since others have sent them to it.
-    static ATTENDED: Cell<u64> = const { Cell::new(0) };
-    /// How many handlers the caller is in.
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
-}
-
 /// What of a signal is of the process, or the thread's own doing.
 fn is_fault(signal: c_int) -> bool {
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT]
-        .contains(&signal)
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS].contains(&signal)
 }
 
 pub(super) fn index(signal: c_int) -> Option<usize> {
@@ -65,20 +58,20 @@ pub(super) fn has_handler(signal: usize) -> bool {
     HANDLERS[signal].load(Ordering::SeqCst) != 0
 }
 
-/// Whether the caller is in a handler.
-pub(super) fn is_in_handler() -> bool {
-    DEPTH.get() != 0
-}
-
 /// [`handle`]. A static has one value; the compiler may make a function several times, each with an address of its own.
 static HANDLE: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = handle;
 
 /// Stands for each of the user's handlers. One that takes only the number ignores the rest.
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let index = index(signal).unwrap_or(0);
+    let mut passed = passed(index);
+    let info = passed.as_mut().map_or(info, ptr::from_mut);
     // Another signal may come meanwhile, or be sent by a handler.
-    let is_attending = index > 0 && ATTENDED.get() & masks::bit(index) != 0;
-    if !is_attending && masks::is_held_back(index) {
+    let is_attending = index > 0 && attends(index);
+    if !is_attending && masks::is_held_back(index) && !is_own_abort(signal, info) {
+        if has_handler(index) && !masks::main_blocks(index) && pass_to_main(index, info) {
+            return;
+        }
         let is_told = FLAGS[index].load(Ordering::SeqCst) & SA_SIGINFO != 0;
         // SAFETY: the kernel has written it, if the handler was set up for that.
         let info = if is_told { unsafe { info.as_ref() } } else { None };
@@ -93,18 +86,22 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     if FLAGS[index].load(Ordering::SeqCst) & SA_RESETHAND != 0 {
         forget_handler(signal, index);
     }
-    DEPTH.set(DEPTH.get() + 1);
-    within_handler(|| {
+    handling(is_attending, context, || {
         // SAFETY: the user has set it up for this, and the arguments are the kernel's.
         let handler = unsafe {
             std::mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(handler)
         };
         handler(signal, info, context);
     });
-    DEPTH.set(DEPTH.get() - 1);
     if !is_attending && hook::handles_for_fibers() {
         note_handled(index);
     }
+}
+
+/// Whether the signal is that of abort(3), which lets it through to the handler, whatever the fiber blocks.
+fn is_own_abort(signal: c_int, info: *mut siginfo_t) -> bool {
+    // SAFETY: the kernel has written it: the function of this file is set up for that.
+    signal == libc::SIGABRT && unsafe { info.as_ref() }.is_some_and(|info| info.si_code == libc::SI_TKILL)
 }
 
 /// The handler was for one signal (SA_RESETHAND). The kernel does not know: it would have forgotten it when the signal came, and not when the
@@ -176,24 +173,40 @@ pub(super) fn effect(signal: usize) -> Interrupted {
     }
 }
 
-/// Runs the handlers of the signals that were sent to the calling thread, or to any, and that it does not block. If there is one that it
-/// waits for, its wait ends.
-pub(super) fn attend() -> Interrupted {
+thread_local! {
+    /// What the calling fiber has taken, and will run the handlers of when its wait is over.
+    static TAKEN: RefCell<Vec<Taken>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes the signals that were sent to the calling thread, or to any, and that it does not block, and says what their handlers do. If there is
+/// one that it waits for, its wait ends.
+pub(super) fn take() -> Interrupted {
     if !has_started() {
         start_relay();
     }
-    let mut effect_of_all = if waiting::has_awaited() { Interrupted::Restarts } else { Interrupted::Not };
+    let effect_of_all = if waiting::has_awaited() { Interrupted::Restarts } else { Interrupted::Not };
     let taken = waiting::take_unblocked();
+    if taken.is_empty() {
+        return effect_of_all;
+    }
+    let effect_of_all = taken.iter().fold(effect_of_all, |all, (signal, _)| all.max(effect(*signal)));
+    TAKEN.with_borrow_mut(|all| all.extend(taken));
+    effect_of_all
+}
+
+/// Runs the handlers of what the caller has taken, and of what it can take now.
+pub(super) fn attend(frames: Frames) -> Interrupted {
+    let effect_of_all = take();
+    let taken = TAKEN.take();
     if !taken.is_empty() {
-        effect_of_all = taken.iter().fold(effect_of_all, |all, (signal, _)| all.max(effect(*signal)));
-        run_handlers(&taken);
+        run_handlers(&taken, frames);
     }
     effect_of_all
 }
 
 /// Has the kernel run the handlers here, with all that belongs to them, in the order in which it runs those of signals that have waited.
-fn run_handlers(taken: &[Taken]) {
-    let before = ATTENDED.replace(taken.iter().fold(0, |bits, (signal, _)| bits | masks::bit(*signal)));
+fn run_handlers(taken: &[Taken], frames: Frames) {
+    let signals = taken.iter().fold(0, |bits, (signal, _)| bits | masks::bit(*signal));
     // SAFETY: sets, and what the kernel has told of the signals, for the calling thread, which may block them.
     unsafe {
         let (process, thread) = (kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid));
@@ -206,18 +219,19 @@ fn run_handlers(taken: &[Taken]) {
             None => kernel!(libc::SYS_tgkill, process, thread, signal),
         };
         set_mask(libc::SIG_BLOCK, &set, &mut mask);
-        for (signal, info) in taken {
-            if send(*signal, info) == failed(libc::EAGAIN) {
-                // The kernel keeps no more: those before run first.
-                set_mask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
-                set_mask(libc::SIG_BLOCK, &set, ptr::null_mut());
-                send(*signal, info);
+        attending(signals, frames, mask, || {
+            for (signal, info) in taken {
+                if send(*signal, info) == failed(libc::EAGAIN) {
+                    // The kernel keeps no more: those before run first.
+                    set_mask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
+                    set_mask(libc::SIG_BLOCK, &set, ptr::null_mut());
+                    send(*signal, info);
+                }
             }
-        }
-        set_mask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
+            set_mask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
+        });
         set_mask(libc::SIG_SETMASK, &mask, ptr::null_mut());
     }
-    ATTENDED.set(before);
 }
 
 hooks! {

@@ -5,6 +5,7 @@
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use abaca::JoinHandle;
 use abaca::hook;
@@ -105,23 +106,28 @@ unsafe fn join(thread: pthread_t, value: Value, limit: Limit, own: &dyn Fn(Value
         Target::Fiber(record) => record,
         // A fiber that is not joined in this way, by itself.
         Target::Caller => return EDEADLK,
-        Target::Kernel => return join_of_kernel(value, matches!(limit, Limit::Try), own),
+        Target::Kernel => {
+            let attempt = || unsafe { own!(fn pthread_tryjoin_np(pthread_t, Value) -> c_int)(thread, value) };
+            return join_of_kernel(&limit, &attempt, &|| own(value));
+        }
     };
     let is_try = matches!(limit, Limit::Try);
     if !is_try {
         cancel::test();
     }
     let me = Record::current();
+    // An attempt does not ask who else joins: the thread has not ended.
+    let refused = |error| if is_try { EBUSY } else { error };
     if record.is_detached() {
-        return EINVAL;
+        return refused(EINVAL);
     }
     if let Some(me) = me
         && (ptr::eq(record, me) || ptr::eq(record.joins.load(Ordering::SeqCst), me))
     {
-        return EDEADLK;
+        return refused(EDEADLK);
     }
     if let Err(error) = record.begin_join() {
-        return error;
+        return refused(error);
     }
     let note = |whom: *const Record| {
         if let Some(me) = me {
@@ -171,19 +177,32 @@ fn await_end(handle: &JoinHandle<Finished>, until: &Until, point: Option<&Cancel
     false
 }
 
-/// Joins a thread of the kernel's: on a fiber, one of the pool's threads waits.
-fn join_of_kernel(value: Value, is_try: bool, own: &dyn Fn(Value) -> c_int) -> c_int {
-    let Some(_within) = enter() else { return own(value) };
-    if is_try {
-        return own(value);
+/// A fiber joins a thread of the kernel's: it looks after pauses, since no event tells.
+fn join_of_kernel(limit: &Limit, attempt: &dyn Fn() -> c_int, own: &dyn Fn() -> c_int) -> c_int {
+    const LONGEST: Duration = Duration::from_millis(16);
+    let Limit::Until(until) = limit else { return own() };
+    let Some(within) = enter() else { return own() };
+    let point = CancellationPoint::of(&within);
+    let mut result = EBUSY;
+    point.call(|| {
+        let mut pause = Duration::from_micros(100);
+        loop {
+            match attempt() {
+                EBUSY if until.has_passed() => result = ETIMEDOUT,
+                EBUSY if point.is_cancelled() => {}
+                EBUSY => {
+                    Until::Instant(Instant::now() + pause).sleep();
+                    pause = LONGEST.min(pause * 2);
+                    continue;
+                }
+                ended => result = ended,
+            }
+            return;
+        }
+    });
+    drop(within);
+    if result == EBUSY {
+        point.test();
     }
-    /// What the pool's thread uses while the fiber waits.
-    struct Borrowed<'a>(&'a dyn Fn(Value) -> c_int, Value);
-    // SAFETY: the fiber is parked meanwhile, whatever happens; the call is libc's.
-    unsafe impl Send for Borrowed<'_> {}
-    let borrowed = Borrowed(own, value);
-    hook::offload(move || {
-        let Borrowed(own, value) = { borrowed };
-        own(value)
-    })
+    result
 }

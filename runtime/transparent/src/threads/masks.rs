@@ -1,7 +1,7 @@
 //! Masks of signals: which of them a fiber blocks, and what is sent to a fiber, or to the process, and blocked.
 //!
 //! The kernel knows the masks of its threads only, and a fiber is on any of them. So the mask of a fiber is kept here, and changes that of no
-//! thread. A fiber that has never set one has its creator's, if that is a thread that is a fiber as well, or the main fiber's.
+//! thread. A thread that is a fiber begins with its creator's of that moment; another fiber that has never set one has the main fiber's.
 //!
 //! The main thread's mask counts as the main fiber's where there is none, as with `threads_are_fibers`.
 //!
@@ -17,9 +17,10 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use abaca::hook::{self, Interrupted};
+use abaca::hook::{self, Frames, Interrupted};
 use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, sigset_t};
 
+use super::frames::is_in_handler;
 use super::handlers::{SIGNALS, attend, has_handler, stand_for_defaults};
 use super::record::Record;
 use super::waiting::waiting;
@@ -63,6 +64,16 @@ pub(super) unsafe fn bits_of(set: *const sigset_t) -> u64 {
     unsafe { set.cast::<u64>().read() }
 }
 
+/// The bits of a set that can be a mask.
+///
+/// # Safety
+///
+/// The set is initialised.
+pub(super) unsafe fn that_can_be(set: *const sigset_t) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { bits_of(set) & !NEVER }
+}
+
 /// # Safety
 ///
 /// The set is null, or can be written.
@@ -79,6 +90,20 @@ unsafe fn write(set: *mut sigset_t, bits: u64) {
 /// What the calling fiber blocks.
 pub(super) fn blocked() -> u64 {
     MASK.get().unwrap_or_else(|| MAIN.load(Ordering::SeqCst))
+}
+
+/// The calling fiber's mask, outside of handlers, in which masks are the OS thread's.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn of_fiber() -> Option<u64> {
+    (hook::on_fiber() && !is_in_handler()).then(blocked)
+}
+
+/// Blocks more for the calling fiber.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn block(more: u64) {
+    if more != 0 {
+        set(Some(blocked() | more));
+    }
 }
 
 /// Calls `wait`, in which the calling fiber takes these signals.
@@ -104,18 +129,17 @@ pub(super) fn main_blocks(signal: usize) -> bool {
     MAIN.load(Ordering::SeqCst) & bit(signal) != 0
 }
 
-/// The mask of a new thread: its creator's, if that has one of its own.
-pub(super) fn of_creator() -> Option<u64> {
+/// The mask of a new thread: its creator's, of this moment.
+pub(super) fn of_creator() -> u64 {
     if hook::on_fiber() {
-        return MASK.get();
+        return blocked();
     }
     let mut mask = MaybeUninit::uninit();
     // SAFETY: a set to be written. The creator is a thread of the kernel's.
-    let bits = unsafe {
+    unsafe {
         set_mask(SIG_BLOCK, ptr::null(), mask.as_mut_ptr());
         bits_of(mask.as_ptr())
-    };
-    (bits != 0).then_some(bits)
+    }
 }
 
 /// The calling fiber's mask.
@@ -146,8 +170,8 @@ pub(crate) fn inherited<R>(start: impl FnOnce() -> R) -> R {
 }
 
 /// The calling fiber begins with its creator's mask.
-pub(super) fn begin(mask: Option<u64>) {
-    MASK.set(mask);
+pub(super) fn begin(mask: u64) {
+    MASK.set(Some(mask));
 }
 
 fn set(mask: Option<u64>) {
@@ -164,9 +188,7 @@ fn set(mask: Option<u64>) {
 
 /// A plain thread may have changed its mask: that of the main thread counts where there is no main fiber.
 pub(super) fn main_has_changed() {
-    // SAFETY: no memory is involved.
-    let is_main = || unsafe { kernel!(libc::SYS_gettid) == kernel!(libc::SYS_getpid) };
-    if !is_installed() || hook::on_fiber() || !is_main() {
+    if !is_installed() || hook::on_fiber() || !is_main_thread() {
         return;
     }
     let mut now = MaybeUninit::uninit();
@@ -175,10 +197,27 @@ pub(super) fn main_has_changed() {
         set_mask(SIG_BLOCK, ptr::null(), now.as_mut_ptr());
         bits_of(now.as_ptr())
     };
+    main_is(now);
+}
+
+/// A jump is about to make this the mask of a plain thread.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn will_be(mask: u64) {
+    if is_installed() && !hook::on_fiber() && is_main_thread() {
+        main_is(mask);
+    }
+}
+
+pub(super) fn is_main_thread() -> bool {
+    // SAFETY: no memory is involved.
+    unsafe { kernel!(libc::SYS_gettid) == kernel!(libc::SYS_getpid) }
+}
+
+fn main_is(now: u64) {
     if MAIN.swap(now, Ordering::SeqCst) != now {
         stand_for_defaults(now);
         if waiting() & !now != 0 {
-            attend();
+            attend(Frames::Free);
         }
     }
 }
@@ -204,12 +243,12 @@ pub(crate) unsafe fn with_mask(mask: *const sigset_t, wait: impl FnOnce() -> isi
     // The main fiber's mask is that of all who have none: to forget it would leave this one to them.
     let before = if hook::is_main() { Some(blocked()) } else { MASK.get() };
     // SAFETY: the caller's promise.
-    set(Some(unsafe { bits_of(mask) } & !NEVER));
+    set(Some(unsafe { that_can_be(mask) }));
     let result = wait();
-    let is_interrupted = result == 0 && attend() != Interrupted::Not;
+    let is_interrupted = result == 0 && attend(Frames::Free) != Interrupted::Not;
     set(before);
     if waiting() & !blocked() != 0 {
-        attend();
+        attend(Frames::Free);
     }
     if is_interrupted { failed(libc::EINTR) } else { result }
 }
@@ -246,9 +285,11 @@ hooks! {
 
     /// sigprocmask(2), the same.
     fn sigprocmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int, |_| -> always {
-        if let Some(_within) = enter() {
+        if let Some(within) = enter() {
             // SAFETY: the caller's promise.
-            return answer(failed(unsafe { change(how, new, old) })) as c_int;
+            let error = unsafe { change(how, new, old) };
+            drop(within);
+            return answer(failed(error)) as c_int;
         }
         // SAFETY: the caller's promise.
         let result = unsafe { own!(fn sigprocmask(c_int, *const sigset_t, *mut sigset_t) -> c_int)(how, new, old) };
@@ -257,14 +298,15 @@ hooks! {
     }
 
     /// sigpending(2).
-    fn sigpending(set: *mut sigset_t) -> c_int, |_| -> kernel {
+    fn sigpending(set: *mut sigset_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe {
             let result = own!(fn sigpending(*mut sigset_t) -> c_int)(set);
-            if result == 0 {
-                write(set, (bits_of(set) | waiting()) & blocked());
+            // Beside what waits for the OS thread, in a handler.
+            if result == 0 && hook::on_fiber() {
+                write(set, bits_of(set) | waiting() & blocked());
             }
-            crate::answer::of_c(result as isize)
+            result
         }
     }
 }
@@ -279,7 +321,7 @@ unsafe fn change(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int 
     let mut now = before;
     if !new.is_null() {
         // SAFETY: the caller's promise.
-        let bits = unsafe { bits_of(new) } & !NEVER;
+        let bits = unsafe { that_can_be(new) };
         now = match how {
             SIG_BLOCK => before | bits,
             SIG_UNBLOCK => before & !bits,
@@ -292,7 +334,7 @@ unsafe fn change(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int 
     if !new.is_null() {
         set(Some(now));
         if waiting() & before & !now != 0 {
-            attend();
+            attend(Frames::Free);
         }
     }
     0

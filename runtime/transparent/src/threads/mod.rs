@@ -2,6 +2,7 @@
 
 mod acquire;
 mod aliases;
+mod alternate;
 mod attributes;
 mod barrier;
 mod begin;
@@ -11,16 +12,21 @@ mod cancel;
 mod condition;
 mod create;
 mod details;
+mod frames;
 mod futex;
 pub(crate) mod handlers;
 mod identity;
 mod join;
+#[cfg(target_arch = "x86_64")]
+mod jumps;
 pub(crate) mod masks;
 mod mutex;
 mod observed;
 mod old_signals;
 mod once;
+mod passing;
 mod pending;
+mod preference;
 mod queued;
 mod record;
 pub(crate) mod relay;
@@ -46,6 +52,7 @@ pub(crate) use identity::{await_others, became_thread};
 /// The hooks of this room.
 pub(crate) const HOOKS: &[&[Hook]] = &[
     aliases::HOOKS,
+    alternate::HOOKS,
     attributes::HOOKS,
     barrier::HOOKS,
     by_number::HOOKS,
@@ -59,6 +66,8 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     identity::EXITS,
     identity::HOOKS,
     join::HOOKS,
+    #[cfg(target_arch = "x86_64")]
+    jumps::HOOKS,
     masks::HOOKS,
     sends::HOOKS,
     mutex::HOOKS,

@@ -2,16 +2,20 @@
 //! a fiber that waits for one blocks its thread.
 //!
 //! A mutex whose owner inherits priorities (PTHREAD_PRIO_INHERIT) has its owner's thread in the kernel raised. A fiber is no thread of the
-//! kernel's and has no priority, and who waits for it there would wait for ever. So such a mutex is made a usual one.
+//! kernel's and has no priority, and who waits for it there would wait for ever. So such a mutex is made a usual one, which only its
+//! owner may unlock, as the kernel has it.
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
 use std::ffi::c_int;
 
 use abaca::hook;
-use libc::{CLOCK_REALTIME, EBUSY, ETIMEDOUT, clockid_t, pthread_mutex_t, pthread_mutexattr_t, timespec};
+use libc::{
+    CLOCK_REALTIME, EBUSY, EPERM, ETIMEDOUT, clockid_t, pthread_mutex_t, pthread_mutexattr_t, timespec,
+};
 
-use super::acquire::{ONE_KIND, acquire, beside, has_sleepers};
+use super::acquire::{CANCELLED, ONE_KIND, acquire_lock, beside, has_sleepers};
+use super::cancel;
 use super::until::Until;
 use crate::enter::{enter, is_installed};
 use crate::hooks::hooks;
@@ -69,7 +73,12 @@ hooks! {
         let result = unsafe { own!(fn pthread_mutex_init(Mutex, *const pthread_mutexattr_t) -> c_int)(mutex, attributes) };
         if result == 0 && is_installed() {
             // SAFETY: libc has initialised it, and nobody else has it yet.
-            unsafe { *mutex.cast::<c_int>().add(KIND) &= !INHERITS };
+            unsafe {
+                let kind = mutex.cast::<c_int>().add(KIND);
+                if *kind & INHERITS != 0 {
+                    *kind ^= INHERITS | OWNERS;
+                }
+            }
         }
         result
     }
@@ -77,7 +86,7 @@ hooks! {
     /// pthread_mutex_unlock(3).
     fn pthread_mutex_unlock(mutex: Mutex) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
-        let result = unsafe { own!(fn pthread_mutex_unlock(Mutex) -> c_int)(mutex) };
+        let result = unsafe { unlock(mutex) };
         if has_sleepers(beside(mutex)) {
             wake_one(mutex);
         }
@@ -103,6 +112,35 @@ hooks! {
     }
 }
 
+/// Unlocks a mutex, and wakes nobody.
+///
+/// # Safety
+///
+/// As pthread_mutex_unlock(3).
+pub(crate) unsafe fn unlock(mutex: Mutex) -> c_int {
+    // SAFETY: the caller's promise; the word is there.
+    unsafe {
+        if mutex.cast::<c_int>().add(KIND).read_volatile() & OWNERS != 0 && !is_own(mutex) {
+            return EPERM;
+        }
+        own!(fn pthread_mutex_unlock(Mutex) -> c_int)(mutex)
+    }
+}
+
+/// Whether the caller has a mutex, to which libc has written who has it.
+#[cold]
+unsafe fn is_own(mutex: Mutex) -> bool {
+    let mut mine = libc::PTHREAD_MUTEX_INITIALIZER;
+    let owner = |mutex: Mutex| mutex.cast::<c_int>().wrapping_add(OWNER);
+    // SAFETY: a mutex of this function's, which it locks; and the caller's promise. The owner changes by whole words.
+    unsafe {
+        own!(fn pthread_mutex_lock(Mutex) -> c_int)(&mut mine);
+        let is_own = owner(mutex).read_volatile() == owner(&mut mine).read_volatile();
+        own!(fn pthread_mutex_unlock(Mutex) -> c_int)(&mut mine);
+        is_own
+    }
+}
+
 /// Wakes one of those who sleep for a mutex that was just unlocked, whose memory may be gone by now.
 #[cold]
 pub(crate) fn wake_one(mutex: Mutex) {
@@ -114,8 +152,12 @@ pub(crate) const LONG_AGO: timespec = timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// The word of a mutex that says of which kind it is (`bits/struct_mutex.h`, which programs are compiled with).
 const KIND: usize = if cfg!(target_pointer_width = "64") { 4 } else { 3 };
+/// The word that says who has it.
+const OWNER: usize = 2;
 /// Of a mutex whose owner inherits priorities.
 const INHERITS: c_int = 32;
+/// Of one that was such a mutex. libc leaves the bit alone.
+const OWNERS: c_int = 1 << 10;
 /// What makes a mutex libc's alone: robust (16), protocols of priorities (32, 64), shared by processes (128).
 const OF_LIBC: c_int = 0xf0;
 
@@ -126,7 +168,7 @@ const OF_LIBC: c_int = 0xf0;
 /// The mutex is initialised.
 #[cold]
 unsafe fn lock(mutex: Mutex, until: &Until, own: &dyn Fn() -> c_int) -> c_int {
-    let Some(_within) = enter() else { return own() };
+    let Some(within) = enter() else { return own() };
     // SAFETY: the mutex has the word, which changes by atomic operations.
     let kind = unsafe { mutex.cast::<c_int>().add(KIND).read_volatile() };
     if kind & OF_LIBC != 0 {
@@ -142,7 +184,12 @@ unsafe fn lock(mutex: Mutex, until: &Until, own: &dyn Fn() -> c_int) -> c_int {
         }
     }
     // SAFETY: as above.
-    acquire(beside(mutex), ONE_KIND, until, || unsafe {
+    let result = acquire_lock(beside(mutex), ONE_KIND, until, || unsafe {
         own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex)
-    })
+    });
+    drop(within);
+    if result == CANCELLED {
+        cancel::test();
+    }
+    result
 }

@@ -1,8 +1,12 @@
 //! pthread_once and call_once. libc's waits inside of libc, so this is another one, with the same words: 0 is new, 2 done.
+//!
+//! A copy of the process by fork(2) has none of the threads that were in a routine then. So a word also says in which copy the routine is
+//! under way, and in a later one it counts as new, as libc has it.
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
 use std::ffi::c_int;
+use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use abaca::hook::{self, Sleep};
@@ -12,8 +16,19 @@ use crate::enter::enter;
 use crate::table::Hook;
 
 const NEW: c_int = 0;
+/// Beside the number of the copy.
 const UNDER_WAY: c_int = 1;
 const DONE: c_int = 2;
+
+/// What tells this copy of the process from those that it was forked from.
+static COPY: AtomicI32 = AtomicI32::new(0);
+/// The least difference: the bits below are the states.
+const NEXT_COPY: c_int = 4;
+
+extern "C" fn begin_copy() {
+    // Relaxed: there is one thread.
+    COPY.fetch_add(NEXT_COPY, Ordering::Relaxed);
+}
 
 type Routine = extern "C-unwind" fn();
 
@@ -64,22 +79,26 @@ pub(crate) const HOOKS: &[Hook] = &[
 
 #[cold]
 fn call(word: &AtomicI32, routine: Routine) {
+    static WATCH: Once = Once::new();
+    // SAFETY: the handler is static, and writes an atomic.
+    WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(begin_copy)) });
     loop {
+        let under_way = COPY.load(Ordering::Relaxed) | UNDER_WAY;
         // Acquire: as above.
-        match word.compare_exchange(NEW, UNDER_WAY, Ordering::Acquire, Ordering::Acquire) {
-            Ok(_) => {
-                let mut end = End { word, state: NEW };
-                routine();
-                end.state = DONE;
-                return;
-            }
-            Err(DONE) => return,
-            Err(_) => {
-                let _within = enter();
-                let sleep =
-                    Sleep { address: address(word), bits: ONE_KIND, deadline: None, is_cancellable: false };
-                hook::sleep_at(sleep, || word.load(Ordering::SeqCst) == UNDER_WAY, || ());
-            }
+        let now = word.load(Ordering::Acquire);
+        if now == DONE {
+            return;
+        }
+        if now == under_way {
+            let _within = enter();
+            let sleep =
+                Sleep { address: address(word), bits: ONE_KIND, deadline: None, is_cancellable: false };
+            hook::sleep_attending_at(sleep, || word.load(Ordering::SeqCst) == under_way, || ());
+        } else if word.compare_exchange(now, under_way, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            let mut end = End { word, state: NEW };
+            routine();
+            end.state = DONE;
+            return;
         }
     }
 }

@@ -32,14 +32,14 @@ impl Drop for Pending {
 }
 
 impl Pending {
-    pub(super) fn new() -> Self {
-        let [signals, blocked] = [(); 2].map(|()| AtomicU64::new(0));
+    /// Of a thread that begins with this mask.
+    pub(super) fn new(mask: u64) -> Self {
+        let [signals, blocked] = [0, mask].map(AtomicU64::new);
         Self { signals, blocked, owner: new_owner(), fiber: AtomicUsize::new(0) }
     }
 
     /// The calling fiber is this thread.
-    pub(crate) fn begin(&self, blocked: u64) {
-        self.blocked.store(blocked, Ordering::SeqCst);
+    pub(crate) fn begin(&self) {
         self.fiber.store(hook::fiber_key(), Ordering::SeqCst);
     }
 
@@ -76,8 +76,9 @@ impl Pending {
         match self.fiber.load(Ordering::SeqCst) {
             0 => {}
             fiber => {
-                hook::interrupt_fiber(fiber, bit, Interrupted::Restarts);
-                wake();
+                if !hook::interrupt_fiber(fiber, bit, Interrupted::Restarts) {
+                    wake();
+                }
             }
         }
         Some(Ok(()))

@@ -19,6 +19,13 @@ use super::masks;
 /// The name of a thread with its zero byte.
 pub(crate) type Name = [u8; 16];
 
+/// The stack that a thread's creator has asked for. There may be more of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) bytes: usize,
+    pub(crate) guard_bytes: usize,
+}
+
 /// The result of a thread's fiber.
 pub(crate) struct Finished {
     pub(crate) value: usize,
@@ -39,14 +46,15 @@ pub(crate) struct Record {
     handle: AtomicPtr<JoinHandle<Finished>>,
     /// Where the stack begins and how many bytes it has; 0 before the fiber has started.
     pub(crate) stack: (AtomicUsize, AtomicUsize),
+    pub(crate) asked: Asked,
     /// The argument of `pthread_exit`.
     pub(crate) exit_value: AtomicUsize,
     /// Whom this thread waits for in a join.
     pub(crate) joins: AtomicPtr<Record>,
     pub(crate) cancel: super::cancel::Request,
     pub(crate) pending: super::pending::Pending,
-    /// The mask of signals with which the thread begins, if it has one of its own.
-    mask: Option<u64>,
+    /// The mask of signals with which the thread begins.
+    mask: u64,
     details: Mutex<Details>,
 }
 
@@ -65,16 +73,17 @@ thread_local! {
 }
 
 impl Record {
-    pub(crate) fn new(is_detached: bool, name: Option<Name>) -> Arc<Self> {
+    pub(crate) fn new(is_detached: bool, name: Option<Name>, asked: Asked, mask: u64) -> Arc<Self> {
         Arc::new(Self {
             state: AtomicU8::new(if is_detached { DETACHED } else { JOINABLE }),
             handle: AtomicPtr::new(ptr::null_mut()),
             stack: (AtomicUsize::new(0), AtomicUsize::new(0)),
+            asked,
             exit_value: AtomicUsize::new(0),
             joins: AtomicPtr::new(ptr::null_mut()),
             cancel: super::cancel::Request::new(),
-            pending: super::pending::Pending::new(),
-            mask: masks::of_creator(),
+            pending: super::pending::Pending::new(mask),
+            mask,
             details: Mutex::new(Details { name, processors: None }),
         })
     }
@@ -107,7 +116,7 @@ impl Record {
         // Null on a plain thread, and in other fibers. It is gone with the fiber's storage.
         hook::set_record(ptr::from_ref(self).cast());
         masks::begin(self.mask);
-        self.pending.begin(self.mask.unwrap_or(0));
+        self.pending.begin();
         if let Some(stack) = hook::stack() {
             // Relaxed, Release: the size tells that both are there.
             self.stack.0.store(stack.start, Ordering::Relaxed);

@@ -11,11 +11,13 @@ use libc::{
     pthread_rwlockattr_t, timespec,
 };
 
-use super::acquire::{READERS, WRITERS, acquire, beside, has_sleepers};
+use super::acquire::{CANCELLED, READERS, WRITERS, acquire_lock, beside, has_sleepers};
+use super::cancel;
 use super::mutex::LONG_AGO;
 use super::observed::Observed;
+use super::preference::{Announced, prefers_writers, refuses_readers};
 use super::until::Until;
-use crate::enter::Within;
+use crate::enter::{enter, is_installed};
 use crate::hooks::hooks;
 use crate::own::own;
 
@@ -24,52 +26,58 @@ type Time = *const timespec;
 
 hooks! {
     /// pthread_rwlock_rdlock(3).
-    fn pthread_rwlock_rdlock(lock: Lock) -> c_int, |within| -> c {
+    fn pthread_rwlock_rdlock(lock: Lock) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
-        unsafe { read(within, lock, Ok(Until::Never), &|| own!(fn pthread_rwlock_rdlock(Lock) -> c_int)(lock)) }
+        unsafe { read(lock, Ok(Until::Never), &|| own!(fn pthread_rwlock_rdlock(Lock) -> c_int)(lock)) }
     }
 
     /// pthread_rwlock_timedrdlock(3).
-    fn pthread_rwlock_timedrdlock(lock: Lock, time: Time) -> c_int, |within| -> c {
+    fn pthread_rwlock_timedrdlock(lock: Lock, time: Time) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe {
-            read(within, lock, Until::clock(CLOCK_REALTIME, time), &|| {
+            read(lock, Until::clock(CLOCK_REALTIME, time), &|| {
                 own!(fn pthread_rwlock_timedrdlock(Lock, Time) -> c_int)(lock, time)
             })
         }
     }
 
     /// pthread_rwlock_clockrdlock(3).
-    fn pthread_rwlock_clockrdlock(lock: Lock, clock: clockid_t, time: Time) -> c_int, |within| -> c {
+    fn pthread_rwlock_clockrdlock(lock: Lock, clock: clockid_t, time: Time) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe {
-            read(within, lock, Until::lock_clock(clock, time), &|| {
+            read(lock, Until::lock_clock(clock, time), &|| {
                 own!(fn pthread_rwlock_clockrdlock(Lock, clockid_t, Time) -> c_int)(lock, clock, time)
             })
         }
     }
 
-    /// pthread_rwlock_wrlock(3).
-    fn pthread_rwlock_wrlock(lock: Lock) -> c_int, |within| -> c {
+    /// pthread_rwlock_tryrdlock(3).
+    fn pthread_rwlock_tryrdlock(lock: Lock) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
-        unsafe { write(within, lock, Ok(Until::Never), &|| own!(fn pthread_rwlock_wrlock(Lock) -> c_int)(lock)) }
+        unsafe { try_read(lock) }
+    }
+
+    /// pthread_rwlock_wrlock(3).
+    fn pthread_rwlock_wrlock(lock: Lock) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { write(lock, Ok(Until::Never), &|| own!(fn pthread_rwlock_wrlock(Lock) -> c_int)(lock)) }
     }
 
     /// pthread_rwlock_timedwrlock(3).
-    fn pthread_rwlock_timedwrlock(lock: Lock, time: Time) -> c_int, |within| -> c {
+    fn pthread_rwlock_timedwrlock(lock: Lock, time: Time) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe {
-            write(within, lock, Until::clock(CLOCK_REALTIME, time), &|| {
+            write(lock, Until::clock(CLOCK_REALTIME, time), &|| {
                 own!(fn pthread_rwlock_timedwrlock(Lock, Time) -> c_int)(lock, time)
             })
         }
     }
 
     /// pthread_rwlock_clockwrlock(3).
-    fn pthread_rwlock_clockwrlock(lock: Lock, clock: clockid_t, time: Time) -> c_int, |within| -> c {
+    fn pthread_rwlock_clockwrlock(lock: Lock, clock: clockid_t, time: Time) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe {
-            write(within, lock, Until::lock_clock(clock, time), &|| {
+            write(lock, Until::lock_clock(clock, time), &|| {
                 own!(fn pthread_rwlock_clockwrlock(Lock, clockid_t, Time) -> c_int)(lock, clock, time)
             })
         }
@@ -89,6 +97,12 @@ hooks! {
     fn __pthread_rwlock_rdlock(lock: Lock) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe { pthread_rwlock_rdlock(lock) }
+    }
+
+    /// An old name.
+    fn __pthread_rwlock_tryrdlock(lock: Lock) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { try_read(lock) }
     }
 
     /// An old name.
@@ -114,11 +128,33 @@ fn wake(lock: Lock) {
 /// # Safety
 ///
 /// The lock is initialised.
-unsafe fn read(_: &Within, lock: Lock, until: Result<Until, c_int>, own: &dyn Fn() -> c_int) -> c_int {
+unsafe fn try_read(lock: Lock) -> c_int {
     // SAFETY: the caller's promise.
-    let attempt = || unsafe { own!(fn pthread_rwlock_tryrdlock(Lock) -> c_int)(lock) };
+    unsafe {
+        if refuses_readers(lock) { EBUSY } else { own!(fn pthread_rwlock_tryrdlock(Lock) -> c_int)(lock) }
+    }
+}
+
+/// # Safety
+///
+/// The lock is initialised.
+unsafe fn read(lock: Lock, until: Result<Until, c_int>, own: &dyn Fn() -> c_int) -> c_int {
     // SAFETY: the caller's promise.
-    let probe = || unsafe { own!(fn pthread_rwlock_timedrdlock(Lock, Time) -> c_int)(lock, &LONG_AGO) };
+    let attempt = || unsafe { try_read(lock) };
+    // SAFETY: the caller's promise.
+    let probe = || unsafe {
+        if !refuses_readers(lock) {
+            return own!(fn pthread_rwlock_timedrdlock(Lock, Time) -> c_int)(lock, &LONG_AGO);
+        }
+        // As a reader it would pass the writer.
+        match own!(fn pthread_rwlock_timedwrlock(Lock, Time) -> c_int)(lock, &LONG_AGO) {
+            0 => {
+                pthread_rwlock_unlock(lock);
+                ETIMEDOUT
+            }
+            result => result,
+        }
+    };
     // SAFETY: the caller's promise.
     unsafe { take(lock, READERS, until, own, &attempt, &probe) }
 }
@@ -126,7 +162,7 @@ unsafe fn read(_: &Within, lock: Lock, until: Result<Until, c_int>, own: &dyn Fn
 /// # Safety
 ///
 /// The lock is initialised.
-unsafe fn write(_: &Within, lock: Lock, until: Result<Until, c_int>, own: &dyn Fn() -> c_int) -> c_int {
+unsafe fn write(lock: Lock, until: Result<Until, c_int>, own: &dyn Fn() -> c_int) -> c_int {
     // SAFETY: the caller's promise.
     let attempt = || unsafe { own!(fn pthread_rwlock_trywrlock(Lock) -> c_int)(lock) };
     // SAFETY: the caller's promise.
@@ -136,7 +172,11 @@ unsafe fn write(_: &Within, lock: Lock, until: Result<Until, c_int>, own: &dyn F
 }
 
 /// Takes a lock by `attempt`, unless `probe`, an attempt whose time is up, tells that it cannot be had by waiting: the caller has it
-/// itself.
+/// itself. On plain threads it is libc's own way, but for locks that prefer writers.
+///
+/// # Safety
+///
+/// The lock is initialised.
 unsafe fn take(
     lock: Lock,
     bits: u32,
@@ -145,6 +185,12 @@ unsafe fn take(
     attempt: &dyn Fn() -> c_int,
     probe: &dyn Fn() -> c_int,
 ) -> c_int {
+    let within = enter();
+    // SAFETY: the caller's promise.
+    let is_libcs = || hook::on_fiber() || !is_installed() || unsafe { !prefers_writers(lock) };
+    if within.is_none() && is_libcs() {
+        return own();
+    }
     // libc refuses a time that is none before it looks at the lock.
     let until = match until {
         Ok(until) => until,
@@ -159,9 +205,20 @@ unsafe fn take(
         return own();
     }
     match probe() {
-        ETIMEDOUT => acquire(beside(lock), bits, &until, attempt),
-        result => result,
+        ETIMEDOUT => {}
+        result => return result,
     }
+    // SAFETY: the lock is initialised, and stays while somebody waits for it.
+    let announced = unsafe { (bits == WRITERS && prefers_writers(lock)).then(|| Announced::new(lock)) };
+    let result = acquire_lock(beside(lock), bits, &until, attempt);
+    if result != 0 {
+        announced.into_iter().for_each(Announced::give_up);
+    }
+    drop(within);
+    if result == CANCELLED {
+        cancel::test();
+    }
+    result
 }
 
 /// Whether processes share the lock.

@@ -4,7 +4,7 @@
 
 use std::ffi::{c_int, c_uint};
 
-use abaca::hook::{self, Interrupted};
+use abaca::hook::{self, Frames, Interrupted};
 use libc::{CLOCK_REALTIME, EAGAIN, EBUSY, EINTR, EINVAL, clockid_t, sem_t, timespec};
 
 use super::acquire::{ONE_KIND, acquire, beside, has_sleepers};
@@ -96,14 +96,15 @@ unsafe fn wait(
     }
     let point = Point::at(beside(semaphore));
     loop {
-        let (result, interrupted) = hook::interruptible_at(beside(semaphore), |interruption| {
+        let (result, interrupted) = hook::interruptible_at(beside(semaphore), Frames::Free, |interruption| {
             acquire(beside(semaphore), ONE_KIND, &until, || match attempt() {
                 EBUSY if point.is_cancelled() || interruption.is_set() => EINTR,
                 result => result,
             })
         });
-        // With SA_RESTART the wait goes on.
-        if result != EINTR || interrupted == Interrupted::Ends || point.is_cancelled() {
+        // With SA_RESTART the wait goes on, unless it has a limit: then the kernel ends it all the same.
+        let is_restarted = interrupted != Interrupted::Ends && matches!(until, Until::Never);
+        if result != EINTR || !is_restarted || point.is_cancelled() {
             return failed(result);
         }
     }

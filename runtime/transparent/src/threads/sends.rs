@@ -4,12 +4,14 @@
 
 use std::ffi::c_int;
 
+use abaca::hook;
 use libc::{pid_t, siginfo_t, sigval};
 
 use super::details;
+use super::frames::is_in_handler;
 use super::handlers::{index, stands_for};
 use super::masks::main_blocks;
-use super::queued::NoPlace;
+use super::queued::{NoPlace, is_queued};
 use super::waiting::{hold_back, hold_back_own};
 use crate::answer::{answer, errno, failed};
 use crate::enter::enter;
@@ -37,7 +39,11 @@ hooks! {
     fn raise(signal: c_int) -> c_int, |_| -> always {
         let waits = || {
             let number = index(signal)?;
-            let _within = enter()?;
+            // In a handler the kernel knows what that blocks, and not what the fiber does.
+            let within = enter();
+            if within.is_none() && !(hook::on_fiber() && is_in_handler() && !is_queued(number)) {
+                return None;
+            }
             hold_back_own(number, details::sent(number, libc::SI_TKILL, None))
         };
         // SAFETY: it takes a number.

@@ -51,12 +51,12 @@ hooks! {
         failed(sleep_until(&after(Duration::from_micros(microseconds.into()))))
     }
 
-    /// sleep(3): the number of seconds that are left if it ends early.
+    /// sleep(3): the number of whole seconds that are left if it ends early.
     fn sleep(seconds: c_uint) -> c_uint, |_| -> c_point {
         let until = after(Duration::from_secs(seconds.into()));
         match (sleep_until(&until), until) {
             (0, _) => 0,
-            (_, Until::Instant(at)) => at.saturating_duration_since(Instant::now()).as_secs_f64().round() as c_uint,
+            (_, Until::Instant(at)) => at.saturating_duration_since(Instant::now()).as_secs() as c_uint,
             _ => seconds,
         }
     }

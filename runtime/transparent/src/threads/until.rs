@@ -106,20 +106,33 @@ impl Until {
 
     /// [`hook::sleep_at`], not to be cancelled, until this time. A clock that was set back meanwhile is waited for.
     #[inline]
-    pub(crate) fn sleep_at(
+    pub(crate) fn sleep_at(&self, address: usize, bits: u32, mut stay: impl FnMut() -> bool) -> Slept {
+        self.repeat(|deadline| {
+            hook::sleep_at(Sleep { address, bits, deadline, is_cancellable: false }, &mut stay, || ())
+        })
+    }
+
+    /// [`hook::sleep_attending_at`], until this time.
+    #[inline]
+    pub(crate) fn sleep_attending_at(
         &self,
         address: usize,
         bits: u32,
         mut stay: impl FnMut() -> bool,
-        mut then: impl FnMut(),
     ) -> Slept {
-        if matches!(self, Self::Never) {
-            let sleep = Sleep { address, bits, deadline: None, is_cancellable: false };
-            return hook::sleep_at(sleep, stay, then);
-        }
+        self.repeat(|deadline| {
+            hook::sleep_attending_at(
+                Sleep { address, bits, deadline, is_cancellable: false },
+                &mut stay,
+                || (),
+            )
+        })
+    }
+
+    #[inline]
+    fn repeat(&self, mut sleep: impl FnMut(Option<Instant>) -> Slept) -> Slept {
         loop {
-            let sleep = Sleep { address, bits, deadline: self.deadline(), is_cancellable: false };
-            match hook::sleep_at(sleep, &mut stay, &mut then) {
+            match sleep(self.deadline()) {
                 Slept::TimedOut if !self.has_passed() => {}
                 slept => return slept,
             }
