@@ -11,6 +11,7 @@ mod cancel;
 mod condition;
 mod create;
 mod details;
+pub(crate) mod faults;
 mod futex;
 pub(crate) mod handlers;
 mod identity;
