@@ -12,9 +12,6 @@ pub(crate) type Errno = c_int;
 /// own.
 const MADV_GUARD_INSTALL: c_int = 102;
 
-/// `MADV_POPULATE_WRITE` of Linux 5.14: the pages are there as if something had been written to each.
-const MADV_POPULATE_WRITE: c_int = 23;
-
 fn errno() -> Errno {
     // SAFETY: libc returns the address of this thread's errno, which is always there.
     unsafe { *libc::__errno_location() }
@@ -151,7 +148,7 @@ pub(crate) unsafe fn guard_by_mapping(start: NonNull<u8>, bytes: usize) -> Resul
 pub(crate) unsafe fn populate(start: NonNull<u8>, bytes: usize) {
     // Whatever is wrong, a touch will tell.
     // SAFETY: the caller's promise; the contents stay.
-    unsafe { libc::madvise(start.as_ptr().cast(), bytes, MADV_POPULATE_WRITE) };
+    unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_POPULATE_WRITE) };
 }
 
 /// Releases the memory of a range of pages to the kernel; it reads as zero afterwards.
