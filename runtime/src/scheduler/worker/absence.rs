@@ -62,13 +62,15 @@ impl Worker {
         self.remote.pins.load(Ordering::Relaxed) == 0
     }
 
-    /// Notes that the fiber that runs, if one does, goes on without the worker. From the monitor, which has just taken the worker.
-    pub(in crate::scheduler) fn note_absence(&self) {
+    /// Notes that the fiber that runs, if one does, goes on without the worker. Returns whether one does. From the monitor, which has
+    /// just taken the worker.
+    pub(in crate::scheduler) fn note_absence(&self) -> bool {
         // Else the worker sleeps.
-        let Some(fiber) = self.current() else { return };
+        let Some(fiber) = self.current() else { return false };
         // SAFETY: the fiber cannot end without its home.
         unsafe { fiber.as_ref() }.absence().begin();
         self.set_current(None);
+        true
     }
 
     /// Whether the fiber, which has been woken, is absent; then it notes the wake-up.
