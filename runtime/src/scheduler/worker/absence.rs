@@ -63,15 +63,17 @@ impl Worker {
         self.remote.pins.load(Ordering::Relaxed) == 0
     }
 
-    /// Notes that the fiber that runs, if one does, goes on without the worker. From the monitor, which has just taken the worker.
-    pub(in crate::scheduler) fn note_absence(&self) {
+    /// Notes that the fiber that runs, if one does, goes on without the worker. Returns whether one does. From the monitor, which has
+    /// just taken the worker.
+    pub(in crate::scheduler) fn note_absence(&self) -> bool {
         // Else the worker sleeps.
-        let Some(fiber) = self.current() else { return };
+        let Some(fiber) = self.current() else { return false };
         // SAFETY: the fiber cannot end without its home.
         let fiber = unsafe { fiber.as_ref() };
         fiber.absence().begin();
         self.record_left(fiber);
         self.set_current(None);
+        true
     }
 
     /// Notes for the recorder that the fiber's turn ends here, while it goes on on its thread.
