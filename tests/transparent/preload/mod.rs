@@ -82,6 +82,11 @@ fn what_is_refused_at_once_and_what_ends_by_itself_is_so_on_fibers() {
     is_as_on_threads("kinds.c", &["1", "2"]);
 }
 
+#[test]
+fn a_collector_stops_all_threads_by_signals_whatever_they_do() {
+    is_as_on_threads("stops.c", &["1", "2"]);
+}
+
 /// How many connections are open at once: more than a small number of threads.
 const CONNECTIONS: usize = 300;
 

@@ -22,6 +22,7 @@ use super::c11;
 use super::masks;
 use super::record::{Finished, Record};
 use super::relay::start_relay_if_needed;
+use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::own::own;
 
@@ -269,6 +270,7 @@ unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_i
         start_relay_if_needed();
     }
     let start = Start { record: Some(record.clone()), call };
+    let _within = enter();
     match hook::spawn(settings.stack_bytes.saturating_add(EXTRA_BYTES), runtime, move || start.run()) {
         Ok(handle) => {
             if !settings.is_detached {

@@ -17,12 +17,14 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
-use abaca::hook::{self, Interrupted};
+use abaca::hook::{self, Interrupted, mail};
 use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
 
-use super::masks;
+use super::queued::is_queued;
+use super::record::Record;
 use super::relay::{await_fibers, has_started, note_handled, start_relay};
 use super::waiting::{self, Taken};
+use super::{details, masks};
 use crate::answer::failed;
 use crate::calls::kick::{set_mask, sigaction as own_sigaction};
 use crate::enter::within_handler;
@@ -78,9 +80,13 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     let index = index(signal).unwrap_or(0);
     // Another signal may come meanwhile, or be sent by a handler.
     let is_attending = index > 0 && ATTENDED.get() & masks::bit(index) != 0;
+    let is_told = FLAGS[index].load(Ordering::SeqCst) & SA_SIGINFO != 0;
+    // SAFETY: the kernel has written it, if the handler was set up for that.
+    if is_told && unsafe { info.as_ref() }.is_some_and(is_search) {
+        return search(signal, index, is_attending, context);
+    }
     if !is_attending && masks::is_held_back(index) {
-        let is_told = FLAGS[index].load(Ordering::SeqCst) & SA_SIGINFO != 0;
-        // SAFETY: the kernel has written it, if the handler was set up for that.
+        // SAFETY: as above.
         let info = if is_told { unsafe { info.as_ref() } } else { None };
         // Nobody is there to be told that it does not wait.
         let _ = waiting::hold_back(index, info);
@@ -90,9 +96,28 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     if handler == 0 {
         return act_by_default(signal);
     }
+    if is_attending && !is_queued(index) {
+        // One of them was sent; the next is another one.
+        ATTENDED.set(ATTENDED.get() & !masks::bit(index));
+    }
+    run(signal, index, handler, info, context);
+    if !is_attending && hook::handles_for_fibers() {
+        note_handled(index);
+    }
+}
+
+/// Calls the user's handler.
+fn run(signal: c_int, index: usize, handler: usize, info: *mut siginfo_t, context: *mut c_void) {
     if FLAGS[index].load(Ordering::SeqCst) & SA_RESETHAND != 0 {
         forget_handler(signal, index);
     }
+    let record = Record::current();
+    let note = |begins| {
+        if let Some(record) = record {
+            record.pending.note_handlers(begins);
+        }
+    };
+    note(true);
     DEPTH.set(DEPTH.get() + 1);
     within_handler(|| {
         // SAFETY: the user has set it up for this, and the arguments are the kernel's.
@@ -102,8 +127,51 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
         handler(signal, info, context);
     });
     DEPTH.set(DEPTH.get() - 1);
-    if !is_attending && hook::handles_for_fibers() {
-        note_handled(index);
+    note(false);
+}
+
+/// Marks the signals by which [`look_for`] brings others.
+static SEARCH: u8 = 0;
+
+/// Has a thread look whether the fiber that is there was sent this signal.
+pub(super) fn look_for(thread: i32, signal: c_int) {
+    let mark = libc::sigval { sival_ptr: ptr::from_ref(&SEARCH).cast_mut().cast() };
+    let Some(index) = index(signal) else { return };
+    let info = details::sent(index, libc::SI_QUEUE, Some(mark));
+    // SAFETY: what is told of the signal is this function's. If the kernel keeps no more, the fiber finds it in its next call.
+    unsafe {
+        kernel!(libc::SYS_rt_tgsigqueueinfo, kernel!(libc::SYS_getpid), thread, signal, &raw const info);
+    }
+}
+
+/// Whether a signal comes from [`look_for`].
+fn is_search(info: &siginfo_t) -> bool {
+    // SAFETY: the kernel has written a signal's value where its code says that it has one.
+    info.si_code == libc::SI_QUEUE && unsafe { info.si_value() }.sival_ptr.cast_const() == ptr::from_ref(&SEARCH).cast()
+}
+
+/// Runs the handlers of what was sent to the fiber that was interrupted, if it is there for that: outside of the runtime, or in a handler. Else it looks
+/// itself when it leaves the runtime.
+fn search(signal: c_int, index: usize, is_attending: bool, context: *mut c_void) {
+    if is_attending && !is_queued(index) {
+        // The kernel keeps one at a time, so this stands for that which the fiber has sent itself.
+        ATTENDED.set(ATTENDED.get() & !masks::bit(index));
+        let handler = HANDLERS[index].load(Ordering::SeqCst);
+        if handler != 0 {
+            run(signal, index, handler, &mut details::sent(index, libc::SI_TKILL, None), context);
+        }
+        return;
+    }
+    if mail::is_busy() || !is_in_handler() && !mail::is_in_own_code() {
+        return;
+    }
+    let Some(record) = Record::current() else { return };
+    while let Some(mut info) = record.pending.take(index) {
+        let handler = HANDLERS[index].load(Ordering::SeqCst);
+        if handler == 0 {
+            return;
+        }
+        run(signal, index, handler, &mut info, context);
     }
 }
 
@@ -193,7 +261,7 @@ pub(super) fn attend() -> Interrupted {
 
 /// Has the kernel run the handlers here, with all that belongs to them, in the order in which it runs those of signals that have waited.
 fn run_handlers(taken: &[Taken]) {
-    let before = ATTENDED.replace(taken.iter().fold(0, |bits, (signal, _)| bits | masks::bit(*signal)));
+    let attended = taken.iter().fold(0, |bits, (signal, _)| bits | masks::bit(*signal));
     // SAFETY: sets, and what the kernel has told of the signals, for the calling thread, which may block them.
     unsafe {
         let (process, thread) = (kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid));
@@ -206,6 +274,8 @@ fn run_handlers(taken: &[Taken]) {
             None => kernel!(libc::SYS_tgkill, process, thread, signal),
         };
         set_mask(libc::SIG_BLOCK, &set, &mut mask);
+        // None of these comes between.
+        let before = ATTENDED.replace(attended);
         for (signal, info) in taken {
             if send(*signal, info) == failed(libc::EAGAIN) {
                 // The kernel keeps no more: those before run first.
@@ -216,8 +286,8 @@ fn run_handlers(taken: &[Taken]) {
         }
         set_mask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
         set_mask(libc::SIG_SETMASK, &mask, ptr::null_mut());
+        ATTENDED.set(before);
     }
-    ATTENDED.set(before);
 }
 
 hooks! {

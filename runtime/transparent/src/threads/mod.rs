@@ -2,6 +2,7 @@
 
 mod acquire;
 mod aliases;
+mod alternate;
 mod attributes;
 mod barrier;
 mod begin;
@@ -41,11 +42,13 @@ pub use create::{as_kernel_threads, threads_are_fibers};
 
 use crate::table::Hook;
 
+pub(crate) use handlers::attend;
 pub(crate) use identity::{await_others, became_thread};
 
 /// The hooks of this room.
 pub(crate) const HOOKS: &[&[Hook]] = &[
     aliases::HOOKS,
+    alternate::HOOKS,
     attributes::HOOKS,
     barrier::HOOKS,
     by_number::HOOKS,
