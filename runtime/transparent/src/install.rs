@@ -38,6 +38,7 @@ pub fn install() -> io::Result<()> {
     abaca::hook::own_tls_by_default()?;
     report::begin();
     crate::calls::kick::reserve_signal();
+    crate::threads::own_notes();
     abaca::hook::watch_forks(crate::threads::became_thread, crate::threads::await_others);
     set_installed();
     crate::threads::relay::start_relay_if_needed();

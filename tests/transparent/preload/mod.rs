@@ -87,6 +87,11 @@ fn a_collector_stops_all_threads_by_signals_whatever_they_do() {
     is_as_on_threads("stops.c", &["1", "2"]);
 }
 
+#[test]
+fn a_child_that_borrows_the_memory_changes_its_own_signals_only() {
+    is_as_on_threads("vforks.c", &["1", "2"]);
+}
+
 /// How many connections are open at once: more than a small number of threads.
 const CONNECTIONS: usize = 300;
 

@@ -15,16 +15,17 @@
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use abaca::hook::{self, Interrupted, mail};
+use abaca::hook::{self, Interrupted};
 use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
 
+use super::flags::{FLAGS, ask_for_info, is_without_info, note_flags, note_info};
 use super::queued::is_queued;
 use super::record::Record;
 use super::relay::{await_fibers, has_started, note_handled, start_relay};
 use super::waiting::{self, Taken};
-use super::{details, masks};
+use super::{borrowed, details, masks, search};
 use crate::answer::failed;
 use crate::calls::kick::{set_mask, sigaction as own_sigaction};
 use crate::enter::within_handler;
@@ -37,13 +38,6 @@ pub(super) const SIGNALS: usize = 65;
 
 /// What the user wants to be called for each; 0 if that is nothing of this file.
 static HANDLERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
-
-/// The flags of each.
-static FLAGS: [AtomicI32; SIGNALS] = [const { AtomicI32::new(0) }; SIGNALS];
-
-/// The signals whose handlers take the number only. The kernel tells more all the same: if the signal must wait, somebody may take it by
-/// sigwaitinfo(3).
-static WITHOUT_INFO: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// The signals that the calling fiber sends itself, since others have sent them to it.
@@ -82,8 +76,16 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     let is_attending = index > 0 && ATTENDED.get() & masks::bit(index) != 0;
     let is_told = FLAGS[index].load(Ordering::SeqCst) & SA_SIGINFO != 0;
     // SAFETY: the kernel has written it, if the handler was set up for that.
-    if is_told && unsafe { info.as_ref() }.is_some_and(is_search) {
-        return search(signal, index, is_attending, context);
+    let is_search = is_told && unsafe { info.as_ref() }.is_some_and(search::is_search);
+    if is_attending && !is_queued(index) {
+        // The fiber has sent itself one; the next is another. The kernel keeps one at a time, so a search stands for that one.
+        ATTENDED.set(ATTENDED.get() & !masks::bit(index));
+        let mut own = details::sent(index, libc::SI_TKILL, None);
+        run(signal, index, if is_search { &mut own } else { info }, context);
+        return;
+    }
+    if is_search {
+        return search::search(signal, index, context);
     }
     if !is_attending && masks::is_held_back(index) {
         // SAFETY: as above.
@@ -92,22 +94,18 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
         let _ = waiting::hold_back(index, info);
         return;
     }
-    let handler = HANDLERS[index].load(Ordering::SeqCst);
-    if handler == 0 {
-        return act_by_default(signal);
-    }
-    if is_attending && !is_queued(index) {
-        // One of them was sent; the next is another one.
-        ATTENDED.set(ATTENDED.get() & !masks::bit(index));
-    }
-    run(signal, index, handler, info, context);
-    if !is_attending && hook::handles_for_fibers() {
+    if run(signal, index, info, context) && !is_attending && hook::handles_for_fibers() {
         note_handled(index);
     }
 }
 
-/// Calls the user's handler.
-fn run(signal: c_int, index: usize, handler: usize, info: *mut siginfo_t, context: *mut c_void) {
+/// Calls the user's handler. Whether there is one: else the signal does what it does by default.
+pub(super) fn run(signal: c_int, index: usize, info: *mut siginfo_t, context: *mut c_void) -> bool {
+    let handler = HANDLERS[index].load(Ordering::SeqCst);
+    if handler == 0 {
+        act_by_default(signal);
+        return false;
+    }
     if FLAGS[index].load(Ordering::SeqCst) & SA_RESETHAND != 0 {
         forget_handler(signal, index);
     }
@@ -128,51 +126,7 @@ fn run(signal: c_int, index: usize, handler: usize, info: *mut siginfo_t, contex
     });
     DEPTH.set(DEPTH.get() - 1);
     note(false);
-}
-
-/// Marks the signals by which [`look_for`] brings others.
-static SEARCH: u8 = 0;
-
-/// Has a thread look whether the fiber that is there was sent this signal.
-pub(super) fn look_for(thread: i32, signal: c_int) {
-    let mark = libc::sigval { sival_ptr: ptr::from_ref(&SEARCH).cast_mut().cast() };
-    let Some(index) = index(signal) else { return };
-    let info = details::sent(index, libc::SI_QUEUE, Some(mark));
-    // SAFETY: what is told of the signal is this function's. If the kernel keeps no more, the fiber finds it in its next call.
-    unsafe {
-        kernel!(libc::SYS_rt_tgsigqueueinfo, kernel!(libc::SYS_getpid), thread, signal, &raw const info);
-    }
-}
-
-/// Whether a signal comes from [`look_for`].
-fn is_search(info: &siginfo_t) -> bool {
-    // SAFETY: the kernel has written a signal's value where its code says that it has one.
-    info.si_code == libc::SI_QUEUE && unsafe { info.si_value() }.sival_ptr.cast_const() == ptr::from_ref(&SEARCH).cast()
-}
-
-/// Runs the handlers of what was sent to the fiber that was interrupted, if it is there for that: outside of the runtime, or in a handler. Else it looks
-/// itself when it leaves the runtime.
-fn search(signal: c_int, index: usize, is_attending: bool, context: *mut c_void) {
-    if is_attending && !is_queued(index) {
-        // The kernel keeps one at a time, so this stands for that which the fiber has sent itself.
-        ATTENDED.set(ATTENDED.get() & !masks::bit(index));
-        let handler = HANDLERS[index].load(Ordering::SeqCst);
-        if handler != 0 {
-            run(signal, index, handler, &mut details::sent(index, libc::SI_TKILL, None), context);
-        }
-        return;
-    }
-    if mail::is_busy() || !is_in_handler() && !mail::is_in_own_code() {
-        return;
-    }
-    let Some(record) = Record::current() else { return };
-    while let Some(mut info) = record.pending.take(index) {
-        let handler = HANDLERS[index].load(Ordering::SeqCst);
-        if handler == 0 {
-            return;
-        }
-        run(signal, index, handler, &mut info, context);
-    }
+    true
 }
 
 /// The handler was for one signal (SA_RESETHAND). The kernel does not know: it would have forgotten it when the signal came, and not when the
@@ -221,12 +175,17 @@ pub(super) fn stand_for_defaults(blocked: u64) {
     }
 }
 
+/// Whether the function of this file was set up.
+pub(super) fn is_ours(action: &libc::sigaction) -> bool {
+    action.sa_sigaction == HANDLE as usize
+}
+
 /// Whether the function of this file is what the signal runs.
 pub(super) fn stands_for(signal: usize) -> bool {
     // SAFETY: writes a local, for which all zeros are valid.
     unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
-        own_sigaction(signal as c_int, ptr::null(), &mut now) == 0 && now.sa_sigaction == HANDLE as usize
+        own_sigaction(signal as c_int, ptr::null(), &mut now) == 0 && is_ours(&now)
     }
 }
 
@@ -246,7 +205,7 @@ pub(super) fn effect(signal: usize) -> Interrupted {
 
 /// Runs the handlers of the signals that were sent to the calling thread, or to any, and that it does not block. If there is one that it
 /// waits for, its wait ends.
-pub(super) fn attend() -> Interrupted {
+pub(crate) fn attend() -> Interrupted {
     if !has_started() {
         start_relay();
     }
@@ -298,12 +257,12 @@ hooks! {
             // SAFETY: the caller's promise.
             return unsafe { own_sigaction(signal, new, old) };
         };
+        let is_child = !new.is_null() && borrowed::is_child();
         // SAFETY: null, or the user's.
-        let wanted = unsafe { new.as_ref() }.copied();
+        let mut action = unsafe { new.as_ref() }.copied().filter(|_| !is_child);
         let before = HANDLERS[index].load(Ordering::SeqCst);
         let was_for_one = FLAGS[index].load(Ordering::SeqCst) & SA_RESETHAND;
-        let was_without_info = WITHOUT_INFO.load(Ordering::SeqCst) & masks::bit(index) != 0;
-        let mut action = wanted;
+        let was_without_info = is_without_info(index);
         if let Some(action) = &mut action {
             if ![SIG_DFL, SIG_IGN, ours].contains(&action.sa_sigaction) {
                 HANDLERS[index].store(action.sa_sigaction, Ordering::SeqCst);
@@ -324,8 +283,9 @@ hooks! {
                 action.sa_flags &= !SA_RESETHAND;
             }
         }
+        let new = if is_child { new } else { action.as_ref().map_or(ptr::null(), ptr::from_ref) };
         // SAFETY: the caller's promise.
-        let result = unsafe { own_sigaction(signal, action.as_ref().map_or(ptr::null(), ptr::from_ref), old) };
+        let result = unsafe { own_sigaction(signal, new, old) };
         if result != 0 {
             HANDLERS[index].store(before, Ordering::SeqCst);
         }
@@ -352,6 +312,11 @@ hooks! {
             return unsafe { own(number, handler) };
         };
         let before = HANDLERS[index].load(Ordering::SeqCst);
+        if borrowed::is_child() {
+            // SAFETY: as above.
+            let old = unsafe { own(number, handler) };
+            return if old == ours { before } else { old };
+        }
         let is_handler = ![SIG_DFL, SIG_IGN, SIG_ERR, ours].contains(&handler);
         let is_default = handler == SIG_DFL && masks::main_blocks(index);
         if [SIG_DFL, SIG_IGN].contains(&handler) {
@@ -377,7 +342,9 @@ hooks! {
     fn siginterrupt(signal: c_int, ends: c_int) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         let result = unsafe { own!(fn siginterrupt(c_int, c_int) -> c_int)(signal, ends) };
-        note_flags(signal);
+        if !borrowed::is_child() {
+            note_flags(signal);
+        }
         result
     }
 
@@ -404,38 +371,5 @@ fn until_handled() -> isize {
     match super::sleep::until(&super::until::Until::Never) {
         hook::Slept::Cancelled => failed(libc::ECANCELED),
         _ => failed(libc::EINTR),
-    }
-}
-
-/// Notes whether the user's handler is told more than the number.
-fn note_info(index: usize, is_told: bool) {
-    if is_told {
-        WITHOUT_INFO.fetch_and(!masks::bit(index), Ordering::SeqCst);
-    } else {
-        WITHOUT_INFO.fetch_or(masks::bit(index), Ordering::SeqCst);
-    }
-}
-
-/// Has the kernel tell all of a signal that the function of this file takes, where a function of libc's has set it up.
-fn ask_for_info(signal: c_int) {
-    // SAFETY: writes and reads a local, for which all zeros are valid.
-    unsafe {
-        let mut now: libc::sigaction = std::mem::zeroed();
-        if own_sigaction(signal, ptr::null(), &mut now) == 0 && now.sa_sigaction == HANDLE as usize {
-            now.sa_flags |= SA_SIGINFO;
-            own_sigaction(signal, &now, ptr::null_mut());
-        }
-    }
-}
-
-/// Notes the flags that a function of libc's has set.
-fn note_flags(signal: c_int) {
-    let Some(index) = index(signal) else { return };
-    let mut now = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: writes a local.
-    unsafe {
-        if own_sigaction(signal, ptr::null(), now.as_mut_ptr()) == 0 {
-            FLAGS[index].store(now.assume_init().sa_flags, Ordering::SeqCst);
-        }
     }
 }

@@ -5,6 +5,7 @@ mod aliases;
 mod alternate;
 mod attributes;
 mod barrier;
+mod borrowed;
 mod begin;
 mod by_number;
 mod c11;
@@ -12,6 +13,7 @@ mod cancel;
 mod condition;
 mod create;
 mod details;
+mod flags;
 mod futex;
 pub(crate) mod handlers;
 mod identity;
@@ -27,6 +29,7 @@ mod record;
 pub(crate) mod relay;
 mod rwlock;
 mod semaphore;
+mod search;
 mod sends;
 mod signal_fd;
 mod signals;
@@ -35,6 +38,7 @@ mod spin;
 pub(crate) mod until;
 mod waiting;
 
+pub(crate) use borrowed::own_notes;
 pub(crate) use cancel::{
     CancellationPoint, ends_with_hook, in_clean_up, test as test_cancellation, wait_at_point,
 };

@@ -8,7 +8,7 @@ use abaca::hook::{self, Interrupted};
 use libc::siginfo_t;
 
 use super::handlers::{self, has_handler, index};
-use super::{details, masks};
+use super::{details, masks, search};
 use super::queued::{self, NoPlace, Owner, is_queued, new_owner};
 use super::signal_fd;
 use crate::enter::enter;
@@ -121,7 +121,7 @@ impl Pending {
                 });
                 // One that waits looks itself, unless it is in a handler meanwhile.
                 if !waits || self.handlers.load(Ordering::SeqCst) != 0 {
-                    self.reach.tell(|thread| handlers::look_for(thread, signal));
+                    self.reach.tell(|thread| search::look_for(thread, signal));
                 }
             }
         }
