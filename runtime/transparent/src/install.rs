@@ -5,6 +5,7 @@
 use std::io;
 
 use crate::enter::{is_installed, set_installed};
+use crate::own::find_all;
 use crate::{descriptors, report, table};
 
 /// Makes libc's blocking functions park fibers, and gives each fiber of the runtimes that are built from now on thread-local storage
@@ -36,6 +37,7 @@ pub fn install() -> io::Result<()> {
         ));
     }
     abaca::hook::own_tls_by_default()?;
+    find_all();
     report::begin();
     crate::calls::kick::reserve_signal();
     crate::threads::own_notes();

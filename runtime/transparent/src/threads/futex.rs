@@ -22,6 +22,7 @@ use libc::{
     FUTEX_WAKE_OP, SYS_futex, timespec,
 };
 
+use super::number;
 use super::until::{self, Until};
 use crate::answer::{answer, failed};
 use crate::descriptors::{control, numbers};
@@ -64,6 +65,9 @@ pub(crate) unsafe extern "C" fn syscall(
             })
         }
     } else {
+        if let Some(result) = number::system_call(number, [a, b, c]) {
+            return answer(result) as c_long;
+        }
         // SAFETY: the caller's promise.
         if let Some(result) = unsafe { of_number(number, [a, b, c]) } {
             return result.into();

@@ -3,7 +3,7 @@
 //! A signal of the process runs its handler on a thread that the kernel chooses: the main thread, if it does not block the signal. So it
 //! interrupts the main fiber, if the main thread waits for one, and if that fiber is in a call that waits here. (Else it
 //! interrupts the fiber that has waited the longest, as in a program of one thread.) A signal that `pthread_kill` sends to a fiber has its
-//! handler run on that fiber, from the call in which it waits or the next one that would.
+//! handler run on that fiber, from the call in which it waits, or where it runs (`search.rs`).
 //!
 //! In place of a handler a function of this file is set up, which calls it. It runs wherever the signal has interrupted the process, also in
 //! the middle of the runtime's code, so it only notes what has happened, for a thread that then acts (`relay.rs`).

@@ -21,6 +21,7 @@ mod join;
 pub(crate) mod masks;
 mod mutex;
 mod observed;
+mod number;
 mod old_signals;
 mod once;
 mod pending;
@@ -69,6 +70,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     masks::HOOKS,
     sends::HOOKS,
     mutex::HOOKS,
+    number::HOOKS,
     old_signals::HOOKS,
     once::HOOKS,
     rwlock::HOOKS,
