@@ -11,11 +11,11 @@ use std::sync::OnceLock;
 
 use super::{Slept, wake_at};
 use crate::atomic::{AtomicBool, Ordering};
+use crate::cell::{Outcome, Waiter};
 use crate::os::thread;
 pub(super) use crate::park::interrupts::By;
 pub use crate::park::interrupts::{Interrupted, Interruption, Notes};
 use crate::park::interrupts::{Waits, Who};
-use crate::cell::{Outcome, Waiter};
 use crate::scheduler;
 
 impl Interrupted {

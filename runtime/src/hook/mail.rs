@@ -13,9 +13,11 @@ impl Reach {
         }
     }
 
-    /// The fiber ends.
+    /// The fiber ends, unless it has become the thread of a copy of the process, in which there are no senders.
     pub fn end_with_caller(&self) {
-        self.end();
+        if scheduler::mailbox().is_some() {
+            self.end();
+        }
     }
 
     /// Notes that something was sent to the fiber, if that has begun and not ended, and calls `signal` with the operating system's id of the thread
@@ -42,18 +44,4 @@ pub fn open() {
 #[must_use]
 pub fn is_in_own_code() -> bool {
     scheduler::is_in_own_code()
-}
-
-/// Whether the caller holds what its handlers must not wait for.
-#[must_use]
-pub fn is_busy() -> bool {
-    scheduler::is_busy()
-}
-
-/// Calls `f`, which takes locks of the runtime's: no handler of what was sent to the caller runs meanwhile.
-pub fn while_busy<R>(f: impl FnOnce() -> R) -> R {
-    let before = scheduler::set_busy(true);
-    let result = f();
-    scheduler::set_busy(before);
-    result
 }

@@ -77,7 +77,7 @@ pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 #[cfg(feature = "own-tls")]
 pub(crate) use own_line::{
-    can_park_here, enter_hook, is_busy, is_in_own_code, leave_hook, mailbox, open_mailbox, record, set_busy, set_record,
+    can_park_here, enter_hook, is_in_own_code, leave_hook, mailbox, open_mailbox, record, set_record,
     set_within_hook,
 };
 pub(crate) use phase::Phase;

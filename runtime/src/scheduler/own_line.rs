@@ -38,8 +38,6 @@ pub(super) struct Here {
     pub(super) mailbox: Mailbox,
     /// Whether the caller is within a hook.
     is_within: Cell<bool>,
-    /// Whether the caller holds what its handlers of signals must not wait for.
-    is_busy: Cell<bool>,
 }
 
 const _: () = assert!(size_of::<Here>() == 64, "it is one line of the cache");
@@ -55,7 +53,6 @@ thread_local! {
             left: AtomicI32::new(FULL),
             mailbox: Mailbox::new(),
             is_within: Cell::new(false),
-            is_busy: Cell::new(false),
         }
     };
 }
@@ -110,17 +107,7 @@ pub(crate) fn set_within_hook(is_within: bool) -> bool {
 
 /// Whether a handler of a signal has interrupted the caller in code of its own: outside of the runtime, and of all hooks.
 pub(crate) fn is_in_own_code() -> bool {
-    HERE.with(|here| !here.is_busy.get() && !here.is_within.get() && can_park(here))
-}
-
-/// Whether the caller holds what its handlers must not wait for.
-pub(crate) fn is_busy() -> bool {
-    HERE.with(|here| here.is_busy.get())
-}
-
-/// Sets whether the caller holds what its handlers must not wait for. Returns the value before.
-pub(crate) fn set_busy(is_busy: bool) -> bool {
-    HERE.with(|here| here.is_busy.replace(is_busy))
+    HERE.with(|here| !here.is_within.get() && can_park(here))
 }
 
 /// The calling fiber's mailbox, which is there as long as the fiber. `None` on a plain thread.

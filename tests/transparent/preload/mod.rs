@@ -23,7 +23,12 @@ pub(crate) fn build(source: &str) -> Option<PathBuf> {
 fn build_as(source: &str, name: &str, arguments: &[&str]) -> Option<PathBuf> {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("preload").join(source);
-    let built = Command::new("cc").args(["-O1", "-pthread", "-rdynamic", "-o"]).arg(&program).arg(source).args(arguments).status();
+    let built = Command::new("cc")
+        .args(["-O1", "-pthread", "-rdynamic", "-o"])
+        .arg(&program)
+        .arg(source)
+        .args(arguments)
+        .status();
     match built {
         Ok(status) => {
             assert!(status.success(), "the program does not compile");

@@ -110,6 +110,8 @@ pub(crate) unsafe fn revive(stack: usize, pointer: usize, tid: *mut u32, cleared
 pub(crate) fn thread_id() -> u32 {
     let id: i64;
     // SAFETY: it touches no memory.
-    unsafe { asm!("syscall", inlateout("rax") libc::SYS_gettid => id, lateout("rcx") _, lateout("r11") _, options(nostack)) };
+    unsafe {
+        asm!("syscall", inlateout("rax") libc::SYS_gettid => id, lateout("rcx") _, lateout("r11") _, options(nostack))
+    };
     id as u32
 }

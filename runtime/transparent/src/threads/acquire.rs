@@ -41,7 +41,10 @@ pub(crate) fn acquire_lock(
     acquire_by(attempt, |stay| until.sleep_or_handle_at(address, bits, stay, || ()))
 }
 
-fn acquire_by(mut attempt: impl FnMut() -> c_int, sleep: impl Fn(&mut dyn FnMut() -> bool) -> Slept) -> c_int {
+fn acquire_by(
+    mut attempt: impl FnMut() -> c_int,
+    sleep: impl Fn(&mut dyn FnMut() -> bool) -> Slept,
+) -> c_int {
     loop {
         let mut result = EBUSY;
         let mut stay = || {

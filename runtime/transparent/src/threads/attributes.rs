@@ -14,7 +14,7 @@ use libc::{
 use super::details::sent;
 use super::identity::is_main_fiber;
 use super::queued::NoPlace;
-use super::record::{Record, Name, Target};
+use super::record::{Name, Record, Target};
 use super::sends;
 use crate::answer::errno;
 use crate::hooks::hooks;

@@ -4,7 +4,10 @@
 //! all in. So a fiber has a number of its own, beyond those of the kernel. What the kernel is asked by such a number, it is asked of the OS thread of the
 //! caller.
 
-#![expect(unsafe_code, reason = "takes the place of functions of libc, and uses records of threads that are listed")]
+#![expect(
+    unsafe_code,
+    reason = "takes the place of functions of libc, and uses records of threads that are listed"
+)]
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -68,7 +71,8 @@ fn known<R>(f: impl FnOnce(&mut BTreeMap<pid_t, Listed>) -> R) -> R {
 
 /// The calling thread ends.
 pub(super) fn forget() {
-    if NUMBER.get() != 0 {
+    // In a copy of the process the list may be locked for ever; there the caller is no fiber any more.
+    if NUMBER.get() != 0 && hook::on_fiber() {
         let _within = enter();
         known(|known| known.remove(&NUMBER.get()));
     }
@@ -86,7 +90,11 @@ pub(super) fn is_caller(number: pid_t) -> bool {
 /// What the kernel is asked by instead of this number.
 fn of_kernel(number: pid_t) -> pid_t {
     // SAFETY: no memory is involved.
-    if is_fibers(number) && is_caller(number) { unsafe { kernel!(libc::SYS_gettid) as pid_t } } else { number }
+    if is_fibers(number) && is_caller(number) {
+        unsafe { kernel!(libc::SYS_gettid) as pid_t }
+    } else {
+        number
+    }
 }
 
 /// A system call by number that is about a thread's number.

@@ -3,14 +3,15 @@
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use abaca::hook::mail::{self, Reach};
+use abaca::hook::mail::Reach;
 use abaca::hook::{self, Interrupted};
 use libc::siginfo_t;
 
-use super::handlers::{self, has_handler, index};
-use super::{details, masks, search};
+use super::handlers::{attend, has_handler, index};
 use super::queued::{self, NoPlace, Owner, is_queued, new_owner};
+use super::search::undisturbed;
 use super::signal_fd;
+use super::{details, masks, search};
 use crate::enter::enter;
 
 /// The signals that were sent to a thread that is a fiber, and of which no handler has run yet.
@@ -53,7 +54,7 @@ impl Pending {
         if self.signals.load(Ordering::SeqCst) != 0
             && let Some(_within) = enter()
         {
-            handlers::attend();
+            attend();
         }
     }
 
@@ -113,17 +114,15 @@ impl Pending {
         self.signals.fetch_or(bit, Ordering::SeqCst);
         match self.fiber.load(Ordering::SeqCst) {
             0 => {}
-            fiber => {
-                let waits = mail::while_busy(|| {
-                    let waits = hook::interrupt_fiber(fiber, bit, Interrupted::Restarts);
-                    wake();
-                    waits
-                });
+            // What runs here holds locks that the caller's handlers must not wait for.
+            fiber => undisturbed(|| {
+                let waits = hook::interrupt_fiber(fiber, bit, Interrupted::Restarts);
+                wake();
                 // One that waits looks itself, unless it is in a handler meanwhile.
                 if !waits || self.handlers.load(Ordering::SeqCst) != 0 {
                     self.reach.tell(|thread| search::look_for(thread, signal));
                 }
-            }
+            }),
         }
         Some(Ok(()))
     }

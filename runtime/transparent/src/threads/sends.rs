@@ -6,11 +6,11 @@ use std::ffi::c_int;
 
 use libc::{pid_t, siginfo_t, sigval};
 
-use super::{borrowed, details};
 use super::handlers::{index, stands_for};
 use super::masks::main_blocks;
 use super::queued::NoPlace;
 use super::waiting::{hold_back, hold_back_own};
+use super::{borrowed, details};
 use crate::answer::{answer, errno, failed};
 use crate::enter::enter;
 use crate::hooks::hooks;

@@ -125,7 +125,9 @@ impl Until {
         stay: impl FnMut() -> bool,
         then: impl FnMut(),
     ) -> Slept {
-        self.sleep_by(address, bits, stay, then, |sleep, stay, then| hook::sleep_or_handle_at(sleep, stay, then))
+        self.sleep_by(address, bits, stay, then, |sleep, stay, then| {
+            hook::sleep_or_handle_at(sleep, stay, then)
+        })
     }
 
     #[inline]
