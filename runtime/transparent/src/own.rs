@@ -53,14 +53,14 @@ impl Own {
 unsafe extern "C" {
     // The linker's names for the ends of the section in which the macro below puts what it looks up.
     #[link_name = "__start_abaca_own"]
-    static FIRST: Own;
+    static FIRST: u8;
     #[link_name = "__stop_abaca_own"]
-    static END: Own;
+    static END: u8;
 }
 
 /// Looks up the functions that hooks call. What libc does not have is looked for again by who calls it.
 pub(crate) fn find_all() {
-    let (first, end) = (&raw const FIRST, &raw const END);
+    let (first, end) = ((&raw const FIRST).cast::<Own>(), (&raw const END).cast::<Own>());
     // SAFETY: the section consists of such values, one after the other.
     let all = unsafe { std::slice::from_raw_parts(first, end.offset_from_unsigned(first)) };
     for own in all {
