@@ -109,6 +109,11 @@ pub(crate) fn is_closing() -> bool {
     current_worker().is_some_and(|worker| worker.shared().phase() == Phase::Closing)
 }
 
+/// Whether the end of the calling worker's runtime is the end of its fibers that are threads.
+pub(crate) fn ends_threads() -> bool {
+    current_worker().is_some_and(|worker| worker.shared().ends_threads())
+}
+
 /// The cell of a new fiber that a thread of `worker`, its [`current_worker`], spawns. Memory comes from the worker, if it is still on the thread.
 #[inline]
 #[track_caller]

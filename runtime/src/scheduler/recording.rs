@@ -8,6 +8,7 @@
 //!
 //! * A turn is one event, at its end: the fiber, why it ends, how long it was, and the bytes that were read and written in it, which are
 //!   summed up in [`MOVED`] until then.
+//! * A worker that leaves a fiber (`handoff/`) ends the fiber's turn there. What the fiber does until it comes home has no events.
 //! * A turn begins when the one before ended, unless the worker was in its hub in between: where the hub looks at a clock anyway, after
 //!   a sleep and after events of the poller, it notes the time in [`WorkerRecorder::began`].
 //! * A fiber that waited for a descriptor was woken by the poller, unless an event says that somebody else woke it.
@@ -303,6 +304,17 @@ impl Worker {
     pub(super) fn record_park_slow(&self, fiber: &Header) {
         if let Some(recorder) = self.recorder() {
             recorder.end_turn_with_stack(recorder.ticks.now(), fiber);
+        }
+    }
+
+    /// Notes that the worker has left the fiber, which goes on on its thread. From who has taken the worker.
+    #[cfg(feature = "own-tls")]
+    pub(super) fn record_left(&self, fiber: &Header) {
+        if let Some(recorder) = self.recorder() {
+            let (began, now) = (recorder.began(), recorder.ticks.now());
+            recorder.begin(now);
+            // The bytes that it has moved are in its own storage, for the end of its next turn.
+            recorder.push(Kind::Left as u64, now, [began, ptr::from_ref(fiber).addr() as u64, 0]);
         }
     }
 

@@ -10,7 +10,7 @@ use abaca::hook::{self, ends_in_error, mail};
 use abaca::park::{Cost, spend};
 
 use crate::answer::{Errno, errno, failed, set_errno};
-use crate::threads;
+use crate::threads::{self, faults};
 
 /// Set by the first `install`.
 static IS_INSTALLED: AtomicBool = AtomicBool::new(false);
@@ -36,7 +36,7 @@ pub(crate) struct Within {
 #[inline]
 pub(crate) fn enter() -> Option<Within> {
     // That the fiber is within a hook is kept in its own storage, so it stays right while others run.
-    if !hook::enter() {
+    if !hook::enter() && !(faults::was_left() && hook::enter()) {
         return None;
     }
     if !is_installed() {

@@ -67,7 +67,9 @@ impl Worker {
         // Else the worker sleeps.
         let Some(fiber) = self.current() else { return };
         // SAFETY: the fiber cannot end without its home.
-        unsafe { fiber.as_ref() }.absence().begin();
+        let fiber = unsafe { fiber.as_ref() };
+        fiber.absence().begin();
+        self.record_left(fiber);
         self.set_current(None);
     }
 

@@ -8,7 +8,7 @@
 //! In place of a handler a function of this file is set up, which calls it. It runs wherever the signal has interrupted the process, also in
 //! the middle of the runtime's code, so it only notes what has happened, for a thread that then acts (`relay.rs`).
 //!
-//! Handlers for faults are left alone: they run for what their own thread did.
+//! Handlers for faults run for what their own thread did: `faults.rs`.
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc, and calls handlers")]
 
@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use abaca::hook::{self, Interrupted};
 use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
 
+use super::faults::{self, is_fault};
 use super::flags::{FLAGS, ask_for_info, is_without_info, note_flags, note_info};
 use super::queued::is_queued;
 use super::record::Record;
@@ -44,12 +45,6 @@ thread_local! {
     static ATTENDED: Cell<u64> = const { Cell::new(0) };
     /// How many handlers the caller is in.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-}
-
-/// What of a signal is of the process, or the thread's own doing.
-fn is_fault(signal: c_int) -> bool {
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT]
-        .contains(&signal)
 }
 
 pub(super) fn index(signal: c_int) -> Option<usize> {
@@ -253,8 +248,12 @@ hooks! {
     /// sigaction(2).
     fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int, |_| -> always {
         let ours = HANDLE as usize;
-        let Some(index) = index(signal).filter(|_| !is_fault(signal)) else {
+        if is_fault(signal) {
             // SAFETY: the caller's promise.
+            return unsafe { faults::sigaction(signal, new, old) };
+        }
+        let Some(index) = index(signal) else {
+            // SAFETY: as above.
             return unsafe { own_sigaction(signal, new, old) };
         };
         let is_child = !new.is_null() && borrowed::is_child();
@@ -307,8 +306,12 @@ hooks! {
     fn signal(number: c_int, handler: sighandler_t) -> sighandler_t, |_| -> always {
         let ours = HANDLE as usize;
         let own = own!(fn signal(c_int, sighandler_t) -> sighandler_t);
-        let Some(index) = index(number).filter(|_| !is_fault(number)) else {
+        if is_fault(number) && handler != SIG_ERR {
             // SAFETY: the caller's promise.
+            return unsafe { faults::signal(number, handler) };
+        }
+        let Some(index) = index(number).filter(|_| !is_fault(number)) else {
+            // SAFETY: as above.
             return unsafe { own(number, handler) };
         };
         let before = HANDLERS[index].load(Ordering::SeqCst);

@@ -13,6 +13,7 @@ mod cancel;
 mod condition;
 mod create;
 mod details;
+pub(crate) mod faults;
 mod flags;
 mod futex;
 pub(crate) mod handlers;

@@ -11,9 +11,9 @@ use std::ptr;
 use abaca::hook::mail;
 use libc::siginfo_t;
 
-use super::details;
 use super::handlers::{has_handler, index, is_in_handler, run};
 use super::record::Record;
+use super::{details, faults};
 use crate::calls::kick::set_mask;
 use crate::enter::enter;
 use crate::kernel::kernel;
@@ -59,7 +59,7 @@ pub(super) fn is_search(info: &siginfo_t) -> bool {
 /// Runs the handlers of what was sent to the fiber that was interrupted, if it is there for that: outside of the runtime, or in a handler. Else it looks
 /// itself when it leaves the runtime.
 pub(super) fn search(signal: c_int, index: usize, context: *mut c_void) {
-    if !is_in_handler() && !mail::is_in_own_code() {
+    if !is_in_handler() && !faults::is_in_handler() && !mail::is_in_own_code() {
         return;
     }
     let Some(record) = Record::current() else { return };
