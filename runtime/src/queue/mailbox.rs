@@ -115,6 +115,7 @@ mod model {
     //! Every interleaving of one that sends twice with a fiber that changes its thread: all that was sent is found. And of one that sends with a
     //! fiber that ends: the mailbox is not used any more then.
 
+    use loom::cell::UnsafeCell;
     use loom::sync::Arc;
     use loom::sync::atomic::AtomicU64;
     use loom::thread;
@@ -181,17 +182,20 @@ mod model {
     #[test]
     fn model_nobody_uses_the_mailbox_of_a_fiber_that_has_ended() {
         loom::model(|| {
+            // Loom finds a use that is not ordered before the end.
+            let memory = Arc::new(UnsafeCell::new(()));
             let reach = Arc::new(Reach::default());
-            let mut mailbox = Mailbox::new();
+            let mailbox = Box::leak(Box::new(Mailbox::new()));
             mailbox.arrive(1);
-            let mut mailbox = Box::new(mailbox);
-            reach.begin(NonNull::from(&mut *mailbox));
-            let senders = Arc::clone(&reach);
-            let sender = thread::spawn(move || senders.note(|thread| assert_eq!(thread, 1)));
+            let mailbox = NonNull::from(mailbox);
+            reach.begin(mailbox);
+            let (senders, used) = (Arc::clone(&reach), Arc::clone(&memory));
+            let sender = thread::spawn(move || senders.note(|_| used.with(|_| ())));
             reach.end();
-            // Loom knows of what is used after it was dropped.
-            drop(mailbox);
+            memory.with_mut(|_| ());
             sender.join().unwrap();
+            // SAFETY: it was leaked above, and nobody has it any more.
+            drop(unsafe { Box::from_raw(mailbox.as_ptr()) });
         });
     }
 }
