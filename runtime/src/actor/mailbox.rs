@@ -254,7 +254,8 @@ impl<M: Send + 'static> Mailbox<M> {
         R: Into<ExitReason>,
         F: FnOnce(&mut Mailbox<N>) -> R + Send + 'static,
     {
-        let spawned = Builder::new().spawn_after(body, |child| life::link(&self.pid(), child));
+        let builder = Builder::new().even_at_the_end();
+        let spawned = builder.spawn_after(body, |child| life::link(&self.pid(), child));
         match spawned {
             Ok(actor) => actor,
             Err(error) => error.raise(),

@@ -67,7 +67,6 @@ pub(crate) fn timeout(fd: BorrowedFd<'_>, reads: bool) -> Option<std::time::Dura
 }
 
 /// Whether the descriptor is a stream socket of TCP. Others of the same families keep messages apart, as SCTP's do.
-#[cfg(feature = "own-tls")]
 pub(crate) fn is_tcp_stream(fd: BorrowedFd<'_>) -> bool {
     use rustix::net::{SocketType, ipproto, sockopt};
     sockopt::socket_type(fd).is_ok_and(|kind| kind == SocketType::STREAM)
