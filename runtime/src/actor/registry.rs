@@ -158,27 +158,28 @@ impl std::error::Error for RegisterError {}
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{RegisterError, Registry};
-    use crate::actor::{self, Mailbox};
+    use std::sync::Arc;
+
+    use super::super::cell::Cell;
+    use super::super::life;
+    use super::super::reason::ExitReason;
+    use super::{ActorRef, RegisterError, Registry};
 
     #[test]
     fn names_that_are_free_again_leave_nothing_with_the_actor() {
-        crate::run(|| {
-            let registry = Registry::new();
-            let [one, other] = [(); 2].map(|()| actor::spawn(|mailbox: &mut Mailbox<()>| mailbox.receive()));
-            registry.register("kept", &one).unwrap();
-            for _ in 0..10 {
-                registry.register("name", &one).unwrap();
-                registry.register("name", &one).unwrap();
-                assert_eq!(registry.register("name", &other), Err(RegisterError::NameTaken));
-                registry.unregister("name").unwrap();
-            }
-            assert_eq!([one.pid(), other.pid()].map(|pid| pid.life().watcher_count()), [1, 0]);
-            one.send(()).unwrap();
-            one.wait();
-            assert!(registry.entries().is_empty());
-            assert_eq!(registry.register("name", &one), Err(RegisterError::Dead));
-            other.kill();
-        });
+        let registry = Registry::new();
+        // Actors without fibers.
+        let [one, other] = [(); 2].map(|()| ActorRef::<()> { cell: Arc::new(Cell::new(1)) });
+        registry.register("kept", &one).unwrap();
+        for _ in 0..10 {
+            registry.register("name", &one).unwrap();
+            registry.register("name", &one).unwrap();
+            assert_eq!(registry.register("name", &other), Err(RegisterError::NameTaken));
+            registry.unregister("name").unwrap();
+        }
+        assert_eq!([&one, &other].map(|actor| actor.pid().life().watcher_count()), [1, 0]);
+        life::end(one.pid().process(), &ExitReason::Normal);
+        assert!(registry.entries().is_empty());
+        assert_eq!(registry.register("name", &one), Err(RegisterError::Dead));
     }
 }
