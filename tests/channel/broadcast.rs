@@ -1,7 +1,8 @@
 //! `channel::broadcast`: every message to every receiver.
 
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use abaca::channel::broadcast::{
@@ -117,6 +118,59 @@ fn a_cancelled_receiver_takes_no_message() {
     assert_eq!(sender.receiver_count(), 1);
     assert_eq!(sender.send(1).unwrap(), 1);
     drop(receiver);
+}
+
+/// A message whose destructor counts, and panics if it `explodes`.
+struct Message {
+    explodes: bool,
+    dropped: Arc<AtomicUsize>,
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        self.dropped.fetch_add(1, Relaxed);
+        assert!(!self.explodes, "the destructor of a message");
+    }
+}
+
+#[test]
+fn a_receiver_is_woken_although_the_destructor_of_an_overwritten_message_panics() {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let message = |explodes| Arc::new(Message { explodes, dropped: Arc::clone(&dropped) });
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    runtime.run(|| {
+        let (sender, mut fast) = broadcast::channel(1);
+        let _slow = sender.subscribe();
+        sender.send(message(true)).unwrap_or_else(|_| panic!("two receive"));
+        drop(fast.recv().unwrap());
+        let waits = spawn(move || fast.recv_timeout(Duration::from_secs(20)).is_ok());
+        yield_now();
+        assert!(catch_unwind(AssertUnwindSafe(|| sender.send(message(false)).is_ok())).is_err());
+        assert!(waits.join().unwrap(), "the receiver was not woken");
+    });
+    assert_eq!(dropped.load(Relaxed), 2);
+}
+
+#[test]
+fn a_receiver_that_leaves_passes_every_message_although_their_destructors_panic() {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let message = |explodes| Arc::new(Message { explodes, dropped: Arc::clone(&dropped) });
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    runtime.run(|| {
+        let (sender, receiver) = broadcast::channel(4);
+        for explodes in [true, false, true] {
+            sender.send(message(explodes)).unwrap_or_else(|_| panic!("one receives"));
+        }
+        let sender = Arc::new(sender);
+        let closed = spawn({
+            let sender = Arc::clone(&sender);
+            move || abaca::time::timeout(Duration::from_secs(20), || sender.closed()).is_ok()
+        });
+        yield_now();
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(receiver))).is_err());
+        assert_eq!((dropped.load(Relaxed), sender.len()), (3, 0));
+        assert!(closed.join().unwrap(), "the sender was not woken");
+    });
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Closing what takes its time.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use abaca::net::TcpStream;
+use abaca::net::{TcpStream, UnixStream};
 use abaca_tests::{begun, on_one_worker};
 use socket2::SockRef;
 
@@ -36,6 +37,19 @@ fn linger_may_be_set_through_any_handle() {
         stream.set_linger(None).unwrap();
         // As a listener's streams do that was told to by another crate.
         SockRef::from(&stream).set_linger(Some(Duration::from_secs(1000))).unwrap();
+        let dropping = begun(move || drop(stream));
+        assert!(!dropping.is_finished());
+        super::on_thread(move || super::read_all(theirs));
+        dropping.join().unwrap();
+    });
+}
+
+/// What the kernel has under a number is not always what the type says.
+#[test]
+fn a_stream_that_lingers_in_another_type_blocks_only_its_fiber_as_well() {
+    on_one_worker(|| {
+        let (ours, theirs) = super::pair();
+        let stream = UnixStream::from(OwnedFd::from(lingering(ours)));
         let dropping = begun(move || drop(stream));
         assert!(!dropping.is_finished());
         super::on_thread(move || super::read_all(theirs));

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use abaca::Cancelled;
-use abaca::net::Shutdown;
 use abaca::net::unix::{
     AncillaryData, SocketAddr, SocketAncillary, SocketCred, UnixDatagram, UnixListener, UnixStream,
 };
+use abaca::net::{Shutdown, TcpStream};
+
+use abaca_tests::{begun, on_one_worker};
 
 use super::kinds::{builders, on_each_runtime};
 
@@ -353,5 +355,24 @@ fn the_end_comes_after_what_was_sent_before_it() {
         }
         drop(hand_over);
         sending.join().unwrap();
+    });
+}
+
+/// What comes with descriptors ends a read of the kernel's although more has come. A type that takes a short read of its socket for all that
+/// there is would wait for ever, for an event that has been.
+#[test]
+fn a_read_that_ends_early_is_not_the_last_in_a_stream_of_tcps_type() {
+    on_one_worker(|| {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut ours = TcpStream::from(OwnedFd::from(ours));
+        ours.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let reader = begun(move || {
+            let mut buffer = [0; 8];
+            let first = ours.read(&mut buffer).unwrap();
+            (first, ours.read(&mut buffer).map_err(|error| error.kind()), buffer[0])
+        });
+        send_fds(&theirs, &[pipe().unwrap().0.as_fd()]);
+        theirs.write_all(b"more").unwrap();
+        assert_eq!(reader.join().unwrap(), (1, Ok(4), b'm'));
     });
 }

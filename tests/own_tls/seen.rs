@@ -1,12 +1,14 @@
 //! What is seen from outside of fibers with storage of their own, also of those that their worker has left behind.
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use abaca::Runtime;
-use abaca::observe::flight::{Outcome, Recorder, Recording};
+use abaca::observe::flight::{Outcome, Recorder, Recording, Waker};
 use abaca::observe::{FiberDump, FiberState};
+use abaca::runtime::Poller;
 
 use crate::hogs::{block_until, hog_until, tick};
 
@@ -70,5 +72,81 @@ fn recordings_and_dumps_show_fibers_that_keep_their_thread_and_those_beside_them
                 "{turn:?}"
             );
         }
+    }
+}
+
+/// What a worker does after it has left a fiber is not that fiber's, and what the fiber had done before is.
+#[test]
+fn the_turn_of_a_fiber_ends_where_its_worker_leaves_it() {
+    const ROUNDS: usize = 10;
+    let builder =
+        Runtime::builder().own_tls(true).eager_handoff().workers(1).flight_recorder(Recorder::new());
+    let runtime = builder.build().unwrap();
+    runtime.run(|| {
+        let turns = Arc::new(AtomicUsize::new(0));
+        let theirs = Arc::clone(&turns);
+        let beside = abaca::Builder::new().name("beside".into()).spawn(move || {
+            while theirs.fetch_add(1, SeqCst) < usize::MAX / 2 {
+                abaca::yield_now();
+            }
+        });
+        for _ in 0..ROUNDS {
+            // It runs only if the worker leaves this fiber, which does not enter the runtime meanwhile.
+            let before = turns.load(SeqCst);
+            while turns.load(SeqCst) < before + 2 {
+                std::hint::spin_loop();
+            }
+            abaca::yield_now();
+        }
+        turns.store(usize::MAX / 2, SeqCst);
+        beside.unwrap().join().unwrap();
+    });
+    let recording = runtime.recording().unwrap();
+    let [main, beside] = ["main", "beside"].map(|name| named(&recording, name));
+    let left: Vec<_> = recording.turns().iter().filter(|turn| turn.outcome == Outcome::Left).collect();
+    assert!(left.iter().filter(|turn| turn.fiber == main).count() >= ROUNDS, "{left:?}");
+    assert!(left.iter().all(|turn| [main, beside].contains(&turn.fiber)), "{left:?}");
+    for pair in recording.turns().windows(2) {
+        assert!(pair[0].end <= pair[1].begin, "{pair:?}");
+    }
+}
+
+/// A worker that slept where others may take it has its events from the kernel as well.
+#[test]
+fn who_waits_for_a_descriptor_while_its_worker_sleeps_is_woken_by_the_kernel() {
+    const ROUNDS: usize = 100;
+    for (workers, is_eager) in [(2, false), (1, true), (2, true)] {
+        let builder = Runtime::builder().own_tls(true).workers(workers).poller(Poller::Workers);
+        let builder = if is_eager { builder.eager_handoff() } else { builder };
+        let runtime = builder.flight_recorder(Recorder::new()).build().unwrap();
+        let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let read = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&read);
+        let reads = move || {
+            // Who has ended last on this worker is not the one that wakes.
+            abaca::spawn_local(|| ()).join().unwrap();
+            let mut theirs = abaca::net::UnixStream::from(theirs);
+            for _ in 0..ROUNDS {
+                theirs.read_exact(&mut [0]).unwrap();
+                count.fetch_add(1, SeqCst);
+            }
+        };
+        let reads = runtime.run(|| abaca::Builder::new().name("reads".into()).spawn(reads).unwrap());
+        for round in 0..ROUNDS {
+            while read.load(SeqCst) < round {
+                std::thread::yield_now();
+            }
+            // The worker goes to sleep, most likely.
+            (0..10).for_each(|_| std::thread::yield_now());
+            ours.write_all(b"x").unwrap();
+        }
+        reads.join().unwrap();
+        let recording = runtime.recording().unwrap();
+        let reads = named(&recording, "reads");
+        let wakers: Vec<_> = recording.wakeups().iter().filter(|wakeup| wakeup.fiber == reads).collect();
+        // The first is by the one that it has joined. The monitor takes a busy worker's events in its place.
+        let is_kernel = |by| [Waker::Poller, Waker::Thread].contains(&by);
+        assert!(wakers.iter().skip(1).all(|wakeup| is_kernel(wakeup.by)), "{wakers:?}");
+        assert!(wakers.iter().any(|wakeup| wakeup.by == Waker::Poller), "{wakers:?}");
     }
 }

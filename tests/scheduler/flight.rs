@@ -130,6 +130,23 @@ fn the_kernel_threads_and_other_workers_are_known_as_wakers() {
 }
 
 #[test]
+fn who_is_cancelled_from_outside_is_woken_by_a_thread_and_not_by_who_ended_last() {
+    let runtime = on_workers(1);
+    let parks = runtime.run(|| {
+        let parks = spawn("parks", abaca::park);
+        while abaca::observe::parked() != [("park", 1)] {
+            abaca::yield_now();
+        }
+        parks
+    });
+    parks.cancel();
+    assert!(parks.join().is_err());
+    let recording = runtime.recording().unwrap();
+    assert_eq!(wakers_of(&recording, named(&recording, "parks")), [Waker::Thread]);
+    check(&recording);
+}
+
+#[test]
 fn a_wake_up_from_worker_to_worker_has_its_waker() {
     let runtime = on_workers(2);
     runtime.run(|| {

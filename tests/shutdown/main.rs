@@ -1,5 +1,6 @@
 //! The end of a runtime: fibers parked in every kind of wait unwind, destructors run, what does not end is reported.
 
+mod late_spawns;
 mod never_started;
 mod unwinding;
 

@@ -158,7 +158,8 @@ fn check(code: i32) -> io::Result<()> {
     if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
 }
 
-/// While it lives, the calling thread gets no signals.
+/// While it lives, the calling thread gets no signals. By the system call itself: libc's function may be one that keeps a mask for each
+/// fiber, and what a new thread inherits is the kernel's.
 pub(crate) struct SignalsBlocked {
     before: libc::sigset_t,
 }
@@ -166,19 +167,34 @@ pub(crate) struct SignalsBlocked {
 impl SignalsBlocked {
     pub(crate) fn new() -> Self {
         let mut all = MaybeUninit::uninit();
-        let mut before = MaybeUninit::uninit();
-        // SAFETY: both sets are writable; the functions fill them.
+        // SAFETY: the function fills the set.
         unsafe {
             libc::sigfillset(all.as_mut_ptr());
-            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-            Self { before: before.assume_init() }
+            Self { before: set_mask(&all.assume_init()) }
         }
     }
 }
 
 impl Drop for SignalsBlocked {
     fn drop(&mut self) {
-        // SAFETY: the set was filled by the same function.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, null_mut()) };
+        set_mask(&self.before);
+    }
+}
+
+/// Sets the kernel's mask of the calling thread, and returns the one before.
+fn set_mask(mask: &libc::sigset_t) -> libc::sigset_t {
+    /// The part of a set that the kernel knows, in bytes.
+    const BYTES: usize = 8;
+    let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: two live sets, of which the kernel reads and writes its part. All zeroes is the empty set.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            core::ptr::from_ref(mask),
+            before.as_mut_ptr(),
+            BYTES,
+        );
+        before.assume_init()
     }
 }

@@ -9,6 +9,9 @@ use std::time::Duration;
 /// How long an answer may take. A dump waits for workers that do not come to their hubs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The longest first line of an answer: what listens may be no program of ours.
+const LONGEST_HEAD: u64 = 256;
+
 /// A connection to an observed program.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -55,7 +58,7 @@ impl Client {
     pub(crate) fn ask(&mut self, request: &str) -> Result<Vec<u8>, ClientError> {
         self.stream.get_mut().write_all(format!("{request}\n").as_bytes())?;
         let mut head = String::new();
-        if self.stream.read_line(&mut head)? == 0 {
+        if self.stream.by_ref().take(LONGEST_HEAD).read_line(&mut head)? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         match head.trim_end().split_once(' ') {

@@ -30,6 +30,9 @@ usage: abaca-top [--dump | --leaks | --json] [--interval SECONDS] SOCKET
   --interval SECONDS  the time between two looks (1)
 keys: 1 fibers, 2 holders, 3 reasons, s sort, / filter, f freeze, enter stack, w save, q quit";
 
+/// The longest time between two looks: the clock can express the end of it.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
@@ -55,7 +58,8 @@ impl Options {
                 "--leaks" => what = What::Leaks,
                 "--json" => what = What::Json,
                 "--interval" => {
-                    interval = Duration::try_from_secs_f64(arguments.next()?.parse().ok()?).ok()?
+                    let seconds = Duration::try_from_secs_f64(arguments.next()?.parse().ok()?).ok()?;
+                    interval = seconds.min(LONGEST_INTERVAL);
                 }
                 flag if flag.starts_with("--") => return None,
                 _ if socket.is_some() => return None,
@@ -247,6 +251,7 @@ mod tests {
         let options = parse("--interval 0.5 /run/x --json").unwrap();
         assert!(options.what == What::Json && options.interval == Duration::from_millis(500));
         assert_eq!(options.socket, PathBuf::from("/run/x"));
+        assert!(Instant::now().checked_add(parse("--interval 1e19 y").unwrap().interval).is_some());
         assert!(
             [
                 "",

@@ -112,6 +112,12 @@ impl Builder {
         self
     }
 
+    /// For functions that spawn and return no error: as [`abaca::spawn`](fn@crate::spawn) while the runtime ends.
+    pub(super) fn even_at_the_end(mut self) -> Self {
+        self.fiber = self.fiber.even_at_the_end();
+        self
+    }
+
     /// Spawns an actor whose body is a closure. It ends when the closure does.
     ///
     /// If there is no memory for its stack when it is to start, its reason is [`Failed`](ExitReason::Failed).
@@ -196,7 +202,7 @@ where
     R: Into<ExitReason>,
     F: FnOnce(&mut Mailbox<M>) -> R + Send + 'static,
 {
-    match Builder::new().spawn(body) {
+    match Builder::new().even_at_the_end().spawn(body) {
         Ok(actor) => actor,
         Err(error) => error.raise(),
     }
@@ -209,7 +215,7 @@ where
 /// As [`abaca::spawn`](fn@crate::spawn); [`Builder::start`] does not.
 #[track_caller]
 pub fn start<A: Actor>(actor: A) -> ActorRef<A::Message> {
-    match Builder::new().start(actor) {
+    match Builder::new().even_at_the_end().start(actor) {
         Ok(actor) => actor,
         Err(error) => error.raise(),
     }

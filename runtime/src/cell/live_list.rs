@@ -15,6 +15,8 @@ pub(crate) struct LiveList {
     members: Ring<Header>,
     inserted: Count,
     removed: Count,
+    /// How many members are threads to the program. For the list's owner.
+    threads: Cell<usize>,
     /// The next member of the current walk.
     walk: Cell<Option<NonNull<Header>>>,
 }
@@ -27,7 +29,13 @@ impl LiveList {
     pub(crate) const FIRST: usize = std::mem::offset_of!(Self, members);
 
     pub(crate) const fn new() -> Self {
-        Self { members: Ring::new(), inserted: Count::new(), removed: Count::new(), walk: Cell::new(None) }
+        Self {
+            members: Ring::new(),
+            inserted: Count::new(),
+            removed: Count::new(),
+            threads: Cell::new(0),
+            walk: Cell::new(None),
+        }
     }
 
     /// How many members were ever inserted, and removed. From any thread.
@@ -51,6 +59,8 @@ impl LiveList {
         // SAFETY: the caller's promise. A header stays where it is, and live lists are the only rings of headers.
         unsafe { self.members.push_front(fiber) };
         self.inserted.add(1);
+        // SAFETY: as above.
+        self.threads.set(self.threads.get() + usize::from(unsafe { fiber.as_ref() }.is_thread()));
     }
 
     /// # Safety
@@ -65,6 +75,13 @@ impl LiveList {
         // SAFETY: as above.
         unsafe { self.members.unlink(fiber) };
         self.removed.add(1);
+        // SAFETY: as above.
+        self.threads.set(self.threads.get() - usize::from(unsafe { fiber.as_ref() }.is_thread()));
+    }
+
+    /// Whether all members are threads to the program. From the list's owner.
+    pub(crate) fn has_only_threads(&self) -> bool {
+        self.threads.get() == self.len()
     }
 
     /// Begins a walk over the current members, newest first. The walk skips members that are inserted later, or removed before
@@ -89,25 +106,14 @@ impl LiveList {
         NonNull::new(unsafe { peek::value(place)?.assume_init() })
     }
 
-    /// Whether all members are such. `is_such` must not change the list.
-    pub(crate) fn all(&self, mut is_such: impl FnMut(&Header) -> bool) -> bool {
+    /// Calls `visit` for each member, newest first. `visit` must not change the list.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Header)) {
         let mut at = self.members.first();
         while let Some(fiber) = at {
-            // SAFETY: members are alive, and `is_such` leaves the ring alone.
-            if !is_such(unsafe { fiber.as_ref() }) {
-                return false;
-            }
+            // SAFETY: members are alive, and `visit` leaves the ring alone.
+            visit(unsafe { fiber.as_ref() });
             // SAFETY: as above.
             at = unsafe { self.members.after(fiber) };
         }
-        true
-    }
-
-    /// Calls `visit` for each member, newest first. `visit` must not change the list.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Header)) {
-        self.all(|fiber| {
-            visit(fiber);
-            true
-        });
     }
 }

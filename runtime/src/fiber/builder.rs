@@ -2,9 +2,9 @@
 
 #![expect(unsafe_code, reason = "spawns what its callers promise to be `Send`, or to live long enough")]
 
-use super::admission::admit;
 #[cfg(feature = "own-tls")]
-use super::admission::admit_beyond_the_end;
+use super::admission::admit_thread;
+use super::admission::{Late, admit};
 use super::{JoinHandle, SpawnError};
 use crate::cell::{Fiber, Flags, Labels, Supply, allocate};
 use crate::park::{self, Cost};
@@ -31,6 +31,8 @@ pub struct Builder {
     name: Option<String>,
     stack_bytes: Option<usize>,
     labels: Labels,
+    /// See [`even_at_the_end`](Self::even_at_the_end).
+    pub(super) late: Late,
 }
 
 impl Builder {
@@ -151,8 +153,8 @@ impl Builder {
     {
         let here = || current_worker().and_then(|worker| Some((worker, scheduler::fiber_on(worker)?)));
         let (worker, me) = here().ok_or(SpawnError::NoRuntime)?;
-        let (stack_bytes, identity) = self.settings()?;
-        admit(worker.shared())?;
+        let (stack_bytes, identity, late) = self.settings()?;
+        admit(worker.shared(), late)?;
         let cell = scheduler::new_fiber(worker, f, Flags::default(), stack_bytes, identity);
         scheduler::spawn_beside(worker, me, cell);
         park::spend(Cost::Call);
@@ -200,8 +202,8 @@ impl Builder {
         T: Send + 'static,
     {
         let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
-        let (stack_bytes, identity) = self.settings()?;
-        admit(worker.shared())?;
+        let (stack_bytes, identity, late) = self.settings()?;
+        admit(worker.shared(), late)?;
         let cell = scheduler::new_fiber(worker, f, Flags::ROAMING, stack_bytes, identity);
         scheduler::spawn_here(worker, cell);
         // SAFETY: just allocated, for that closure.
@@ -298,8 +300,8 @@ impl Builder {
         F: FnOnce() -> T,
     {
         let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
-        let (stack_bytes, identity) = self.settings()?;
-        admit(worker.shared())?;
+        let (stack_bytes, identity, late) = self.settings()?;
+        admit(worker.shared(), late)?;
         let cell = scheduler::new_fiber(worker, f, Flags::default(), stack_bytes, identity);
         scheduler::spawn_here(worker, cell);
         // SAFETY: just allocated, for that closure.
@@ -314,11 +316,8 @@ impl Builder {
         T: Send + 'static,
     {
         let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
-        let (stack_bytes, identity) = self.settings()?;
-        if worker.shared().ends_threads() {
-            return Err(SpawnError::ShuttingDown);
-        }
-        admit_beyond_the_end(worker.shared())?;
+        let (stack_bytes, identity, _) = self.settings()?;
+        admit_thread(worker.shared())?;
         let cell = scheduler::new_fiber(worker, f, Flags::default(), stack_bytes, identity);
         // SAFETY: just allocated; nobody else knows of it.
         unsafe { cell.as_ref() }.make_thread();
@@ -337,12 +336,12 @@ impl Builder {
     where
         F: FnOnce() -> T,
     {
-        let (stack_bytes, identity) = self.settings()?;
+        let (stack_bytes, identity, late) = self.settings()?;
         if shared.is_elsewhere() {
             return Err(SpawnError::Forked);
         }
         let _guard = shared.guard();
-        admit(shared)?;
+        admit(shared, late)?;
         let supply = Supply::Depot(&shared.cells);
         let cell = allocate(f, Flags::default(), stack_bytes, identity, shared.address(), supply);
         shared.inject(cell);
@@ -360,12 +359,12 @@ impl Builder {
 
     #[inline(always)]
     #[track_caller]
-    fn settings(self) -> Result<(u32, Option<Fiber>), SpawnError> {
+    fn settings(self) -> Result<(u32, Option<Fiber>, Late), SpawnError> {
         let stack_bytes = match self.stack_bytes {
             None => 0,
             Some(bytes) => u32::try_from(bytes.max(1)).map_err(|_| SpawnError::StackTooLarge)?,
         };
-        Ok((stack_bytes, identity(self.name, self.labels)))
+        Ok((stack_bytes, identity(self.name, self.labels), self.late))
     }
 }
 

@@ -308,7 +308,7 @@ impl<T: Send + 'static> JoinSet<T> {
     {
         builder.check_name();
         let (index, run) = self.reserve(f);
-        let spawned = builder.spawn(run);
+        let spawned = builder.even_at_the_end().spawn(run);
         self.insert(index, spawned)
     }
 }

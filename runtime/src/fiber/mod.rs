@@ -71,7 +71,7 @@
 //!   [`what_blocks`](crate::guide::what_blocks).
 //!
 //!   With `runtime::Builder::own_tls` (feature `own-tls`) neither keeps the others waiting.
-//! * [`spawn()`] needs a runtime, and fails while that is shutting down.
+//! * [`spawn()`] needs a runtime, and starts nothing any more once that is shutting down.
 
 // What a fiber is made of is in `cell/`; how it waits, in `park/`.
 

@@ -128,7 +128,7 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        match Builder::new().spawn_scoped(self, f) {
+        match Builder::new().even_at_the_end().spawn_scoped(self, f) {
             Ok(handle) => handle,
             Err(error) => error.raise(),
         }

@@ -26,8 +26,13 @@ use super::{Builder, JoinHandle};
 /// * Outside of a runtime: on a thread that runs no fibers. Use [`Runtime::spawn`](crate::Runtime::spawn) there.
 /// * If the runtime's [limit of fibers](crate::runtime::Builder::max_fibers) is reached.
 ///
-/// [`Builder::spawn`] returns these as errors. While the runtime is shutting down, a fiber that spawns unwinds as if it had been
-/// cancelled.
+/// [`Builder::spawn`] returns these as errors.
+///
+/// # While the runtime ends
+///
+/// A fiber that spawns unwinds as if it had been cancelled, which it is about to be. Where it cannot unwind, in a destructor that runs because
+/// of an unwinding, in a [`shield`](crate::cancel::shield) and in destructors of fiber-local values, the new fiber is cancelled before it
+/// starts: the closure is dropped, and a join returns [`Cancelled`](crate::cancel::Cancelled).
 ///
 /// # Examples
 ///
@@ -71,7 +76,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    match Builder::new().spawn(f) {
+    match Builder::new().even_at_the_end().spawn(f) {
         Ok(handle) => handle,
         Err(error) => error.raise(),
     }
@@ -102,7 +107,7 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    match Builder::new().spawn_local(f) {
+    match Builder::new().even_at_the_end().spawn_local(f) {
         Ok(handle) => handle,
         Err(error) => error.raise(),
     }

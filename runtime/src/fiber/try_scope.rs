@@ -142,7 +142,7 @@ impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
                 resume_unwind(payload)
             }
         };
-        Builder::new().spawn_scoped(&self.scope, body)
+        Builder::new().even_at_the_end().spawn_scoped(&self.scope, body)
     }
 
     /// Whether the scope has failed, so that everything in it has been cancelled.

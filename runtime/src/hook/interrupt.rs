@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 use super::{Slept, wake_at};
 use crate::atomic::{AtomicBool, Ordering};
+use crate::cell::{Outcome, Waiter};
 use crate::os::thread;
 pub(super) use crate::park::interrupts::By;
 pub use crate::park::interrupts::{Interrupted, Interruption, Notes};
@@ -33,32 +34,19 @@ static WAITS: Waits = Waits::new();
 
 static IS_ARMED: AtomicBool = AtomicBool::new(false);
 
+/// See [`arm`].
 static CALLS: OnceLock<Calls> = OnceLock::new();
 
-/// What knows of signals.
-#[derive(Debug)]
-pub struct Calls {
-    /// Takes, for the calling fiber, the signals that others have sent to it, and says what their handlers do.
-    pub take: fn() -> Interrupted,
-    /// Runs the handlers of those, and of what has come since, and says what they do. They must come back if the runtime has pointers to
-    /// frames of the caller's.
-    pub attend: fn(Frames) -> Interrupted,
-    /// The signals that do not interrupt the calling fiber.
-    pub blocked: fn() -> u64,
+struct Calls {
+    attend: fn() -> Interrupted,
+    blocked: fn() -> u64,
+    is_sent: fn() -> bool,
 }
 
-/// What the runtime has of the frames of a wait that is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frames {
-    /// Nothing: a handler may jump over them.
-    Free,
-    /// Pointers.
-    Held,
-}
-
-/// From now on waits can be interrupted. The first call counts.
-pub fn arm(calls: Calls) {
-    CALLS.get_or_init(|| calls);
+/// From now on waits can be interrupted. `attend` runs, on the calling fiber, the handlers of the signals that others have sent to
+/// it, and says what they do; `blocked` tells the signals that do not interrupt it, and `is_sent` whether there are such. The first call counts.
+pub fn arm(attend: fn() -> Interrupted, blocked: fn() -> u64, is_sent: fn() -> bool) {
+    CALLS.get_or_init(|| Calls { attend, blocked, is_sent });
     IS_ARMED.store(true, Ordering::SeqCst);
 }
 
@@ -72,12 +60,8 @@ pub(super) unsafe fn begin_anew() {
     unsafe { WAITS.begin_anew() };
 }
 
-fn take() -> Interrupted {
-    CALLS.get().map_or(Interrupted::Not, |calls| (calls.take)())
-}
-
-fn attend(frames: Frames) -> Interrupted {
-    CALLS.get().map_or(Interrupted::Not, |calls| (calls.attend)(frames))
+fn attend() -> Interrupted {
+    CALLS.get().map_or(Interrupted::Not, |calls| (calls.attend)())
 }
 
 /// The calling fiber, as [`interrupt_fiber`] knows it; 0 on a plain thread.
@@ -87,14 +71,30 @@ pub fn fiber_key() -> usize {
 }
 
 /// Calls `wait`, in which the caller sleeps at an address of the table of sleepers, and says whether it was interrupted. `wait` looks
-/// at the interruption before each sleep. The handlers run when it has returned: by then the runtime has so much of the caller's frames.
+/// at the interruption before each sleep.
 #[inline]
-pub fn interruptible_at<R>(
-    address: usize,
-    frames: Frames,
-    wait: impl FnOnce(&Interruption) -> R,
-) -> (R, Interrupted) {
-    interruptible(By::Address(address), frames, wait)
+pub fn interruptible_at<R>(address: usize, wait: impl FnOnce(&Interruption) -> R) -> (R, Interrupted) {
+    interruptible(By::Address(address), wait)
+}
+
+/// Calls `wait`, which waits for the waiter, in a call that no handler ends: what is sent to the caller alone ends the wait early, as if it was
+/// cancelled. The handlers have not run then.
+pub(super) fn wait_or_leave(waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
+    let Some(calls) = CALLS.get().filter(|_| can_be_interrupted()) else { return wait() };
+    let who = Who { fiber: fiber_key(), is_main: is_main(), goes_on: true, blocked: (calls.blocked)() };
+    let is_sent = || if (calls.is_sent)() { Interrupted::Restarts } else { Interrupted::Not };
+    WAITS.listed(who, By::Sleeper(waiter), &Interruption::new(), is_sent, |interruption| {
+        if interruption.is_set() && waiter.claim(Outcome::Cancelled).is_some() {
+            Outcome::Cancelled
+        } else {
+            wait()
+        }
+    })
+}
+
+/// Runs the handlers of what was sent to the caller, after [`wait_or_leave`].
+pub(super) fn handle() -> Slept {
+    attend().as_slept().unwrap_or(Slept::Handled)
 }
 
 /// Whether the process has a handler.
@@ -105,11 +105,7 @@ pub(super) fn can_be_interrupted() -> bool {
 
 /// Calls `wait`, and says whether it was interrupted.
 #[inline]
-pub(super) fn interruptible<R>(
-    by: By,
-    frames: Frames,
-    wait: impl FnOnce(&Interruption) -> R,
-) -> (R, Interrupted) {
+pub(super) fn interruptible<R>(by: By, wait: impl FnOnce(&Interruption) -> R) -> (R, Interrupted) {
     let interruption = Interruption::new();
     if !can_be_interrupted() {
         return (wait(&interruption), Interrupted::Not);
@@ -117,14 +113,14 @@ pub(super) fn interruptible<R>(
     let result = listed(by, &interruption, wait);
     // The handlers run where the call is: on this fiber.
     let state = interruption.state();
-    (result, state.max(attend(frames)))
+    (result, state.max(attend()))
 }
 
 #[cold]
 fn listed<R>(by: By, interruption: &Interruption, wait: impl FnOnce(&Interruption) -> R) -> R {
     let blocked = CALLS.get().map_or(0, |calls| (calls.blocked)());
-    let who = Who { fiber: fiber_key(), is_main: is_main(), blocked };
-    WAITS.listed(who, by, interruption, take, wait)
+    let who = Who { fiber: fiber_key(), is_main: is_main(), goes_on: false, blocked };
+    WAITS.listed(who, by, interruption, attend, wait)
 }
 
 /// Whether the calling fiber is a runtime's main one.
@@ -144,8 +140,7 @@ fn wake_all_at(address: usize) {
     wake_at(address, u32::MAX, usize::MAX);
 }
 
-/// Interrupts the wait of a fiber for this signal, a bit, if it is in one and does not block it.
-/// Returns whether it is.
+/// Interrupts the wait of a fiber for this signal, a bit, if it is in one and does not block it. Returns whether it is.
 pub fn interrupt_fiber(fiber: usize, signal: u64, how: Interrupted) -> bool {
     let is_it = |who: &Who| who.fiber == fiber && who.blocked & signal == 0;
     WAITS.interrupt(how, is_it, |_| false, wake_all_at)
@@ -154,7 +149,7 @@ pub fn interrupt_fiber(fiber: usize, signal: u64, how: Interrupted) -> bool {
 /// Interrupts the wait of the fiber for which a signal, a bit, is that is no particular thread's: the main fiber's; if that does not wait, or
 /// blocks it, the one that has waited the longest of those that do not.
 pub fn interrupt_one(signal: u64, how: Interrupted) {
-    let might_be = |who: &Who| who.blocked & signal == 0;
+    let might_be = |who: &Who| who.blocked & signal == 0 && !who.goes_on;
     WAITS.interrupt(how, |who| who.is_main && might_be(who), might_be, wake_all_at);
 }
 
@@ -182,7 +177,7 @@ mod tests {
         static BIT: Cell<u64> = const { Cell::new(0) };
     }
 
-    fn take() -> Interrupted {
+    fn attend() -> Interrupted {
         let bit = BIT.get();
         if bit != 0 && SENT.fetch_and(!bit, SeqCst) & bit != 0 {
             Interrupted::Restarts
@@ -197,7 +192,7 @@ mod tests {
         const ROUNDS: usize = 2_000;
         // Not here, if this machine or build has no storage for fibers.
         let Ok(runtime) = Runtime::builder().workers(2).own_tls(true).build() else { return };
-        arm(Calls { take, attend: |_| take(), blocked: || 0 });
+        arm(attend, || 0, || SENT.load(SeqCst) & BIT.get() != 0);
         runtime.run(|| {
             let fibers: Vec<_> = [1_u64, 2]
                 .map(|bit| {
@@ -224,7 +219,7 @@ mod tests {
                         }
                         for round in 0..ROUNDS {
                             SENT.fetch_or(bit, SeqCst);
-                            let _ = interrupt_fiber(state.0.load(SeqCst), bit, Interrupted::Restarts);
+                            interrupt_fiber(state.0.load(SeqCst), bit, Interrupted::Restarts);
                             while state.1.load(SeqCst) == round {
                                 std::thread::yield_now();
                             }

@@ -7,6 +7,7 @@
 //! * [`sleep_at`] and [`wake_at`]: a table of sleepers by address, for futexes and locks.
 //! * [`sleep_until`], [`yield_now`], [`offload`] and its kin.
 //! * [`spawn`] and [`await_end`]: threads that are fibers, and [`Deferred`], their cancellation.
+//! * [`mail`]: what is sent to a fiber that runs.
 //! * [`watch_forks`]: copies of the process begin anew.
 //!
 //! A C function must not be unwound. So nothing here unwinds: a wait that a cancellation or a deadline ends returns
@@ -16,6 +17,7 @@
 pub mod descriptors;
 mod forked;
 mod interrupt;
+pub mod mail;
 mod sleepers;
 mod threads;
 
@@ -33,10 +35,10 @@ pub use crate::queue::Keyed;
 pub use forked::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{
-    Calls, Frames, Interrupted, Interruption, Notes, arm, fiber_key, handles_for_fibers, interrupt_fiber,
-    interrupt_one, interruptible_at, is_main,
+    Interrupted, Interruption, Notes, arm, fiber_key, handles_for_fibers, interrupt_fiber, interrupt_one,
+    interruptible_at, is_main,
 };
-pub use sleepers::{Sleep, has_sleepers, sleep_at, sleep_attending_at, wake_at};
+pub use sleepers::{Sleep, has_sleepers, sleep_at, sleep_or_handle_at, wake_at};
 pub use threads::{
     as_kernel_threads, await_end, await_end_or_cancellation, spawn, stack, starts_runtimes_thread,
     wants_kernel_threads,
@@ -180,7 +182,7 @@ fn cancelled() {
 /// Sleeps until `at`; `None` is for ever.
 pub fn sleep_until(at: Option<Instant>) -> Slept {
     let waiter = park::waiter();
-    let (outcome, interrupted) = interruptible(By::Waiter(&raw const waiter), Frames::Free, |interruption| {
+    let (outcome, interrupted) = interruptible(By::Waiter(&raw const waiter), |interruption| {
         interruption.wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Sleep, at)))
     });
     interrupted.as_slept().unwrap_or(outcome.into())

@@ -4,12 +4,12 @@
 
 use std::time::Instant;
 
-use super::interrupt::{By, Frames, Interrupted, can_be_interrupted, interruptible};
+use super::interrupt::{handle, wait_or_leave};
 use super::{Slept, wait_without_unwinding};
 use crate::cell::{Outcome, Waiter};
+use crate::park;
 use crate::park::by_address::{Key, Table};
 use crate::park::turn::Turn;
-use crate::{park, scheduler};
 
 static TABLE: Table = Table::new();
 
@@ -58,26 +58,17 @@ pub fn sleep_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) 
     TABLE.sleep(Key { address, bits }, deadline, stay, then, wait).map_or(Slept::Not, Slept::from)
 }
 
-/// [`sleep_at`], of a fiber that no cancellation ends, and that runs the handlers of what is sent to it: then its sleep ends, and it is
-/// for the caller to sleep again.
-pub fn sleep_attending_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) -> Slept {
-    if !can_be_interrupted() || scheduler::current_fiber().is_none() {
-        return sleep_at(sleep, stay, then);
-    }
-    let mut how = Interrupted::Not;
+/// [`sleep_at`], which nothing cancels. What is sent to the caller ends the sleep: its handlers have run then, and the caller is to sleep
+/// again.
+#[inline]
+pub fn sleep_or_handle_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) -> Slept {
+    let Sleep { address, bits, deadline, .. } = sleep;
     let wait = |waiter: &Waiter, reason, deadline| {
-        let (outcome, interrupted) = interruptible(By::Sleeper(waiter), Frames::Held, |interruption| {
-            interruption.wait_for_sleeper(waiter, || park::wait_shielded(waiter, reason, deadline))
-        });
-        how = interrupted;
-        outcome
+        wait_or_leave(waiter, || park::wait_shielded(waiter, reason, deadline))
     };
-    let key = Key { address: sleep.address, bits: sleep.bits };
-    match TABLE.sleep(key, sleep.deadline, stay, then, wait) {
-        None => Slept::Not,
-        // Who was woken is not interrupted any more.
-        Some(Outcome::Notified) => Slept::Notified,
-        Some(outcome) => how.as_slept().unwrap_or(outcome.into()),
+    match TABLE.sleep(Key { address, bits }, deadline, stay, then, wait) {
+        Some(Outcome::Cancelled) => handle(),
+        outcome => outcome.map_or(Slept::Not, Slept::from),
     }
 }
 

@@ -20,12 +20,14 @@ use crate::poller::{Direction, Source};
 use crate::scheduler;
 use crate::time::{self, Pauses};
 
-/// Whether a short transfer means that the kernel's buffer is empty, or full.
+/// What is known of a descriptor: whether a short transfer means that the kernel's buffer is empty, or full, and whether close(2) may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A stream socket: it does. See `poller/README.md`.
+    /// A stream of TCP: both. `poller/README.md` has the first, `closing.rs` the second.
     Stream,
-    /// Anything else.
+    /// A socket that was not made here. It may be another one than its type says: the first does not hold, the second may.
+    Foreign,
+    /// Anything else: neither.
     Other,
 }
 
@@ -331,7 +333,7 @@ impl<T: AsFd> Descriptor<T> {
 impl<T: AsFd> Drop for Descriptor<T> {
     fn drop(&mut self) {
         if let Some(inner) = self.release() {
-            closing::close(inner, self.kind == Kind::Stream || self.mode.is_some());
+            closing::close(inner, self.kind != Kind::Other || self.mode.is_some());
         }
     }
 }

@@ -7,8 +7,12 @@ macro_rules! std_conversions {
         impl $t {
             /// A new socket, which has no timeouts.
             pub(super) fn fresh(inner: $std) -> Self {
+                Self::of_kind(inner, $kind)
+            }
+
+            fn of_kind(inner: $std, kind: Kind) -> Self {
                 $crate::park::spend($crate::park::Cost::Making);
-                Self(Descriptor::new(inner, $kind))
+                Self(Descriptor::new(inner, kind))
             }
         }
 
@@ -16,7 +20,9 @@ macro_rules! std_conversions {
         impl From<$std> for $t {
             fn from(inner: $std) -> Self {
                 let timeouts = (inner.read_timeout(), inner.write_timeout());
-                let socket = Self::fresh(inner);
+                // A descriptor of another socket than the type's may be in it.
+                let is_tcp = $crate::os::socket::is_tcp_stream(inner.as_fd());
+                let socket = Self::of_kind(inner, if is_tcp { Kind::Stream } else { Kind::Foreign });
                 for (direction, timeout) in [(Direction::Read, timeouts.0), (Direction::Write, timeouts.1)] {
                     if let Ok(Some(timeout)) = timeout {
                         socket.0.set_timeout(direction, Some(timeout));

@@ -12,7 +12,8 @@
 //! | `recording html`, `recording perfetto` | the two forms of a [`Recording`] |
 //!
 //! The server and each client have a plain thread. None of them is on the way of a fiber: a client that stops reading holds up its
-//! own thread, for five seconds, and is then left.
+//! own thread, for five seconds, and is then left. If all places are taken, one that has asked nothing for half a minute gives its place to
+//! the next that comes.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -21,7 +22,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::flight::Recording;
 use super::{Metrics, dump, leaks};
@@ -31,6 +32,9 @@ use crate::scheduler::Shared;
 
 /// How many clients are served at once; more are turned away.
 const MOST_CLIENTS: usize = 8;
+
+/// How long a client may ask nothing while another one waits for its place.
+const MOST_IDLE: Duration = Duration::from_secs(30);
 
 /// How long a client may not read.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -51,17 +55,59 @@ struct Clients(Mutex<Vec<Client>>);
 struct Client {
     stream: UnixStream,
     thread: JoinHandle<()>,
+    busy: Arc<Busy>,
+}
+
+impl Client {
+    /// Ends its connection, and waits for the end of its thread.
+    fn end(self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+        let _ = self.thread.join();
+    }
+}
+
+/// When a client was last seen to do something.
+struct Busy(Mutex<Instant>);
+
+impl Busy {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn last(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Clients {
     fn lock(&self) -> MutexGuard<'_, Vec<Client>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Makes room for one more client. Returns whether there is.
+    fn make_room(all: &mut Vec<Client>, most_idle: Duration) -> bool {
+        all.retain(|client| !client.thread.is_finished());
+        if all.len() < MOST_CLIENTS {
+            return true;
+        }
+        let idlest = (0..all.len()).min_by_key(|index| all[*index].busy.last());
+        match idlest.filter(|index| all[*index].busy.last().elapsed() >= most_idle) {
+            Some(index) => {
+                all.swap_remove(index).end();
+                true
+            }
+            None => false,
+        }
+    }
 }
 
 impl Server {
     /// Serves the runtime at `path`.
     pub(crate) fn start(path: &Path, shared: Weak<Shared>) -> io::Result<Self> {
+        Self::start_with(path, shared, MOST_IDLE)
+    }
+
+    fn start_with(path: &Path, shared: Weak<Shared>, most_idle: Duration) -> io::Result<Self> {
         let with_path = |error: io::Error| {
             let hint = match error.kind() {
                 io::ErrorKind::AddrInUse => {
@@ -76,7 +122,7 @@ impl Server {
         let clients = Arc::new(Clients::default());
         let thread = thread::start("abaca-observe".into(), {
             let (socket, clients) = (Arc::clone(&socket), Arc::clone(&clients));
-            move || accept(&socket, &clients, &shared)
+            move || accept(&socket, &clients, &shared, most_idle)
         })?;
         Ok(Self { socket, clients, thread: Some(thread) })
     }
@@ -89,15 +135,12 @@ impl Drop for Server {
             // It cannot have panicked: the process would have ended.
             let _ = thread.join();
         }
-        for client in self.clients.lock().drain(..) {
-            let _ = client.stream.shutdown(Shutdown::Both);
-            let _ = client.thread.join();
-        }
+        self.clients.lock().drain(..).for_each(Client::end);
     }
 }
 
 /// Takes clients until the socket is closed.
-fn accept(socket: &PrivateSocket, clients: &Clients, shared: &Weak<Shared>) {
+fn accept(socket: &PrivateSocket, clients: &Clients, shared: &Weak<Shared>, most_idle: Duration) {
     loop {
         let stream = match socket.accept() {
             Ok(stream) => stream,
@@ -110,21 +153,22 @@ fn accept(socket: &PrivateSocket, clients: &Clients, shared: &Weak<Shared>) {
             }
         };
         let mut all = clients.lock();
-        all.retain(|client| !client.thread.is_finished());
-        if all.len() >= MOST_CLIENTS {
+        if !Clients::make_room(&mut all, most_idle) {
             let _ = write_error(&stream, "too many clients");
             continue;
         }
         let (Ok(theirs), shared) = (stream.try_clone(), shared.clone()) else { continue };
+        let busy = Arc::new(Busy(Mutex::new(Instant::now())));
+        let seen = Arc::clone(&busy);
         // A client that cannot be served is turned away.
-        if let Ok(thread) = thread::start("abaca-observe".into(), move || _ = serve(theirs, &shared)) {
-            all.push(Client { stream, thread });
+        if let Ok(thread) = thread::start("abaca-observe".into(), move || _ = serve(theirs, &shared, &seen)) {
+            all.push(Client { stream, thread, busy });
         }
     }
 }
 
 /// Answers one client until it goes.
-fn serve(stream: UnixStream, shared: &Weak<Shared>) -> io::Result<()> {
+fn serve(stream: UnixStream, shared: &Weak<Shared>, busy: &Busy) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut requests = BufReader::new(&stream);
     loop {
@@ -132,7 +176,11 @@ fn serve(stream: UnixStream, shared: &Weak<Shared>) -> io::Result<()> {
         if requests.by_ref().take(LONGEST).read_line(&mut line)? == 0 {
             return Ok(());
         }
-        match answer(line.trim(), shared) {
+        busy.note();
+        let answered = answer(line.trim(), shared);
+        // The time that it may take to read this is much shorter than that for which it may be idle.
+        busy.note();
+        match answered {
             Ok(bytes) => {
                 writeln!(Quiet(&stream), "ok {}", bytes.len())?;
                 Quiet(&stream).write_all(&bytes)?;
@@ -165,5 +213,35 @@ fn answer(request: &str, shared: &Weak<Shared>) -> Result<Vec<u8>, &'static str>
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_nothing_gives_its_place_to_who_comes() {
+        let path = std::env::temp_dir().join(format!("abaca-idle-{}", std::process::id()));
+        let connect = || BufReader::new(UnixStream::connect(&path).unwrap());
+        let ask = |client: &mut BufReader<UnixStream>| {
+            // It may have been turned away already.
+            let _ = client.get_mut().write_all(b"metrics\n");
+            let mut line = String::new();
+            client.read_line(&mut line).unwrap();
+            line
+        };
+        for (most_idle, answer) in
+            [(Duration::ZERO, "error the runtime has ended\n"), (MOST_IDLE, "error too many clients\n")]
+        {
+            let server = Server::start_with(&path, Weak::new(), most_idle).unwrap();
+            let mut all: Vec<_> = (0..MOST_CLIENTS).map(|_| connect()).collect();
+            all.iter_mut().for_each(|client| assert_eq!(ask(client), "error the runtime has ended\n"));
+            assert_eq!(ask(&mut connect()), answer);
+            // It was the first that had been idle for longest.
+            let ended = if most_idle.is_zero() { &all[..1] } else { &[] };
+            ended.iter().for_each(|client| assert_eq!(client.get_ref().read(&mut [0]).unwrap(), 0));
+            drop(server);
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::cell::{
 };
 use crate::scheduler::cancel::deliverable;
 use crate::scheduler::forked::former_fiber;
-use crate::scheduler::{Cost, can_end_hook, current_fiber, end_hook, reach, spend};
+use crate::scheduler::{Cost, can_end_hook, current_fiber, end_hook, ends_threads, reach, spend};
 
 thread_local! {
     /// The cancel scopes of a plain thread.
@@ -196,6 +196,18 @@ pub(crate) fn begin_cancellation() -> Cancellation {
             me.begin_unwinding();
         }
         Cancellation { target, is_nested: visible.is_some_and(|visible| visible.is_nested()) }
+    })
+}
+
+/// Whether the end of the runtime may refuse a call of the caller by unwinding it: whether it is a fiber that ends with the runtime,
+/// and neither unwinds already nor is shielded.
+#[cold]
+pub(crate) fn can_be_refused() -> bool {
+    with_me(|chain, me| {
+        me.is_none_or(|me| {
+            let ends = !me.is_thread() || ends_threads();
+            ends && !chain.state().is_shielded && !std::thread::panicking() && reach::can_unwind_here(0)
+        })
     })
 }
 

@@ -1,7 +1,7 @@
 //! How a wait is interrupted from outside, for which it is in a list while it lasts.
 //!
 //! Who interrupts has noted why, takes the list's lock, chooses a wait, and claims its waiter as an event would; under the lock the waiter is
-//! still there. A wait enters the list, and then looks at what was noted (`take`): what was noted before somebody found the list without it,
+//! still there. A wait enters the list, and then looks at what was noted (`attend`): what was noted before somebody found the list without it,
 //! it finds itself; later it is found. It leaves the list before its frame ends, which takes the lock.
 //!
 //! A wait at an address of the table of sleepers is woken there, with all who sleep there. Its look under the bucket's lock is at the
@@ -66,17 +66,7 @@ impl Interruption {
     /// Waits for `waiter`, unless the wait was interrupted before it began.
     #[inline]
     pub(crate) fn wait(&self, waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
-        self.wait_or(Outcome::Notified, waiter, wait)
-    }
-
-    /// The same, of a waiter in the table of sleepers.
-    pub(crate) fn wait_for_sleeper(&self, waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
-        self.wait_or(Outcome::Cancelled, waiter, wait)
-    }
-
-    #[inline]
-    fn wait_or(&self, interrupted: Outcome, waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
-        if self.is_set() && waiter.claim(interrupted).is_some() { interrupted } else { wait() }
+        if self.is_set() && waiter.claim(Outcome::Notified).is_some() { Outcome::Notified } else { wait() }
     }
 }
 
@@ -84,7 +74,7 @@ impl Interruption {
 #[derive(Clone, Copy)]
 pub(crate) enum By {
     Waiter(*const Waiter),
-    /// The waiter is in the table of sleepers, and leaves it when its wait has ended in another way than by who wakes it there.
+    /// As a sleeper at an address, whose wait ends as if cancelled: so it takes itself out of the table.
     Sleeper(*const Waiter),
     /// It sleeps in the table of sleepers, where all are woken.
     Address(usize),
@@ -96,6 +86,8 @@ pub(crate) struct Who {
     /// The fiber's address.
     pub(crate) fiber: usize,
     pub(crate) is_main: bool,
+    /// Whether it waits for a lock, or in another call that no handler ends: it is not to be found for a signal that is for any fiber.
+    pub(crate) goes_on: bool,
     /// The signals that do not interrupt it, a bit each.
     pub(crate) blocked: u64,
 }
@@ -134,13 +126,13 @@ impl Waits {
         unsafe { self.list.begin_anew(BTreeMap::new()) };
     }
 
-    /// Calls `wait` while it is in the list. `take` says what was noted for the caller before.
+    /// Calls `wait` while it is in the list. `attend` says what was noted for the caller before.
     pub(crate) fn listed<R>(
         &self,
         who: Who,
         by: By,
         interruption: &Interruption,
-        take: impl FnOnce() -> Interrupted,
+        attend: impl FnOnce() -> Interrupted,
         wait: impl FnOnce(&Interruption) -> R,
     ) -> R {
         struct Listed<'a>(&'a Waits, u64);
@@ -152,7 +144,7 @@ impl Waits {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         self.list.lock().insert(number, Wait { who, by, interruption });
         let _listed = Listed(self, number);
-        interruption.set(take());
+        interruption.set(attend());
         wait(interruption)
     }
 
@@ -175,7 +167,7 @@ impl Waits {
         match by {
             By::Waiter(waiter) | By::Sleeper(waiter) => {
                 let outcome =
-                    if matches!(by, By::Waiter(_)) { Outcome::Notified } else { Outcome::Cancelled };
+                    if matches!(by, By::Sleeper(_)) { Outcome::Cancelled } else { Outcome::Notified };
                 // SAFETY: as above.
                 let wakeup = unsafe { &*waiter }.claim(outcome);
                 drop(list);
@@ -243,7 +235,7 @@ mod model {
     use crate::cell::Reason;
     use crate::park::by_address::{Key, Table};
 
-    const ME: Who = Who { fiber: 1, is_main: false, blocked: 0 };
+    const ME: Who = Who { fiber: 1, is_main: false, goes_on: false, blocked: 0 };
     const KEY: Key = Key { address: 64, bits: u32::MAX };
 
     fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
@@ -310,32 +302,7 @@ mod model {
 
     #[test]
     fn a_wait_at_an_address_ends_by_its_event_or_a_signal() {
-        ends_by_its_event_or_a_signal(|world| {
-            world.wait(By::Address(KEY.address), |interruption| {
-                let stay = || world.word.load(Ordering::SeqCst) == 0 && !interruption.is_set();
-                let _ = world.table.sleep(KEY, None, stay, || (), park::wait);
-            })
-        });
-    }
-
-    #[test]
-    fn a_sleepers_own_wait_ends_by_its_event_or_a_signal() {
-        ends_by_its_event_or_a_signal(|world| {
-            let mut ended = Interrupted::Not;
-            let wait = |waiter: &Waiter, reason, deadline| {
-                let mut outcome = Outcome::Notified;
-                ended = world.wait(By::Sleeper(waiter), |interruption| {
-                    outcome = interruption.wait_for_sleeper(waiter, || park::wait(waiter, reason, deadline));
-                });
-                outcome
-            };
-            let _ = world.table.sleep(KEY, None, || world.word.load(Ordering::SeqCst) == 0, || (), wait);
-            ended
-        });
-    }
-
-    fn ends_by_its_event_or_a_signal(wait: fn(&World) -> Interrupted) {
-        check(2, move || {
+        check(2, || {
             let world = World::new();
             let [sender, event] = [true, false].map(|is_sender| {
                 let world = world.clone();
@@ -355,7 +322,11 @@ mod model {
                     let mut interruptions = 0;
                     // A call that is restarted: it ends by its event only.
                     while world.word.load(Ordering::Acquire) == 0 {
-                        interruptions += u32::from(wait(&world) != Interrupted::Not);
+                        let ended = world.wait(By::Address(KEY.address), |interruption| {
+                            let stay = || world.word.load(Ordering::SeqCst) == 0 && !interruption.is_set();
+                            let _ = world.table.sleep(KEY, None, stay, || (), park::wait);
+                        });
+                        interruptions += u32::from(ended != Interrupted::Not);
                     }
                     interruptions
                 }

@@ -89,8 +89,8 @@ pub(crate) use crate::scheduler::{is_alone, spend_as, wake, wake_and_tell};
 #[cfg(feature = "own-tls")]
 pub(crate) use cancel::note_ended_call;
 pub(crate) use cancel::{
-    Cancellation, begin_cancellation, is_cancelled, is_cancelling, require_unwinding, run_inside, shield,
-    unwind, unwinds_cancelled, was_cancelled_last, with_chain,
+    Cancellation, begin_cancellation, can_be_refused, is_cancelled, is_cancelling, require_unwinding,
+    run_inside, shield, unwind, unwinds_cancelled, was_cancelled_last, with_chain,
 };
 pub(crate) use latch::Latch;
 #[cfg(feature = "own-tls")]

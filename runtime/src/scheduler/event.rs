@@ -33,9 +33,13 @@ pub(crate) enum Kind {
     /// This fiber stops running, likewise. The last word has the bytes that it has moved. What is more in the lowest byte is the number of its reason, none if it
     /// yields.
     Turn,
+    /// The worker has left this fiber, which goes on on its thread, after a turn that began at the time that the small number is. It comes
+    /// after all reasons.
+    Left = u8::MAX,
 }
 
 impl Kind {
+    /// Those with numbers from 1 on.
     const ALL: [Self; 12] = [
         Self::Spawn,
         Self::Start,
@@ -52,7 +56,8 @@ impl Kind {
     ];
 }
 
-const _: () = assert!(Kind::Turn as usize + Reason::COUNT <= 256, "kind and reason share a byte");
+const _: () =
+    assert!(Kind::Turn as usize + Reason::COUNT <= Kind::Left as usize, "kind and reason share a byte");
 
 /// Who woke a fiber, as far as its worker knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,7 +68,7 @@ pub(crate) enum Cause {
     Fiber,
     Timer,
     Poller,
-    /// Another thread.
+    /// Another thread, by the inbox or by a request.
     Elsewhere,
     /// The fiber that has just ended on this worker.
     Ended,
@@ -96,8 +101,11 @@ impl Decoded {
     pub(crate) fn of([word, small, payload, more]: Event, first: u64) -> Option<Self> {
         let number = (word as u8).checked_sub(1)?;
         let last = Kind::Turn as u8 - 1;
-        let kind = Kind::ALL[usize::from(number.min(last))];
-        let reason = Reason::from_number(number - number.min(last));
+        let (kind, reason) = if word as u8 == Kind::Left as u8 {
+            (Kind::Left, Reason::None)
+        } else {
+            (Kind::ALL[usize::from(number.min(last))], Reason::from_number(number - number.min(last)))
+        };
         // The upper bits are cut off, and are those of the moment or of the next time they change.
         let passed = (word >> TIME).wrapping_sub(first) & (u64::MAX >> TIME);
         Some(Self { ticks: first.wrapping_add(passed), kind, reason, small, payload, more })

@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::event::Cause;
 use super::giving_way::GivingWay;
 use super::here;
 use super::phase::Phase;
@@ -188,7 +189,7 @@ impl Worker {
                         self.end_search(search);
                         return Err(Departure::End);
                     }
-                    if self.live.all(Header::is_thread) {
+                    if self.live.has_only_threads() {
                         self.settle();
                     }
                 }
@@ -359,7 +360,7 @@ impl Worker {
     fn close(&self) {
         self.hub_state.closed.set(true);
         self.hub_state.threads_ended.set(self.shared().ends_threads());
-        super::shutdown::cancel_fibers_of(self);
+        self.wake_for(Cause::Elsewhere, || super::shutdown::cancel_fibers_of(self));
     }
 
     pub(super) fn must_close(&self) -> bool {

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 #[cfg(feature = "backtrace")]
 use std::time::Duration;
 
+use super::event::Cause;
 use super::shared::Shared;
 use super::worker::Worker;
 use crate::cell::{Fiber, Header, HeaderSnapshot, LiveList};
@@ -73,7 +74,9 @@ impl Worker {
         let mut unfinished = None;
         while let Some(request) = self.remote.requests.take() {
             match request {
-                HubRequest::Cancel(fiber) => self.cancel_requested(&fiber),
+                HubRequest::Cancel(fiber) => {
+                    self.wake_for(Cause::Elsewhere, || self.cancel_requested(&fiber));
+                }
                 HubRequest::Show(inspection) => {
                     if !self.show(&*inspection) {
                         unfinished = Some(inspection);

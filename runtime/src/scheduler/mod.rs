@@ -76,7 +76,10 @@ pub(crate) use here::{pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 #[cfg(feature = "own-tls")]
-pub(crate) use own_line::{can_park_here, enter_hook, record, set_record, set_within_hook};
+pub(crate) use own_line::{
+    can_park_here, enter_hook, is_in_own_code, leave_hook, mailbox, open_mailbox, record, set_record,
+    set_within_hook,
+};
 pub(crate) use phase::Phase;
 pub(crate) use recording::{
     OnTrigger, Trigger, WorkerRecorder, record_bytes, record_label, record_text, set_recorder, trigger,
@@ -104,6 +107,11 @@ pub(crate) fn is_within(shared: &Shared) -> bool {
 /// Whether the calling worker's runtime is shutting down.
 pub(crate) fn is_closing() -> bool {
     current_worker().is_some_and(|worker| worker.shared().phase() == Phase::Closing)
+}
+
+/// Whether the end of the calling worker's runtime is the end of its fibers that are threads.
+pub(crate) fn ends_threads() -> bool {
+    current_worker().is_some_and(|worker| worker.shared().ends_threads())
 }
 
 /// The cell of a new fiber that a thread of `worker`, its [`current_worker`], spawns. Memory comes from the worker, if it is still on the thread.

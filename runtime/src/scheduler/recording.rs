@@ -8,6 +8,7 @@
 //!
 //! * A turn is one event, at its end: the fiber, why it ends, how long it was, and the bytes that were read and written in it, which are
 //!   summed up in [`MOVED`] until then.
+//! * A worker that leaves a fiber (`handoff/`) ends the fiber's turn there. What the fiber does until it comes home has no events.
 //! * A turn begins when the one before ended, unless the worker was in its hub in between: where the hub looks at a clock anyway, after
 //!   a sleep and after events of the poller, it notes the time in [`WorkerRecorder::began`].
 //! * A fiber that waited for a descriptor was woken by the poller, unless an event says that somebody else woke it.
@@ -59,7 +60,7 @@ pub(crate) struct Recorder {
 
 /// A worker's part of the recorder.
 pub(crate) struct WorkerRecorder {
-    ticks: Ticks,
+    pub(super) ticks: Ticks,
     pub(crate) ring: EventRing<4>,
     pub(crate) stacks: StackSamples,
     /// When the turn began that is under way, or the next one does.
@@ -73,7 +74,7 @@ const LONG_SLEEP: u64 = 1 << 19;
 
 impl WorkerRecorder {
     #[inline(always)]
-    fn push(&self, kind: u64, now: u64, [small, payload, more]: [u64; 3]) {
+    pub(super) fn push(&self, kind: u64, now: u64, [small, payload, more]: [u64; 3]) {
         let first = now << TIME | kind;
         probe::event(first, small, payload);
         self.ring.push([first, small, payload, more]);
@@ -117,7 +118,7 @@ impl WorkerRecorder {
     }
 
     #[inline(always)]
-    fn begin(&self, now: u64) {
+    pub(super) fn begin(&self, now: u64) {
         // Relaxed: a snapshot looks at it after the events, and takes one that is too late for none.
         self.began.store(now, Ordering::Relaxed);
     }

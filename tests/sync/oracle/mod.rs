@@ -18,10 +18,11 @@ use std::sync::LazyLock;
 
 use abaca::Runtime;
 
-/// A runtime for all programs: starting one takes longer than running most programs.
+/// A runtime for all programs: starting one takes longer than running most programs. When all but the caller wait, all have run: none is
+/// left to a thread.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     abaca_tests::leaks::expect_runtime(1);
-    Runtime::builder().workers(1).build().expect("a worker starts")
+    abaca_tests::with_workers_on_their_threads().workers(1).build().expect("a worker starts")
 });
 
 /// The result of `f` on a plain thread, which must be the result on a fiber.

@@ -4,6 +4,7 @@
 #![expect(unsafe_code, reason = "calls C functions, in handlers too")]
 
 mod calls;
+mod faults;
 mod kills;
 mod masks;
 mod old;
@@ -73,8 +74,10 @@ fn main() -> ExitCode {
             of_others();
         }
         Ok("overflow") => overflow::on_a_fiber(),
+        Ok("fault") => faults::on_a_fiber(),
         _ => {
             overflow::is_told_by_a_handler_that_parks_nobody();
+            faults::have_handlers_in_which_nobody_is_parked();
             return compare();
         }
     }

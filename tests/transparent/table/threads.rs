@@ -76,10 +76,6 @@ pub(super) const ROWS: &[Row] = &[
             NO_DESCRIPTOR,
         ],
     },
-    Row {
-        hooks: "__sigsetjmp setjmp longjmp _longjmp siglongjmp __longjmp_chk getcontext setcontext swapcontext",
-        ways: [NEVER, "jumps.c", NEVER, "jumps.c", NEVER, NO_DESCRIPTOR],
-    },
     Row { hooks: "sigaltstack", ways: [NEVER, "sends.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR] },
     Row {
         hooks: "sched_setaffinity sched_getaffinity prctl",

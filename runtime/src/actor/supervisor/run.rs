@@ -26,6 +26,10 @@ pub(super) struct Intensity {
 impl Intensity {
     /// Counts a restart. False if it is one too many.
     fn allows_another(&mut self) -> bool {
+        if self.max_restarts == usize::MAX {
+            // No number is too many, and none is remembered: the period may be long.
+            return true;
+        }
         let now = Instant::now();
         while self.restarts.front().is_some_and(|first| now.duration_since(*first) >= self.period) {
             self.restarts.pop_front();
@@ -217,5 +221,18 @@ impl Running<'_> {
         if restart == Restart::Temporary {
             self.children.remove(position);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn restarts_without_a_limit_are_not_remembered() {
+        let mut intensity =
+            Intensity { max_restarts: usize::MAX, period: Duration::MAX, restarts: VecDeque::new() };
+        assert!((0..1000).all(|_| intensity.allows_another()));
+        assert!(intensity.restarts.is_empty());
     }
 }

@@ -8,13 +8,15 @@
 //!
 //! A message is behind an `Arc`, so that it is cloned and dropped after the lock is released: both are the user's code.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::error::TryRecvError;
 use crate::atomic::{AtomicUsize, Ordering};
-use crate::cell::{Outcome, Reason};
+use crate::cell::{Outcome, Reason, catch_and_resume, contained};
 use crate::park::primitive::{self as park, Cost, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
 
@@ -79,11 +81,12 @@ impl<T> Ring<T> {
         state.next += 1;
         let is_awaited = !state.waiting.is_empty();
         drop(state);
-        drop(overwritten);
         if is_awaited {
             // At most as many as there are receivers: those that wait again meanwhile have seen this message.
             wait_list::wake_up_to(&self.state, |state| &mut state.waiting, receivers);
         }
+        // Last: its destructor is the user's code, which may wait or panic.
+        drop(overwritten);
         Ok(receivers)
     }
 
@@ -138,13 +141,22 @@ impl<T> Ring<T> {
     }
 
     /// Removes a receiver from the count. It passes all messages from `position` on.
+    ///
+    /// # Panics
+    ///
+    /// If a destructor of such a message panics, or is cancelled: with the first payload, after all have been passed.
     pub(super) fn remove_receiver(&self, position: u64) {
         let mut state = self.state.lock();
         state.receivers -= 1;
-        let is_last = state.receivers == 0;
         // Later messages do not count it.
         let end = state.next;
+        if state.receivers == 0 {
+            drop(state);
+            wait_list::wake_up_to(&self.state, |state| &mut state.closers, usize::MAX);
+            state = self.state.lock();
+        }
         let mut position = position.max(state.first());
+        let mut panic = None;
         while position < end {
             let slot = state.slot(position).expect("the oldest one or a later one");
             slot.remaining -= 1;
@@ -153,14 +165,19 @@ impl<T> Ring<T> {
             if dropped.is_some() {
                 // A destructor is the user's code. Meanwhile other senders may overwrite slots that are still to be passed.
                 drop(state);
-                drop(dropped);
+                if let Err(payload) = catch_and_resume(&Cell::new(0), || drop(dropped)) {
+                    match panic {
+                        None => panic = Some(payload),
+                        Some(_) => contained(|| drop(payload)),
+                    }
+                }
                 state = self.state.lock();
                 position = position.max(state.first());
             }
         }
         drop(state);
-        if is_last {
-            wait_list::wake_up_to(&self.state, |state| &mut state.closers, usize::MAX);
+        if let Some(payload) = panic {
+            resume_unwind(payload);
         }
     }
 

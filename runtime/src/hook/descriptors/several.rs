@@ -13,7 +13,7 @@ use super::borrow::borrow;
 use super::table::{Watched, watched};
 use super::{Direction, Ended};
 use crate::cell::{Outcome, Reason, Waiter};
-use crate::hook::{By, Frames, Interrupted, interruptible, noted, wait_without_unwinding};
+use crate::hook::{By, Interrupted, interruptible, noted, wait_without_unwinding};
 use crate::park::{self, Cost};
 use crate::poller::{Entry, Node, Snapshot};
 use crate::scheduler;
@@ -101,7 +101,7 @@ fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> (Outcome, 
     let outcome = if is_changed && waiter.claim(Outcome::Notified).is_some() {
         (Outcome::Notified, Interrupted::Not)
     } else {
-        interruptible(By::Waiter(&raw const waiter), Frames::Held, |interruption| {
+        interruptible(By::Waiter(&raw const waiter), |interruption| {
             interruption.wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Select, deadline)))
         })
     };

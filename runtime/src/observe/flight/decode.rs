@@ -61,7 +61,7 @@ fn cut(worker: usize, track: &Track, mut step: impl FnMut(u64, Step)) {
     // When the last turn ended, and when the worker was last in its hub.
     let (mut ended, mut in_hub) = (0, 0);
     loop {
-        let close = rest.iter().position(|event| matches!(event.kind, Kind::Turn | Kind::End));
+        let close = rest.iter().position(|event| matches!(event.kind, Kind::Turn | Kind::End | Kind::Left));
         let (turn, after) = rest.split_at(close.map_or(rest.len(), |close| close + 1));
         let (runner, began) = match close {
             Some(close) => (turn[close].payload, turn[close].small),
@@ -90,12 +90,12 @@ fn cut(worker: usize, track: &Track, mut step: impl FnMut(u64, Step)) {
     }
 }
 
-/// Makes a recording of the events. `time` tells when a count of ticks was, `end` when the events were copied.
+/// Makes a recording of the events up to `until`. `time` tells when a count of ticks was.
 pub(super) fn decode(
     tracks: &[Track],
     known: &Known<'_>,
     time: impl Fn(u64) -> Duration,
-    end: Duration,
+    until: u64,
 ) -> Recording {
     let mut steps = Vec::new();
     for (worker, track) in tracks.iter().enumerate() {
@@ -104,13 +104,14 @@ pub(super) fn decode(
     for (index, present) in known.present.iter().enumerate() {
         steps.push((present.ticks, Step { worker: present.worker, runs: 0, what: What::Present(index) }));
     }
+    steps.retain(|(ticks, _)| *ticks <= until);
     // Stable: what one worker did stays in its order.
     steps.sort_by_key(|(ticks, _)| *ticks);
     let mut walk = Walk::new(tracks.len(), known, &time);
     for (ticks, step) in steps {
         walk.take(time(ticks), step);
     }
-    walk.finish(end)
+    walk.finish(time(until))
 }
 
 /// A turn under way, who ended last, and the last look at the poller, of one worker.
@@ -277,6 +278,7 @@ impl<'a> Walk<'a> {
                     self.waits.insert(fiber, at);
                 }
             }
+            Kind::Left => self.end_turn(at, worker, Outcome::Left, None),
             Kind::Wake => self.wake(at, step, event),
             Kind::Send => {
                 let sent = self.woken_by(at, step, event);

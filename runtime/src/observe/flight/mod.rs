@@ -78,6 +78,8 @@ impl Recording {
         let first = recorder.ticks.first();
         let decoded = |event| Decoded::of(event, first);
         let present = present::look(shared);
+        // The workers' events are copied one after the other, while they go on: what was after this is left out, of all of them.
+        let until = recorder.ticks.now();
         let tracks: Vec<_> = shared
             .workers
             .iter()
@@ -95,7 +97,7 @@ impl Recording {
         let stack = |worker, ticks| sampled.of_turn(worker, ticks);
         let names = recorder.names.all();
         let known = Known { names: &names, site: &site_at, present: &present, stack: &stack };
-        let mut recording = decode::decode(&tracks, &known, time, time(recorder.ticks.now()));
+        let mut recording = decode::decode(&tracks, &known, time, until);
         recording.stacks = sampled.stacks;
         Some(recording)
     }

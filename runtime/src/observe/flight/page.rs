@@ -82,6 +82,7 @@ fn json(recording: &Recording) -> String {
         let outcome = match turn.outcome {
             Outcome::Parked(reason) => reason,
             Outcome::Yielded => "yielded",
+            Outcome::Left => "left to its thread",
             Outcome::Ended => "ended",
             Outcome::Running => "runs on",
         };

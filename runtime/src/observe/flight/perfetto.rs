@@ -167,6 +167,7 @@ fn add_turns(trace: &mut Trace, recording: &Recording) {
         let outcome = match turn.outcome {
             Outcome::Parked(reason) => reason,
             Outcome::Yielded => "yielded",
+            Outcome::Left => "left to its thread",
             Outcome::Ended => "ended",
             Outcome::Running => "runs on",
         };

@@ -199,6 +199,9 @@ impl<T: Copy> Backlog<T> {
 
     /// Adds items, given oldest first, that are to be taken before all others and in their order.
     fn take_over(&self, items: impl DoubleEndedIterator<Item = T> + ExactSizeIterator) {
+        if items.len() == 0 {
+            return;
+        }
         if self.has_room(items.len()) || self.sees_room(items.len()) {
             self.put(self.seen.get(), items.rev());
         } else if self.shared.opened.is_empty() {
@@ -210,6 +213,9 @@ impl<T: Copy> Backlog<T> {
 
     /// Adds items, given oldest first, if there is room in the window.
     fn try_put(&self, items: impl ExactSizeIterator<Item = T>) -> bool {
+        if items.len() == 0 {
+            return true;
+        }
         let fits = self.has_room(items.len()) || self.sees_room(items.len());
         if fits {
             self.put(self.seen.get(), items);
@@ -232,11 +238,14 @@ impl<T: Copy> Backlog<T> {
     }
 
     /// Puts items for which there is room into the window, whose word was `seen` last, and shows them. Returns the word before.
+    ///
+    /// There is at least one: what a publish reads is not acquired, so it must not become a word that says that all slots are free.
     #[inline(always)]
     fn put(&self, seen: u64, items: impl ExactSizeIterator<Item = T>) -> u64 {
         let window = &self.shared.window;
         let tail = Span::of(seen).tail;
         let count = items.len() as u16;
+        debug_assert!(count != 0, "a publish of nothing acquires nothing");
         for (index, item) in items.enumerate() {
             // SAFETY: below the limit, which came from a word that the owner has acquired.
             unsafe { window.write(tail.wrapping_add(index as u16), item) };

@@ -117,3 +117,19 @@ fn model_the_oldest_of_a_block_are_taken_once() {
         },
     );
 }
+
+/// The thief is done when the owner steals a single item elsewhere, with which it takes nothing over. The word that the owner then sees must
+/// not pass for one that has told it of the thief's reads.
+#[test]
+fn model_a_steal_of_one_item_says_nothing_of_the_slots() {
+    check(1, Item::run, 63, |victim| {
+        victim.push(Item::new(1));
+        let popped = victim.pop().map_or(0, Item::run);
+        let other = Backlog::new();
+        other.push(Item::new(2));
+        let stolen = other.stealer().steal_into(victim).map_or(0, |(item, _)| item.run());
+        // The last one lies where the thief has read.
+        (2..6).for_each(|bit| _ = victim.push(Item::new(1 << bit)));
+        popped + stolen
+    });
+}

@@ -71,7 +71,7 @@ impl Worker {
                     return Err(Departure::InItsSleep);
                 }
                 if is_ready {
-                    poller.wait(Some(Duration::ZERO), crate::scheduler::wake);
+                    self.poll(poller, Some(Duration::ZERO));
                     break;
                 }
                 now_ns = shared.now_ns();
@@ -135,7 +135,7 @@ impl Worker {
         }
         if let Some(poller) = self.shared().poller_of(self.index) {
             // Notifications are taken as well, also if no descriptor is registered.
-            poller.wait(Some(Duration::ZERO), crate::scheduler::wake);
+            self.poll(poller, Some(Duration::ZERO));
         }
         self.end_sleep();
         let search = self.after_sleep();

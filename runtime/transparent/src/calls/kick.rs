@@ -14,7 +14,7 @@ use std::ptr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use abaca::hook::{self, Frames, Interrupted, Sleep, Slept};
+use abaca::hook::{self, Interrupted, Sleep, Slept};
 
 use crate::answer::failed;
 use crate::kernel::kernel;
@@ -273,7 +273,7 @@ pub(crate) unsafe fn wait_elsewhere_or(
 fn wait(call: &Call, handlers: Handlers, is_over: &dyn Fn() -> bool) -> Result<isize, c_int> {
     let sleep = Sleep { address: call.address(), bits: u32::MAX, deadline: None, is_cancellable: true };
     loop {
-        let (slept, interrupted) = hook::interruptible_at(call.address(), Frames::Held, |interruption| {
+        let (slept, interrupted) = hook::interruptible_at(call.address(), |interruption| {
             hook::sleep_at(sleep, || call.result().is_none() && !interruption.is_set(), || ())
         });
         if let Some(result) = call.result() {

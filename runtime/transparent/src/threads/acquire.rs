@@ -11,7 +11,6 @@ use std::sync::atomic::{Ordering, fence};
 use abaca::hook::{self, Slept};
 use libc::{EBUSY, ETIMEDOUT};
 
-use super::cancel::Point;
 use super::until::Until;
 
 /// What sleeps at an object, as bits of a sleep.
@@ -28,42 +27,31 @@ pub(crate) fn beside<T>(object: *mut T) -> usize {
 }
 
 /// Attempts until the result is not `EBUSY`, sleeping at `address` meanwhile, or until the time has passed: `ETIMEDOUT`.
-pub(crate) fn acquire(address: usize, bits: u32, until: &Until, mut attempt: impl FnMut() -> c_int) -> c_int {
-    loop {
-        let mut result = EBUSY;
-        let stay = || {
-            result = attempt();
-            result == EBUSY
-        };
-        match until.sleep_at(address, bits, stay) {
-            Slept::Not => return result,
-            Slept::TimedOut => return ETIMEDOUT,
-            Slept::Notified | Slept::Cancelled | Slept::Handled | Slept::Interrupted => {}
-        }
-    }
+pub(crate) fn acquire(address: usize, bits: u32, until: &Until, attempt: impl FnMut() -> c_int) -> c_int {
+    acquire_by(attempt, |stay| until.sleep_at(address, bits, stay, || ()))
 }
 
-/// What [`acquire_lock`] returns of a caller that is cancelled, and wants to end wherever it is.
-pub(crate) const CANCELLED: c_int = -1;
-
-/// [`acquire`] of a lock, whose waits no handler ends: those of what is sent to the caller run in them.
+/// The same for a lock, whose wait no handler ends: the handlers of what is sent to the caller run meanwhile.
 pub(crate) fn acquire_lock(
     address: usize,
     bits: u32,
     until: &Until,
-    mut attempt: impl FnMut() -> c_int,
+    attempt: impl FnMut() -> c_int,
 ) -> c_int {
-    let point = Point::of_asynchronous(address);
+    acquire_by(attempt, |stay| until.sleep_or_handle_at(address, bits, stay, || ()))
+}
+
+fn acquire_by(
+    mut attempt: impl FnMut() -> c_int,
+    sleep: impl Fn(&mut dyn FnMut() -> bool) -> Slept,
+) -> c_int {
     loop {
         let mut result = EBUSY;
-        let stay = || {
-            result = match attempt() {
-                EBUSY if point.is_cancelled() => CANCELLED,
-                result => result,
-            };
+        let mut stay = || {
+            result = attempt();
             result == EBUSY
         };
-        match until.sleep_attending_at(address, bits, stay) {
+        match sleep(&mut stay) {
             Slept::Not => return result,
             Slept::TimedOut => return ETIMEDOUT,
             Slept::Notified | Slept::Cancelled | Slept::Handled | Slept::Interrupted => {}

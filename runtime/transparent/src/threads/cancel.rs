@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use abaca::Fiber;
-use abaca::hook::{self, Call, Deferred, Ends, Frames, Sleep, Slept};
+use abaca::hook::{self, Call, Deferred, Ends, Sleep, Slept};
 use libc::pthread_t;
 
 use super::acquire::{ONE_KIND, beside};
@@ -62,13 +62,6 @@ impl Request {
         }
     }
 
-    /// The thread, which is the caller, has jumped out of its call.
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn leave_call(&self) {
-        self.deferred.set_sleep(0);
-        self.deferred.end_call();
-    }
-
     /// Whether the thread, which is the caller, is to end.
     fn is_pending(&self) -> bool {
         self.deferred.is_pending()
@@ -88,11 +81,6 @@ impl Point {
         Self(request)
     }
 
-    /// A point where the caller sleeps at `address`, if it wants to end wherever it is: no point for any other.
-    pub(crate) fn of_asynchronous(address: usize) -> Self {
-        if is_asynchronous() { Self::at(address) } else { Self(None) }
-    }
-
     /// A point where the caller sleeps by [`Self::sleep`].
     pub(crate) fn of_sleep() -> Self {
         Self::at(Record::current().map_or(0, |record| beside(std::ptr::from_ref(record).cast_mut())))
@@ -103,7 +91,7 @@ impl Point {
         let Some(request) = self.0 else { return until.sleep() };
         let address = request.deferred.sleeps_at();
         let sleep = Sleep { address, bits: ONE_KIND, deadline: until.deadline(), is_cancellable: true };
-        let (slept, interrupted) = hook::interruptible_at(address, Frames::Free, |interruption| {
+        let (slept, interrupted) = hook::interruptible_at(address, |interruption| {
             hook::sleep_at(sleep, || !self.is_cancelled() && !interruption.is_set(), || ())
         });
         match (interrupted.as_slept(), slept) {

@@ -79,7 +79,7 @@ hooks! {
         // Whom the signal must wake was in the table before it unlocked the mutex, which the caller has had since, or else
         // has learned of in another way that orders the two.
         if hook::has_sleepers(beside(condition)) {
-            hook::wake_at(beside(condition), ONE_KIND, 1);
+            wake(condition, 1);
         }
         0
     }
@@ -92,10 +92,16 @@ hooks! {
             return unsafe { own!(fn pthread_cond_broadcast(Condition) -> c_int)(condition) };
         }
         if hook::has_sleepers(beside(condition)) {
-            hook::wake_at(beside(condition), ONE_KIND, usize::MAX);
+            wake(condition, usize::MAX);
         }
         0
     }
+}
+
+#[cold]
+fn wake(condition: Condition, most: usize) {
+    let _within = enter();
+    hook::wake_at(beside(condition), ONE_KIND, most);
 }
 
 /// # Safety
@@ -106,14 +112,14 @@ unsafe fn wait(condition: Condition, mutex: Mutex, until: &Until) -> c_int {
     let within = enter();
     let point = Point::at(beside(condition));
     let mut error = 0;
-    // It wakes none of the table: another lock of the table is held here. A mutex that is not the caller's is
+    // libc's own function, which wakes none of the table: another lock of the table is held here. A mutex that is not the caller's is
     // refused, and then there is no wait.
     let unlock = || {
         if point.is_cancelled() {
             return false;
         }
         // SAFETY: the caller's promise.
-        error = unsafe { mutex::unlock(mutex) };
+        error = unsafe { own!(fn pthread_mutex_unlock(Mutex) -> c_int)(mutex) };
         error == 0
     };
     let wake_for_mutex = || {
@@ -140,7 +146,7 @@ unsafe fn wait(condition: Condition, mutex: Mutex, until: &Until) -> c_int {
 /// One sleep, which may be too short if a clock was set back, or a handler has run: POSIX allows a wait to end by itself.
 fn sleep(address: usize, until: &Until, stay: impl FnOnce() -> bool, then: impl FnOnce()) -> Slept {
     let sleep = hook::Sleep { address, bits: ONE_KIND, deadline: until.deadline(), is_cancellable: false };
-    hook::sleep_attending_at(sleep, stay, then)
+    hook::sleep_or_handle_at(sleep, stay, then)
 }
 
 /// Initialises a condition of libc's.

@@ -1,7 +1,7 @@
 //! Masks of signals: which of them a fiber blocks, and what is sent to a fiber, or to the process, and blocked.
 //!
 //! The kernel knows the masks of its threads only, and a fiber is on any of them. So the mask of a fiber is kept here, and changes that of no
-//! thread. A thread that is a fiber begins with its creator's of that moment; another fiber that has never set one has the main fiber's.
+//! thread. A fiber that has never set one has its creator's, if that is a thread that is a fiber as well, or the main fiber's.
 //!
 //! The main thread's mask counts as the main fiber's where there is none, as with `threads_are_fibers`.
 //!
@@ -17,10 +17,10 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use abaca::hook::{self, Frames, Interrupted};
+use abaca::hook::{self, Interrupted};
 use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, sigset_t};
 
-use super::frames::is_in_handler;
+use super::borrowed;
 use super::handlers::{SIGNALS, attend, has_handler, stand_for_defaults};
 use super::record::Record;
 use super::waiting::waiting;
@@ -77,7 +77,7 @@ pub(super) unsafe fn that_can_be(set: *const sigset_t) -> u64 {
 /// # Safety
 ///
 /// The set is null, or can be written.
-unsafe fn write(set: *mut sigset_t, bits: u64) {
+pub(super) unsafe fn write(set: *mut sigset_t, bits: u64) {
     if !set.is_null() {
         // SAFETY: the caller's promise; all zeros are an empty set.
         unsafe {
@@ -90,20 +90,6 @@ unsafe fn write(set: *mut sigset_t, bits: u64) {
 /// What the calling fiber blocks.
 pub(super) fn blocked() -> u64 {
     MASK.get().unwrap_or_else(|| MAIN.load(Ordering::SeqCst))
-}
-
-/// The calling fiber's mask, outside of handlers, in which masks are the OS thread's.
-#[cfg(target_arch = "x86_64")]
-pub(super) fn of_fiber() -> Option<u64> {
-    (hook::on_fiber() && !is_in_handler()).then(blocked)
-}
-
-/// Blocks more for the calling fiber.
-#[cfg(target_arch = "x86_64")]
-pub(super) fn block(more: u64) {
-    if more != 0 {
-        set(Some(blocked() | more));
-    }
 }
 
 /// Calls `wait`, in which the calling fiber takes these signals.
@@ -188,7 +174,9 @@ fn set(mask: Option<u64>) {
 
 /// A plain thread may have changed its mask: that of the main thread counts where there is no main fiber.
 pub(super) fn main_has_changed() {
-    if !is_installed() || hook::on_fiber() || !is_main_thread() {
+    // SAFETY: no memory is involved.
+    let is_main = || unsafe { kernel!(libc::SYS_gettid) == kernel!(libc::SYS_getpid) };
+    if !is_installed() || hook::on_fiber() || !is_main() || borrowed::is_child() {
         return;
     }
     let mut now = MaybeUninit::uninit();
@@ -197,27 +185,10 @@ pub(super) fn main_has_changed() {
         set_mask(SIG_BLOCK, ptr::null(), now.as_mut_ptr());
         bits_of(now.as_ptr())
     };
-    main_is(now);
-}
-
-/// A jump is about to make this the mask of a plain thread.
-#[cfg(target_arch = "x86_64")]
-pub(super) fn will_be(mask: u64) {
-    if is_installed() && !hook::on_fiber() && is_main_thread() {
-        main_is(mask);
-    }
-}
-
-pub(super) fn is_main_thread() -> bool {
-    // SAFETY: no memory is involved.
-    unsafe { kernel!(libc::SYS_gettid) == kernel!(libc::SYS_getpid) }
-}
-
-fn main_is(now: u64) {
     if MAIN.swap(now, Ordering::SeqCst) != now {
         stand_for_defaults(now);
         if waiting() & !now != 0 {
-            attend(Frames::Free);
+            attend();
         }
     }
 }
@@ -243,12 +214,12 @@ pub(crate) unsafe fn with_mask(mask: *const sigset_t, wait: impl FnOnce() -> isi
     // The main fiber's mask is that of all who have none: to forget it would leave this one to them.
     let before = if hook::is_main() { Some(blocked()) } else { MASK.get() };
     // SAFETY: the caller's promise.
-    set(Some(unsafe { that_can_be(mask) }));
+    set(Some(unsafe { bits_of(mask) } & !NEVER));
     let result = wait();
-    let is_interrupted = result == 0 && attend(Frames::Free) != Interrupted::Not;
+    let is_interrupted = result == 0 && attend() != Interrupted::Not;
     set(before);
     if waiting() & !blocked() != 0 {
-        attend(Frames::Free);
+        attend();
     }
     if is_interrupted { failed(libc::EINTR) } else { result }
 }
@@ -298,16 +269,38 @@ hooks! {
     }
 
     /// sigpending(2).
-    fn sigpending(set: *mut sigset_t) -> c_int, |_| -> always {
+    fn sigpending(set: *mut sigset_t) -> c_int, |_| -> kernel {
         // SAFETY: the caller's promise.
         unsafe {
             let result = own!(fn sigpending(*mut sigset_t) -> c_int)(set);
-            // Beside what waits for the OS thread, in a handler.
-            if result == 0 && hook::on_fiber() {
-                write(set, bits_of(set) | waiting() & blocked());
+            if result == 0 {
+                write(set, (bits_of(set) | waiting()) & blocked());
             }
-            result
+            crate::answer::of_c(result as isize)
         }
+    }
+}
+
+/// What a mask is after a change.
+///
+/// # Errors
+///
+/// * `EINVAL`: it is no change.
+///
+/// # Safety
+///
+/// The set is null, or initialised.
+pub(super) unsafe fn changed(before: u64, how: c_int, new: *const sigset_t) -> Result<u64, c_int> {
+    if new.is_null() {
+        return Ok(before);
+    }
+    // SAFETY: the caller's promise.
+    let bits = unsafe { bits_of(new) } & !NEVER;
+    match how {
+        SIG_BLOCK => Ok(before | bits),
+        SIG_UNBLOCK => Ok(before & !bits),
+        SIG_SETMASK => Ok(bits),
+        _ => Err(EINVAL),
     }
 }
 
@@ -317,24 +310,22 @@ hooks! {
 ///
 /// As pthread_sigmask(3).
 unsafe fn change(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int {
-    let before = blocked();
-    let mut now = before;
-    if !new.is_null() {
+    if borrowed::is_child() {
         // SAFETY: the caller's promise.
-        let bits = unsafe { that_can_be(new) };
-        now = match how {
-            SIG_BLOCK => before | bits,
-            SIG_UNBLOCK => before & !bits,
-            SIG_SETMASK => bits,
-            _ => return EINVAL,
-        };
+        return unsafe { borrowed::change_mask(how, new, old) };
     }
+    let before = blocked();
+    // SAFETY: the caller's promise.
+    let now = match unsafe { changed(before, how, new) } {
+        Ok(now) => now,
+        Err(error) => return error,
+    };
     // SAFETY: the caller's promise.
     unsafe { write(old, before) };
     if !new.is_null() {
         set(Some(now));
         if waiting() & before & !now != 0 {
-            attend(Frames::Free);
+            attend();
         }
     }
     0

@@ -6,31 +6,32 @@ mod alternate;
 mod attributes;
 mod barrier;
 mod begin;
+mod borrowed;
 mod by_number;
 mod c11;
 mod cancel;
 mod condition;
 mod create;
 mod details;
-mod frames;
+pub(crate) mod faults;
+mod flags;
 mod futex;
 pub(crate) mod handlers;
 mod identity;
 mod join;
-#[cfg(target_arch = "x86_64")]
-mod jumps;
 pub(crate) mod masks;
 mod mutex;
+mod number;
 mod observed;
 mod old_signals;
 mod once;
-mod passing;
 mod pending;
 mod preference;
 mod queued;
 mod record;
 pub(crate) mod relay;
 mod rwlock;
+mod search;
 mod semaphore;
 mod sends;
 mod signal_fd;
@@ -40,6 +41,7 @@ mod spin;
 pub(crate) mod until;
 mod waiting;
 
+pub(crate) use borrowed::own_notes;
 pub(crate) use cancel::{
     CancellationPoint, ends_with_hook, in_clean_up, test as test_cancellation, wait_at_point,
 };
@@ -47,6 +49,7 @@ pub use create::{as_kernel_threads, threads_are_fibers};
 
 use crate::table::Hook;
 
+pub(crate) use handlers::attend;
 pub(crate) use identity::{await_others, became_thread};
 
 /// The hooks of this room.
@@ -66,11 +69,10 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     identity::EXITS,
     identity::HOOKS,
     join::HOOKS,
-    #[cfg(target_arch = "x86_64")]
-    jumps::HOOKS,
     masks::HOOKS,
     sends::HOOKS,
     mutex::HOOKS,
+    number::HOOKS,
     old_signals::HOOKS,
     once::HOOKS,
     rwlock::HOOKS,

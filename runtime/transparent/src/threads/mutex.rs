@@ -14,8 +14,7 @@ use libc::{
     CLOCK_REALTIME, EBUSY, EPERM, ETIMEDOUT, clockid_t, pthread_mutex_t, pthread_mutexattr_t, timespec,
 };
 
-use super::acquire::{CANCELLED, ONE_KIND, acquire_lock, beside, has_sleepers};
-use super::cancel;
+use super::acquire::{ONE_KIND, acquire_lock, beside, has_sleepers};
 use super::until::Until;
 use crate::enter::{enter, is_installed};
 use crate::hooks::hooks;
@@ -144,6 +143,7 @@ unsafe fn is_own(mutex: Mutex) -> bool {
 /// Wakes one of those who sleep for a mutex that was just unlocked, whose memory may be gone by now.
 #[cold]
 pub(crate) fn wake_one(mutex: Mutex) {
+    let _within = enter();
     hook::wake_at(beside(mutex), ONE_KIND, 1);
 }
 
@@ -168,7 +168,7 @@ const OF_LIBC: c_int = 0xf0;
 /// The mutex is initialised.
 #[cold]
 unsafe fn lock(mutex: Mutex, until: &Until, own: &dyn Fn() -> c_int) -> c_int {
-    let Some(within) = enter() else { return own() };
+    let Some(_within) = enter() else { return own() };
     // SAFETY: the mutex has the word, which changes by atomic operations.
     let kind = unsafe { mutex.cast::<c_int>().add(KIND).read_volatile() };
     if kind & OF_LIBC != 0 {
@@ -184,12 +184,7 @@ unsafe fn lock(mutex: Mutex, until: &Until, own: &dyn Fn() -> c_int) -> c_int {
         }
     }
     // SAFETY: as above.
-    let result = acquire_lock(beside(mutex), ONE_KIND, until, || unsafe {
+    acquire_lock(beside(mutex), ONE_KIND, until, || unsafe {
         own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex)
-    });
-    drop(within);
-    if result == CANCELLED {
-        cancel::test();
-    }
-    result
+    })
 }

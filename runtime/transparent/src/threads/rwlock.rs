@@ -11,8 +11,7 @@ use libc::{
     pthread_rwlockattr_t, timespec,
 };
 
-use super::acquire::{CANCELLED, READERS, WRITERS, acquire_lock, beside, has_sleepers};
-use super::cancel;
+use super::acquire::{READERS, WRITERS, acquire_lock, beside, has_sleepers};
 use super::mutex::LONG_AGO;
 use super::observed::Observed;
 use super::preference::{Announced, prefers_writers, refuses_readers};
@@ -121,6 +120,7 @@ hooks! {
 /// Wakes all readers, and one writer. Those who find the lock held sleep again.
 #[cold]
 fn wake(lock: Lock) {
+    let _within = enter();
     hook::wake_at(beside(lock), READERS, usize::MAX);
     hook::wake_at(beside(lock), WRITERS, 1);
 }
@@ -213,10 +213,6 @@ unsafe fn take(
     let result = acquire_lock(beside(lock), bits, &until, attempt);
     if result != 0 {
         announced.into_iter().for_each(Announced::give_up);
-    }
-    drop(within);
-    if result == CANCELLED {
-        cancel::test();
     }
     result
 }

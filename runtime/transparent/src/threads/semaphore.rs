@@ -4,7 +4,7 @@
 
 use std::ffi::{c_int, c_uint};
 
-use abaca::hook::{self, Frames, Interrupted};
+use abaca::hook::{self, Interrupted};
 use libc::{CLOCK_REALTIME, EAGAIN, EBUSY, EINTR, EINVAL, clockid_t, sem_t, timespec};
 
 use super::acquire::{ONE_KIND, acquire, beside, has_sleepers};
@@ -13,7 +13,7 @@ use super::observed::Observed;
 use super::relay;
 use super::until::Until;
 use crate::answer::{errno, failed};
-use crate::enter::Within;
+use crate::enter::{Within, enter};
 use crate::hooks::hooks;
 use crate::own::own;
 
@@ -61,6 +61,7 @@ hooks! {
 /// Wakes one of those who sleep for a semaphore that was just posted.
 #[cold]
 fn wake_one(semaphore: Semaphore) {
+    let _within = enter();
     hook::wake_at(beside(semaphore), ONE_KIND, 1);
 }
 
@@ -96,7 +97,7 @@ unsafe fn wait(
     }
     let point = Point::at(beside(semaphore));
     loop {
-        let (result, interrupted) = hook::interruptible_at(beside(semaphore), Frames::Free, |interruption| {
+        let (result, interrupted) = hook::interruptible_at(beside(semaphore), |interruption| {
             acquire(beside(semaphore), ONE_KIND, &until, || match attempt() {
                 EBUSY if point.is_cancelled() || interruption.is_set() => EINTR,
                 result => result,

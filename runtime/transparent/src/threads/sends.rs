@@ -4,15 +4,13 @@
 
 use std::ffi::c_int;
 
-use abaca::hook;
 use libc::{pid_t, siginfo_t, sigval};
 
-use super::details;
-use super::frames::is_in_handler;
 use super::handlers::{index, stands_for};
 use super::masks::main_blocks;
-use super::queued::{NoPlace, is_queued};
+use super::queued::NoPlace;
 use super::waiting::{hold_back, hold_back_own};
+use super::{borrowed, details};
 use crate::answer::{answer, errno, failed};
 use crate::enter::enter;
 use crate::hooks::hooks;
@@ -38,12 +36,8 @@ hooks! {
     /// raise(3): a signal for the calling thread.
     fn raise(signal: c_int) -> c_int, |_| -> always {
         let waits = || {
-            let number = index(signal)?;
-            // In a handler the kernel knows what that blocks, and not what the fiber does.
-            let within = enter();
-            if within.is_none() && !(hook::on_fiber() && is_in_handler() && !is_queued(number)) {
-                return None;
-            }
+            let number = index(signal).filter(|_| !borrowed::is_child())?;
+            let _within = enter()?;
             hold_back_own(number, details::sent(number, libc::SI_TKILL, None))
         };
         // SAFETY: it takes a number.
@@ -68,7 +62,7 @@ fn waits(
     // SAFETY: no memory is involved.
     let is_own = process > 0 && process as isize == unsafe { kernel!(libc::SYS_getpid) };
     let signal = index(signal).filter(|_| is_own)?;
-    let must_wait = main_blocks(signal) && enter().is_some() && stands_for(signal);
+    let must_wait = main_blocks(signal) && enter().is_some() && stands_for(signal) && !borrowed::is_child();
     must_wait.then(|| hold_back(signal, Some(&info(signal))))
 }
 

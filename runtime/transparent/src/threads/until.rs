@@ -106,33 +106,42 @@ impl Until {
 
     /// [`hook::sleep_at`], not to be cancelled, until this time. A clock that was set back meanwhile is waited for.
     #[inline]
-    pub(crate) fn sleep_at(&self, address: usize, bits: u32, mut stay: impl FnMut() -> bool) -> Slept {
-        self.repeat(|deadline| {
-            hook::sleep_at(Sleep { address, bits, deadline, is_cancellable: false }, &mut stay, || ())
-        })
-    }
-
-    /// [`hook::sleep_attending_at`], until this time.
-    #[inline]
-    pub(crate) fn sleep_attending_at(
+    pub(crate) fn sleep_at(
         &self,
         address: usize,
         bits: u32,
-        mut stay: impl FnMut() -> bool,
+        stay: impl FnMut() -> bool,
+        then: impl FnMut(),
     ) -> Slept {
-        self.repeat(|deadline| {
-            hook::sleep_attending_at(
-                Sleep { address, bits, deadline, is_cancellable: false },
-                &mut stay,
-                || (),
-            )
+        self.sleep_by(address, bits, stay, then, |sleep, stay, then| hook::sleep_at(sleep, stay, then))
+    }
+
+    /// The same, of a call that no handler ends: what is sent to the caller ends the sleep, after its handlers have run.
+    #[inline]
+    pub(crate) fn sleep_or_handle_at(
+        &self,
+        address: usize,
+        bits: u32,
+        stay: impl FnMut() -> bool,
+        then: impl FnMut(),
+    ) -> Slept {
+        self.sleep_by(address, bits, stay, then, |sleep, stay, then| {
+            hook::sleep_or_handle_at(sleep, stay, then)
         })
     }
 
     #[inline]
-    fn repeat(&self, mut sleep: impl FnMut(Option<Instant>) -> Slept) -> Slept {
+    fn sleep_by<S: FnMut() -> bool, T: FnMut()>(
+        &self,
+        address: usize,
+        bits: u32,
+        mut stay: S,
+        mut then: T,
+        sleep_at: impl Fn(Sleep, &mut S, &mut T) -> Slept,
+    ) -> Slept {
         loop {
-            match sleep(self.deadline()) {
+            let sleep = Sleep { address, bits, deadline: self.deadline(), is_cancellable: false };
+            match sleep_at(sleep, &mut stay, &mut then) {
                 Slept::TimedOut if !self.has_passed() => {}
                 slept => return slept,
             }
