@@ -112,14 +112,14 @@ unsafe fn wait(condition: Condition, mutex: Mutex, until: &Until) -> c_int {
     let within = enter();
     let point = Point::at(beside(condition));
     let mut error = 0;
-    // libc's own function, which wakes none of the table: another lock of the table is held here. A mutex that is not the caller's is
+    // It wakes none of the table: another lock of the table is held here. A mutex that is not the caller's is
     // refused, and then there is no wait.
     let unlock = || {
         if point.is_cancelled() {
             return false;
         }
         // SAFETY: the caller's promise.
-        error = unsafe { own!(fn pthread_mutex_unlock(Mutex) -> c_int)(mutex) };
+        error = unsafe { mutex::unlock(mutex) };
         error == 0
     };
     let wake_for_mutex = || {
