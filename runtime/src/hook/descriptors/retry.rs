@@ -203,24 +203,23 @@ fn done(result: isize) -> Ended {
 mod tests {
     use std::io::Write;
     use std::net::{TcpListener, TcpStream};
-    use std::os::fd::AsRawFd;
+    use std::os::fd::{AsFd, AsRawFd};
     use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use rustix::net::{RecvFlags, recv};
 
     use super::super::table::born_of_listener;
     use super::super::wish::Moment;
     use super::*;
     use crate::fiber;
+    use crate::os::socket;
     use crate::runtime::Runtime;
 
     /// Reads up to 8 bytes, and counts the calls.
     fn read(stream: &TcpStream, calls: &AtomicUsize) -> Ended {
         let call = |_| {
             calls.fetch_add(1, Ordering::SeqCst);
-            match recv(stream, &mut [0; 8], RecvFlags::DONTWAIT) {
-                Ok((_, moved)) => moved as isize,
-                Err(error) => -(error.raw_os_error() as isize),
+            match socket::receive(stream.as_fd(), &mut [0; 8], socket::RecvFlags::empty()) {
+                Ok(moved) => moved as isize,
+                Err(error) => -(error.raw_os_error().expect("the kernel's error") as isize),
             }
         };
         let (fd, direction, mut limit) = (stream.as_raw_fd(), Direction::Read, WaitLimit::of_descriptor());
