@@ -23,12 +23,7 @@ static FIRST: AtomicPtr<Entry> = AtomicPtr::new(null_mut());
 #[derive(Debug)]
 pub(crate) struct Listed(*const Entry);
 
-/// The kernel's id of the calling thread.
-fn tid() -> u32 {
-    // SAFETY: has no preconditions.
-    let tid = unsafe { libc::syscall(libc::SYS_gettid) };
-    u32::try_from(tid).expect("an id is positive")
-}
+use crate::arch::thread_id as tid;
 
 fn entries() -> impl Iterator<Item = &'static Entry> {
     // SAFETY: null, or an entry, which stays. Acquire: pairs with the Release in `enter`.

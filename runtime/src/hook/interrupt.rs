@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 use super::{Slept, wake_at};
 use crate::atomic::{AtomicBool, Ordering};
+use crate::cell::{Outcome, Waiter};
 use crate::os::thread;
 pub(super) use crate::park::interrupts::By;
 pub use crate::park::interrupts::{Interrupted, Interruption, Notes};
@@ -39,12 +40,13 @@ static CALLS: OnceLock<Calls> = OnceLock::new();
 struct Calls {
     attend: fn() -> Interrupted,
     blocked: fn() -> u64,
+    is_sent: fn() -> bool,
 }
 
 /// From now on waits can be interrupted. `attend` runs, on the calling fiber, the handlers of the signals that others have sent to
-/// it, and says what they do; `blocked` tells the signals that do not interrupt it. The first call counts.
-pub fn arm(attend: fn() -> Interrupted, blocked: fn() -> u64) {
-    CALLS.get_or_init(|| Calls { attend, blocked });
+/// it, and says what they do; `blocked` tells the signals that do not interrupt it, and `is_sent` whether there are such. The first call counts.
+pub fn arm(attend: fn() -> Interrupted, blocked: fn() -> u64, is_sent: fn() -> bool) {
+    CALLS.get_or_init(|| Calls { attend, blocked, is_sent });
     IS_ARMED.store(true, Ordering::SeqCst);
 }
 
@@ -75,6 +77,26 @@ pub fn interruptible_at<R>(address: usize, wait: impl FnOnce(&Interruption) -> R
     interruptible(By::Address(address), wait)
 }
 
+/// Calls `wait`, which waits for the waiter, in a call that no handler ends: what is sent to the caller alone ends the wait early, as if it was
+/// cancelled. The handlers have not run then.
+pub(super) fn wait_or_leave(waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
+    let Some(calls) = CALLS.get().filter(|_| can_be_interrupted()) else { return wait() };
+    let who = Who { fiber: fiber_key(), is_main: is_main(), goes_on: true, blocked: (calls.blocked)() };
+    let is_sent = || if (calls.is_sent)() { Interrupted::Restarts } else { Interrupted::Not };
+    WAITS.listed(who, By::Sleeper(waiter), &Interruption::new(), is_sent, |interruption| {
+        if interruption.is_set() && waiter.claim(Outcome::Cancelled).is_some() {
+            Outcome::Cancelled
+        } else {
+            wait()
+        }
+    })
+}
+
+/// Runs the handlers of what was sent to the caller, after [`wait_or_leave`].
+pub(super) fn handle() -> Slept {
+    attend().as_slept().unwrap_or(Slept::Handled)
+}
+
 /// Whether the process has a handler.
 #[inline(always)]
 pub(super) fn can_be_interrupted() -> bool {
@@ -97,7 +119,7 @@ pub(super) fn interruptible<R>(by: By, wait: impl FnOnce(&Interruption) -> R) ->
 #[cold]
 fn listed<R>(by: By, interruption: &Interruption, wait: impl FnOnce(&Interruption) -> R) -> R {
     let blocked = CALLS.get().map_or(0, |calls| (calls.blocked)());
-    let who = Who { fiber: fiber_key(), is_main: is_main(), blocked };
+    let who = Who { fiber: fiber_key(), is_main: is_main(), goes_on: false, blocked };
     WAITS.listed(who, by, interruption, attend, wait)
 }
 
@@ -118,16 +140,16 @@ fn wake_all_at(address: usize) {
     wake_at(address, u32::MAX, usize::MAX);
 }
 
-/// Interrupts the wait of a fiber for this signal, a bit, if it is in one and does not block it.
-pub fn interrupt_fiber(fiber: usize, signal: u64, how: Interrupted) {
+/// Interrupts the wait of a fiber for this signal, a bit, if it is in one and does not block it. Returns whether it is.
+pub fn interrupt_fiber(fiber: usize, signal: u64, how: Interrupted) -> bool {
     let is_it = |who: &Who| who.fiber == fiber && who.blocked & signal == 0;
-    WAITS.interrupt(how, is_it, |_| false, wake_all_at);
+    WAITS.interrupt(how, is_it, |_| false, wake_all_at)
 }
 
 /// Interrupts the wait of the fiber for which a signal, a bit, is that is no particular thread's: the main fiber's; if that does not wait, or
 /// blocks it, the one that has waited the longest of those that do not.
 pub fn interrupt_one(signal: u64, how: Interrupted) {
-    let might_be = |who: &Who| who.blocked & signal == 0;
+    let might_be = |who: &Who| who.blocked & signal == 0 && !who.goes_on;
     WAITS.interrupt(how, |who| who.is_main && might_be(who), might_be, wake_all_at);
 }
 
@@ -170,7 +192,7 @@ mod tests {
         const ROUNDS: usize = 2_000;
         // Not here, if this machine or build has no storage for fibers.
         let Ok(runtime) = Runtime::builder().workers(2).own_tls(true).build() else { return };
-        arm(attend, || 0);
+        arm(attend, || 0, || SENT.load(SeqCst) & BIT.get() != 0);
         runtime.run(|| {
             let fibers: Vec<_> = [1_u64, 2]
                 .map(|bit| {

@@ -7,6 +7,7 @@
 //! * [`sleep_at`] and [`wake_at`]: a table of sleepers by address, for futexes and locks.
 //! * [`sleep_until`], [`yield_now`], [`offload`] and its kin.
 //! * [`spawn`] and [`await_end`]: threads that are fibers, and [`Deferred`], their cancellation.
+//! * [`mail`]: what is sent to a fiber that runs.
 //! * [`watch_forks`]: copies of the process begin anew.
 //!
 //! A C function must not be unwound. So nothing here unwinds: a wait that a cancellation or a deadline ends returns
@@ -16,6 +17,7 @@
 pub mod descriptors;
 mod forked;
 mod interrupt;
+pub mod mail;
 mod sleepers;
 mod threads;
 
@@ -36,7 +38,7 @@ pub use interrupt::{
     Interrupted, Interruption, Notes, arm, fiber_key, handles_for_fibers, interrupt_fiber, interrupt_one,
     interruptible_at, is_main,
 };
-pub use sleepers::{Sleep, has_sleepers, sleep_at, wake_at};
+pub use sleepers::{Sleep, has_sleepers, sleep_at, sleep_or_handle_at, wake_at};
 pub use threads::{
     as_kernel_threads, await_end, await_end_or_cancellation, spawn, stack, starts_runtimes_thread,
     wants_kernel_threads,

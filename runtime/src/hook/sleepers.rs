@@ -4,8 +4,9 @@
 
 use std::time::Instant;
 
+use super::interrupt::{handle, wait_or_leave};
 use super::{Slept, wait_without_unwinding};
-use crate::cell::Waiter;
+use crate::cell::{Outcome, Waiter};
 use crate::park;
 use crate::park::by_address::{Key, Table};
 use crate::park::turn::Turn;
@@ -55,6 +56,20 @@ pub fn sleep_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) 
         }
     };
     TABLE.sleep(Key { address, bits }, deadline, stay, then, wait).map_or(Slept::Not, Slept::from)
+}
+
+/// [`sleep_at`], which nothing cancels. What is sent to the caller ends the sleep: its handlers have run then, and the caller is to sleep
+/// again.
+#[inline]
+pub fn sleep_or_handle_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) -> Slept {
+    let Sleep { address, bits, deadline, .. } = sleep;
+    let wait = |waiter: &Waiter, reason, deadline| {
+        wait_or_leave(waiter, || park::wait_shielded(waiter, reason, deadline))
+    };
+    match TABLE.sleep(Key { address, bits }, deadline, stay, then, wait) {
+        Some(Outcome::Cancelled) => handle(),
+        outcome => outcome.map_or(Slept::Not, Slept::from),
+    }
 }
 
 /// Whether somebody may sleep at `address`. Without a fence: it sees those sleepers whose look at the word is ordered before the

@@ -5,8 +5,9 @@
 use std::ops::Range;
 use std::time::Instant;
 
+use super::interrupt::{handle as handle_what_was_sent, wait_or_leave};
 use super::wait_without_unwinding;
-use crate::cell::Reason;
+use crate::cell::{Outcome, Reason, Waiter};
 use crate::fiber::{Builder, JoinHandle, SpawnError};
 use crate::os::thread;
 use crate::park;
@@ -42,14 +43,23 @@ fn builder(stack_bytes: usize, shared: &scheduler::Shared) -> Builder {
     if is_default { Builder::new() } else { Builder::new().stack_size(stack_bytes) }
 }
 
-/// Waits for the end of a fiber, whatever happens, or until `deadline`. Returns whether it has ended, so that a join returns at once.
+/// Waits for the end of a fiber, or until `deadline`, or until something is sent to the caller, whose handlers have run then. Returns whether it
+/// has ended, so that a join returns at once.
 pub fn await_end<T>(handle: &JoinHandle<T>, deadline: Option<Instant>) -> bool {
-    handle.await_end_by(|waiter| park::wait_shielded(waiter, Reason::Join, deadline))
+    await_end_by(handle, |waiter| park::wait_shielded(waiter, Reason::Join, deadline))
 }
 
-/// The same; a cancellation of the caller ends the wait, without unwinding.
+/// The same; a cancellation of the caller ends the wait as well, without unwinding.
 pub fn await_end_or_cancellation<T>(handle: &JoinHandle<T>, deadline: Option<Instant>) -> bool {
-    handle.await_end_by(|waiter| wait_without_unwinding(waiter, Reason::Join, deadline))
+    await_end_by(handle, |waiter| wait_without_unwinding(waiter, Reason::Join, deadline))
+}
+
+fn await_end_by<T>(handle: &JoinHandle<T>, wait: impl FnOnce(&Waiter) -> Outcome) -> bool {
+    let has_ended = handle.await_end_by(|waiter| wait_or_leave(waiter, || wait(waiter)));
+    if !has_ended {
+        handle_what_was_sent();
+    }
+    has_ended
 }
 
 /// Whether `pthread_create` is to make a thread of the kernel's for the caller: the runtime's own code wants one, on a worker or

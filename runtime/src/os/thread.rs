@@ -101,8 +101,8 @@ fn start_thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Resul
 
 /// The operating system's id of the calling thread. Never 0.
 pub(crate) fn id() -> i32 {
-    // SAFETY: gettid(2) has no preconditions.
-    unsafe { libc::gettid() }
+    // Not libc's function, whose place a hook may have taken.
+    rustix::thread::gettid().as_raw_nonzero().get()
 }
 
 /// Takes the calling thread off its processor for at least so long, or until a signal comes.

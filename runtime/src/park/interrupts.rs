@@ -74,6 +74,8 @@ impl Interruption {
 #[derive(Clone, Copy)]
 pub(crate) enum By {
     Waiter(*const Waiter),
+    /// As a sleeper at an address, whose wait ends as if cancelled: so it takes itself out of the table.
+    Sleeper(*const Waiter),
     /// It sleeps in the table of sleepers, where all are woken.
     Address(usize),
 }
@@ -84,6 +86,8 @@ pub(crate) struct Who {
     /// The fiber's address.
     pub(crate) fiber: usize,
     pub(crate) is_main: bool,
+    /// Whether it waits for a lock, or in another call that no handler ends: it is not to be found for a signal that is for any fiber.
+    pub(crate) goes_on: bool,
     /// The signals that do not interrupt it, a bit each.
     pub(crate) blocked: u64,
 }
@@ -161,9 +165,11 @@ impl Waits {
         // SAFETY: a wait is taken out of the list before its frame ends, which takes the lock.
         unsafe { &*interruption }.set(how);
         match by {
-            By::Waiter(waiter) => {
+            By::Waiter(waiter) | By::Sleeper(waiter) => {
+                let outcome =
+                    if matches!(by, By::Sleeper(_)) { Outcome::Cancelled } else { Outcome::Notified };
                 // SAFETY: as above.
-                let wakeup = unsafe { &*waiter }.claim(Outcome::Notified);
+                let wakeup = unsafe { &*waiter }.claim(outcome);
                 drop(list);
                 wakeup.into_iter().for_each(park::wake);
             }
@@ -229,7 +235,7 @@ mod model {
     use crate::cell::Reason;
     use crate::park::by_address::{Key, Table};
 
-    const ME: Who = Who { fiber: 1, is_main: false, blocked: 0 };
+    const ME: Who = Who { fiber: 1, is_main: false, goes_on: false, blocked: 0 };
     const KEY: Key = Key { address: 64, bits: u32::MAX };
 
     fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {

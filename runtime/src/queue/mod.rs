@@ -11,6 +11,7 @@
 //! * [`AdaptiveSpin`]: whether spinning before parking pays.
 //! * [`EventRing`]: a worker's last events, for others to copy.
 //! * [`Keyed`]: values that wait under a key, which handlers of signals may put in.
+//! * [`Mailbox`]: how what is sent to a fiber that runs reaches it.
 //! * [`Count`]: what a worker did, for others to read.
 
 mod adaptive_spin;
@@ -24,6 +25,8 @@ mod item;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod keyed;
 mod list;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+mod mailbox;
 mod ring;
 mod sleepers;
 mod slot;
@@ -38,6 +41,10 @@ pub(crate) use inbox::{Inbox, Pushed};
 #[cfg(feature = "own-tls")]
 pub use keyed::Keyed;
 pub(crate) use list::{Link, Next, ReadyList};
+#[cfg(feature = "own-tls")]
+pub(crate) use mailbox::Mailbox;
+#[cfg(feature = "own-tls")]
+pub use mailbox::Reach;
 pub(crate) use ring::{Linked, Links, Ring};
 pub(crate) use sleepers::{Search, Sleepers};
 use slot::Slot;

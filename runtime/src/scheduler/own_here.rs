@@ -290,6 +290,7 @@ fn change_carrier(me: &Header, worker: &Worker) {
         here.worker.set(worker);
         here.carrier.set(carrier);
         here.tenure.set(worker.tenure());
+        here.mailbox.arrive(carrier.thread_id().unsigned_abs());
     });
     // SAFETY: the caller runs on the carrier's thread.
     unsafe { storage::borrow_from(carrier.lender()) };

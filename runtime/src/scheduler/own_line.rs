@@ -7,8 +7,8 @@
 #![expect(unsafe_code, reason = "follows the addresses of the carrier and the fiber that are here")]
 
 use std::cell::Cell;
-use std::ptr;
-use std::sync::atomic::AtomicI32;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicI32, Ordering, compiler_fence};
 
 use abaca_asm::{prefetch, thread_pointer};
 
@@ -16,6 +16,7 @@ use super::cost::FULL;
 use super::handoff::Carrier;
 use super::worker::Worker;
 use crate::cell::{Flags, Header};
+use crate::queue::Mailbox;
 
 /// See the module's documentation.
 #[repr(C, align(64))]
@@ -33,6 +34,8 @@ pub(super) struct Here {
     /// The rest of the budget (`budget.rs`). It is atomic only for the sake of roaming fibers without own storage: the compiler may keep the
     /// address of another worker's budget across a switch (that worker outlives the fiber).
     left: AtomicI32,
+    /// How signals reach the fiber where it runs.
+    pub(super) mailbox: Mailbox,
     /// Whether the caller is within a hook.
     is_within: Cell<bool>,
 }
@@ -48,6 +51,7 @@ thread_local! {
             fiber: Cell::new(ptr::null_mut()),
             record: Cell::new(ptr::null()),
             left: AtomicI32::new(FULL),
+            mailbox: Mailbox::new(),
             is_within: Cell::new(false),
         }
     };
@@ -76,8 +80,22 @@ pub(crate) fn enter_hook() -> bool {
         let enters = !here.is_within.get() && can_park(here);
         if enters {
             here.is_within.set(true);
+            // A handler that interrupts what follows sees it.
+            compiler_fence(Ordering::SeqCst);
         }
         enters
+    })
+}
+
+/// Ends a hook. Returns whether something has come for the caller: what has come before was left by the handler that it was brought by.
+#[inline(always)]
+pub(crate) fn leave_hook() -> bool {
+    HERE.with(|here| {
+        compiler_fence(Ordering::SeqCst);
+        here.is_within.set(false);
+        // A handler that finds the caller outside looks itself; what it has left before is seen here.
+        compiler_fence(Ordering::SeqCst);
+        here.mailbox.has_mail()
     })
 }
 
@@ -85,6 +103,21 @@ pub(crate) fn enter_hook() -> bool {
 #[inline]
 pub(crate) fn set_within_hook(is_within: bool) -> bool {
     HERE.with(|here| here.is_within.replace(is_within))
+}
+
+/// Whether a handler of a signal has interrupted the caller in code of its own: outside of the runtime, and of all hooks.
+pub(crate) fn is_in_own_code() -> bool {
+    HERE.with(|here| !here.is_within.get() && can_park(here))
+}
+
+/// The calling fiber's mailbox, which is there as long as the fiber. `None` on a plain thread.
+pub(crate) fn mailbox() -> Option<NonNull<Mailbox>> {
+    HERE.with(|here| (!here.fiber.get().is_null()).then(|| NonNull::from(&here.mailbox)))
+}
+
+/// See [`Mailbox::open`].
+pub(crate) fn open_mailbox() {
+    HERE.with(|here| here.mailbox.open());
 }
 
 /// What [`set_record`] has set for the calling fiber or thread; else null.

@@ -6,11 +6,11 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use abaca::hook::{self, ends_in_error};
+use abaca::hook::{self, ends_in_error, mail};
 use abaca::park::{Cost, spend};
 
 use crate::answer::{Errno, errno, failed, set_errno};
-use crate::threads::faults;
+use crate::threads::{self, faults};
 
 /// Set by the first `install`.
 static IS_INSTALLED: AtomicBool = AtomicBool::new(false);
@@ -36,7 +36,7 @@ pub(crate) struct Within {
 #[inline]
 pub(crate) fn enter() -> Option<Within> {
     // That the fiber is within a hook is kept in its own storage, so it stays right while others run.
-    if !hook::enter() && !(faults::was_left() && hook::enter()) {
+    if !(hook::enter() || faults::was_left() && hook::enter()) {
         return None;
     }
     if !is_installed() {
@@ -81,8 +81,24 @@ impl Within {
 }
 
 impl Drop for Within {
+    #[inline]
     fn drop(&mut self) {
-        hook::set_within(false);
+        if mail::leave() {
+            attend_to_mail();
+        }
         self.place.set(self.errno.get());
+    }
+}
+
+/// Signals were sent to the caller while it was in the runtime: their handlers run now.
+#[cold]
+fn attend_to_mail() {
+    loop {
+        hook::set_within(true);
+        mail::open();
+        threads::attend();
+        if !mail::leave() {
+            return;
+        }
     }
 }

@@ -5,6 +5,7 @@
 use std::io;
 
 use crate::enter::{is_installed, set_installed};
+use crate::own::find_all;
 use crate::{descriptors, report, table};
 
 /// Makes libc's blocking functions park fibers, and gives each fiber of the runtimes that are built from now on thread-local storage
@@ -36,8 +37,10 @@ pub fn install() -> io::Result<()> {
         ));
     }
     abaca::hook::own_tls_by_default()?;
+    find_all();
     report::begin();
     crate::calls::kick::reserve_signal();
+    crate::threads::own_notes();
     abaca::hook::watch_forks(crate::threads::became_thread, crate::threads::await_others);
     set_installed();
     crate::threads::relay::start_relay_if_needed();

@@ -67,7 +67,9 @@
 //!   and used again behind the hooks' back, by a system call, are noticed when they are made or after a second or two.
 //! * **Signals.** A handler that runs for the process interrupts the call of the main fiber, or, if that does not wait in one, of the fiber that
 //!   has waited the longest: it ends in EINTR, or goes on if the handler restarts calls (SA_RESTART) and the call is one that can be restarted.
-//!   `pthread_kill` runs the handler on the fiber that it is for, from the call in which that waits or the next one that would. A
+//!   `pthread_kill` runs the handler on the fiber that it is for, whatever that does: it computes, waits in a call or for a lock (which goes on
+//!   afterwards), or is in another handler. Only what runs on a thread of the pool, and a barrier, come to their end before. So collectors of garbage
+//!   stop all threads by signals; a fiber that stays in its handler, in `sigsuspend`, has an OS thread for itself meanwhile. A
 //!   handler may post a semaphore, and write to a pipe. It is to return: after one that leaves by `siglongjmp`, its fiber's calls wait in the
 //!   kernel. The functions of older systems (`sigset`, `sighold`, `sigblock`, the `signal` of System V) are made
 //!   of the same.
@@ -78,7 +80,7 @@
 //!   as often as it was sent, with its values and in its order; of what another process sends, two that two OS threads take at the same moment may
 //!   change places. No more than 4,096 wait: to send one more is EAGAIN, and what comes from another process then is lost. A signal that
 //!   the process sends to itself waits when `kill` returns; from elsewhere it may be some
-//!   microseconds on its way. A thread of the kernel's, or a child by `posix_spawn` or `system`, has the mask of the fiber that starts it; a copy
+//!   microseconds on its way. A child by `vfork` changes its own handlers and masks. A thread of the kernel's, or a child by `posix_spawn` or `system`, has the mask of the fiber that starts it; a copy
 //!   by `fork`, and what it executes, has the fiber's mask as well. What is blocked where the
 //!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A plain thread
 //!   in `sigwait` does not take what the main fiber blocks.
@@ -169,7 +171,8 @@
 //! |---|---|
 //! | `sigsetjmp` `siglongjmp`, `getcontext` `setcontext` `swapcontext` | save and restore the mask of the worker's thread, and not the fiber's: their machine code is libc's. All else of them works, waits between them too |
 //! | a jump (`longjmp`) out of a handler of a signal, of a fiber that waited in a call | must not be: it leaves behind the frames of the call, on which the runtime still relies. The main thread may jump |
-//! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`; `gettid`, which several fibers share, `setpriority`, `prctl` but for the name; `ptrace`, whose tracer is the thread that began it | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
+//! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`, `setpriority`, `prctl` but for the name; `ptrace`, whose tracer is the thread that began it | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
+//! | `gettid` | is a number of the fiber's own, beyond the kernel's. `tgkill`, `sched_setaffinity` and their kin and `timer_create` know it; `/proc/self/task`, and system calls that are no functions of libc's, do not |
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
 //! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, and change nothing: `sched_getcpu` tells where the worker is |
 //! | `pthread_getattr_np` | tells of the stack that there is, which may be larger than what was asked for, and of a guard of a page |
@@ -177,6 +180,7 @@
 //! | readers of a lock of the kind PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP | pass a fiber that waits to write |
 //! | a mutex with PTHREAD_PRIO_INHERIT | may be unlocked by another thread than its owner, as a usual one may |
 //! | PTHREAD_CANCEL_ASYNCHRONOUS | is deferred |
+//! | `sigaltstack` | is noted and told, each fiber's for itself. Handlers with SA_ONSTACK run on a stack that the OS thread has for them, of 64 KiB at least |
 
 mod answer;
 mod calls;

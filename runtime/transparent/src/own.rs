@@ -1,4 +1,7 @@
 //! libc's own functions, whose names are ours: found by `dlsym(RTLD_NEXT)`.
+//!
+//! The look-up takes the loader's lock, which may be another thread's, who waits for the caller: in the constructor of a library that is being loaded. So
+//! [`find_all`] makes all of them before there is a hook in use.
 
 #![expect(unsafe_code, reason = "looks symbols up")]
 
@@ -47,9 +50,28 @@ impl Own {
     }
 }
 
+unsafe extern "C" {
+    // The linker's names for the ends of the section in which the macro below puts what it looks up.
+    #[link_name = "__start_abaca_own"]
+    static FIRST: u8;
+    #[link_name = "__stop_abaca_own"]
+    static END: u8;
+}
+
+/// Looks up the functions that hooks call. What libc does not have is looked for again by who calls it.
+pub(crate) fn find_all() {
+    let (first, end) = ((&raw const FIRST).cast::<Own>(), (&raw const END).cast::<Own>());
+    // SAFETY: the section consists of such values, one after the other.
+    let all = unsafe { std::slice::from_raw_parts(first, end.offset_from_unsigned(first)) };
+    for own in all {
+        own.peek();
+    }
+}
+
 /// libc's own function of this name and type: `own!(fn close(c_int) -> c_int)`.
 macro_rules! own {
     (fn $name:ident($($t:ty),* $(,)?) -> $r:ty) => {{
+        #[unsafe(link_section = "abaca_own")]
         static OWN: $crate::own::Own = $crate::own::Own::new(
             const { match ::std::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
                 Ok(name) => name,

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <termios.h>
 #include <time.h>
@@ -175,6 +177,59 @@ static void *by_numbers(void *unused) {
     puts(name);
     return unused;
 }
+
+// A thread's number is its own, while others run, and what is sent to the number reaches the thread.
+static _Thread_local volatile int handled;
+static void note(int signal) { handled += signal == SIGUSR1; }
+static volatile int numbers[4], may_send;
+static pthread_barrier_t together;
+static void *numbered(void *of_index) {
+    long index = (long)of_index, same = 0;
+    numbers[index] = gettid();
+    pthread_barrier_wait(&together);
+    for (int i = 0; i < 4; i++) same += numbers[i] == numbers[index];
+    int is_number = syscall(SYS_gettid) == numbers[index] && numbers[index] != getpid();
+    if (tgkill(getpid(), numbers[(index + 1) % 4], SIGUSR1)) exit(3);
+    while (!handled) sched_yield();
+    handled = 0;
+    pthread_barrier_wait(&together);
+    if (syscall(SYS_tgkill, getpid(), numbers[index], SIGUSR1)) exit(3);
+    int by_itself = handled;
+    handled = 0;
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1, ._sigev_un._tid = gettid()};
+    timer_t timer;
+    int created = timer_create(CLOCK_MONOTONIC, &event, &timer);
+    created += timer_delete(timer);
+    printf("%ld has its number, %d, which was handled, %d, and by itself, %d; %d\n", same, is_number, 1, by_itself, created);
+    return NULL;
+}
+static void *together_with_others(void *unused) {
+    pthread_t threads[4];
+    struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART};
+    sigaction(SIGUSR1, &action, NULL);
+    pthread_barrier_init(&together, NULL, 4);
+    for (long i = 0; i < 4; i++) pthread_create(&threads[i], NULL, numbered, (void *)i);
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    SAY(tgkill(getpid(), 1 << 29, 0));
+    return unused;
+}
+
+// A file on a disk waits, whatever its mode is, also if it is not in memory.
+static void *disks(void *unused) {
+    static char page[1 << 16];
+    char name[] = "./kinds-XXXXXX";
+    int fd = mkstemp(name), whole = 0;
+    for (int i = 0; i < 16; i++) if (write(fd, page, sizeof page) != sizeof page) exit(3);
+    unlink(name), fsync(fd), fcntl(fd, F_SETFL, O_NONBLOCK);
+    for (int i = 0; i < 8; i++) {
+        struct iovec list = {page, sizeof page};
+        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), lseek(fd, 0, SEEK_SET);
+        whole += read(fd, page, sizeof page) == sizeof page, whole += readv(fd, &list, 1) == sizeof page;
+    }
+    SAY(whole);
+    return unused;
+}
+
 static void *alone(void *routine) {
     pthread_t thread;
     pthread_create(&thread, NULL, (void *(*)(void *))routine, NULL), pthread_join(thread, NULL);
@@ -186,8 +241,8 @@ int main(void) {
     prctl(PR_SET_NAME, "the process");
     cpu_set_t before, after;
     sched_getaffinity(0, sizeof before, &before);
-    void *routines[] = {no_file, nobody_listens, other_families, terminals, priorities, by_numbers};
-    for (int i = 0; i < 6; i++) alone(routines[i]);
+    void *routines[] = {no_file, nobody_listens, other_families, terminals, priorities, by_numbers, together_with_others, disks};
+    for (int i = 0; i < 8; i++) alone(routines[i]);
     // What one thread has set is no other's.
     pthread_t thread;
     CPU_ZERO(&after);

@@ -17,9 +17,18 @@ pub(crate) fn library() -> PathBuf {
 
 /// Builds `source`, a file beside this one, and returns the program; `None` without a compiler.
 pub(crate) fn build(source: &str) -> Option<PathBuf> {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(source.trim_end_matches(".c"));
+    build_as(source, source.trim_end_matches(".c"), &[])
+}
+
+fn build_as(source: &str, name: &str, arguments: &[&str]) -> Option<PathBuf> {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("preload").join(source);
-    let built = Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&program).arg(source).status();
+    let built = Command::new("cc")
+        .args(["-O1", "-pthread", "-rdynamic", "-o"])
+        .arg(&program)
+        .arg(source)
+        .args(arguments)
+        .status();
     match built {
         Ok(status) => {
             assert!(status.success(), "the program does not compile");
@@ -80,6 +89,29 @@ fn a_cancelled_thread_ends_from_every_call_that_waits() {
 #[test]
 fn what_is_refused_at_once_and_what_ends_by_itself_is_so_on_fibers() {
     is_as_on_threads("kinds.c", &["1", "2"]);
+}
+
+#[test]
+fn a_collector_stops_all_threads_by_signals_whatever_they_do() {
+    is_as_on_threads("stops.c", &["1", "2"]);
+}
+
+#[test]
+fn a_child_that_borrows_the_memory_changes_its_own_signals_only() {
+    is_as_on_threads("vforks.c", &["1", "2"]);
+}
+
+#[test]
+fn a_program_may_have_functions_of_libcs_names() {
+    is_as_on_threads("interposed.c", &["1"]);
+}
+
+#[test]
+fn threads_of_a_library_that_is_being_loaded_call_what_nobody_has_called() {
+    // Its constructor waits for them, and the loader's lock is held meanwhile.
+    if build_as("loads.c", "loads.so", &["-shared", "-fPIC", "-DLIBRARY"]).is_some() {
+        is_as_on_threads("loads.c", &["1", "2"]);
+    }
 }
 
 /// How many connections are open at once: more than a small number of threads.

@@ -27,7 +27,7 @@ mod other;
 #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")))]
 use other as backend;
 
-pub(crate) use backend::{CODE, leave, may_write, revive, set_thread_pointer, thread_pointer};
+pub(crate) use backend::{CODE, leave, may_write, revive, set_thread_pointer, thread_id, thread_pointer};
 
 /// What libc itself asks for when it makes a thread: a revived thread differs from one of libc's in nothing.
 #[cfg_attr(

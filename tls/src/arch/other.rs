@@ -35,3 +35,7 @@ pub(crate) unsafe extern "C" fn leave(_saved: *mut usize, _alive: *const AtomicU
 pub(crate) unsafe fn revive(_stack: usize, _pointer: usize, _tid: *mut u32, _cleared: *mut u32) -> isize {
     unreachable!("`support` says that this architecture is not supported")
 }
+
+pub(crate) fn thread_id() -> u32 {
+    unreachable!("`support` says that this architecture is not supported")
+}

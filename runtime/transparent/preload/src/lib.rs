@@ -45,6 +45,10 @@
 //! `atomic::wait`, parallel algorithms by TBB), OpenMP (libgomp), GLib, libuv, libevent, and of Python's, Perl's and Ruby's threads were compared
 //! with what they do on threads, on one worker and on two.
 //!
+//! So were programs of threads, sockets, processes, signals and garbage in Java (OpenJDK 17 and 25, with five collectors and virtual threads), C# (Mono, and
+//! .NET Core 3.1), D, Ada, OCaml, Haskell, Common Lisp (SBCL, ECL), Scheme (Guile, Chez), Racket, Erlang, Go with C, Prolog, Tcl, Lua, PHP, R, Pascal
+//! and JavaScript (node, bun, deno), and of CPython 3.11 its own tests of threads, sockets, TLS, processes, signals, files and servers.
+//!
 //! A child by `fork` may have threads of its own, whichever thread has forked: Python's `multiprocessing` and `ProcessPoolExecutor`, used by
 //! threads, answer as they do there.
 //!
@@ -54,10 +58,8 @@
 //! * Threads that are made by other means than `pthread_create` and `thrd_create`: by bare `clone`, as Go does, or by a library that
 //!   looks libc's function up, as jemalloc does for its own. They stay the kernel's, and wait in the kernel.
 //! * Threads that spin for each other without a call, as Redis' `io-threads` do: they are right and slow, since they take turns.
-//! * A signal that `pthread_kill` sends to a thread that computes, or waits for a lock, has its handler run in that thread's next call that
-//!   waits. What else becomes of signals, and of their masks, is on the page of `abaca-transparent`.
-//! * Collectors of garbage that stop all threads by signals, such as Boehm's, with which Guile is built: they wait for an answer from threads that
-//!   compute or wait for a lock. It ends the program with "Signals delivery fails constantly".
+//! * What becomes of signals, and of their masks, is on the page of `abaca-transparent`. Collectors of garbage that stop all threads by
+//!   signals work; each thread that they have stopped has an OS thread for itself until it goes on.
 //! * In a child by `fork` what another thread had locked just then stays locked, as ever.
 
 #![expect(unsafe_code, reason = "runs before main")]

@@ -99,7 +99,7 @@ pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) ->
     };
     let (moved, is_first) = patient(fd, bytes, call);
     // SAFETY: the caller's promise.
-    unsafe { complete(fd, is_first && !is_socket, moved, &list, 1) }
+    unsafe { complete(fd, is_first && !is_socket, not_refused(fd, moved, is_socket), &list, 1) }
 }
 
 /// readv(2) on a fiber.
@@ -116,7 +116,13 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
     // SAFETY: as above.
     let (moved, is_first) = patient(fd, bytes, |fd| unsafe { read_now(fd, list, count) });
     // SAFETY: as above.
-    unsafe { complete(fd, is_first, moved, list, count) }
+    unsafe { complete(fd, is_first, not_refused(fd, moved, false), list, count) }
+}
+
+/// The result of a read that does not wait, but for a file on a disk: O_NONBLOCK means nothing there, and its bytes are not in memory.
+fn not_refused(fd: c_int, moved: Option<isize>, is_socket: bool) -> Option<isize> {
+    let is_refused = moved == Some(failed(libc::EAGAIN)) && !is_socket && kind_of(fd) == Kind::Regular;
+    moved.filter(|_| !is_refused)
 }
 
 /// A read that waits for something, and whether the first call was the last. `None`: the file cannot be watched, and its bytes are not

@@ -27,14 +27,31 @@ pub(crate) fn beside<T>(object: *mut T) -> usize {
 }
 
 /// Attempts until the result is not `EBUSY`, sleeping at `address` meanwhile, or until the time has passed: `ETIMEDOUT`.
-pub(crate) fn acquire(address: usize, bits: u32, until: &Until, mut attempt: impl FnMut() -> c_int) -> c_int {
+pub(crate) fn acquire(address: usize, bits: u32, until: &Until, attempt: impl FnMut() -> c_int) -> c_int {
+    acquire_by(attempt, |stay| until.sleep_at(address, bits, stay, || ()))
+}
+
+/// The same for a lock, whose wait no handler ends: the handlers of what is sent to the caller run meanwhile.
+pub(crate) fn acquire_lock(
+    address: usize,
+    bits: u32,
+    until: &Until,
+    attempt: impl FnMut() -> c_int,
+) -> c_int {
+    acquire_by(attempt, |stay| until.sleep_or_handle_at(address, bits, stay, || ()))
+}
+
+fn acquire_by(
+    mut attempt: impl FnMut() -> c_int,
+    sleep: impl Fn(&mut dyn FnMut() -> bool) -> Slept,
+) -> c_int {
     loop {
         let mut result = EBUSY;
-        let stay = || {
+        let mut stay = || {
             result = attempt();
             result == EBUSY
         };
-        match until.sleep_at(address, bits, stay, || ()) {
+        match sleep(&mut stay) {
             Slept::Not => return result,
             Slept::TimedOut => return ETIMEDOUT,
             Slept::Notified | Slept::Cancelled | Slept::Handled | Slept::Interrupted => {}

@@ -14,7 +14,7 @@ use libc::{
 use super::details::sent;
 use super::identity::is_main_fiber;
 use super::queued::NoPlace;
-use super::record::{Name, Target};
+use super::record::{Name, Record, Target};
 use super::sends;
 use crate::answer::errno;
 use crate::hooks::hooks;
@@ -184,7 +184,7 @@ hooks! {
     }
 
     /// pthread_kill(3). The caller's own signal is its OS thread's, which runs the handler before this returns; another fiber runs the handler
-    /// in the call in which it waits, or in its next one that would.
+    /// where it is: in the call in which it waits, or in code of its own.
     fn pthread_kill(thread: pthread_t, signal: c_int) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         let target = unsafe { Target::of(thread) };
@@ -197,13 +197,7 @@ hooks! {
             Target::Caller => unsafe { sends::raise(signal) },
             // SAFETY: as above.
             Target::Fiber(_) if thread == super::identity::current() && signal != 0 => unsafe { sends::raise(signal) },
-            Target::Fiber(record) => match record.pending.send(signal, |signal| sent(signal, libc::SI_TKILL, None), || record.cancel.wake()) {
-                Some(Ok(())) => 0,
-                Some(Err(NoPlace)) => return EAGAIN,
-                // What has no handler is the process's, whichever thread it is for.
-                // SAFETY: the caller's promise.
-                None => unsafe { libc::kill(libc::getpid(), signal) },
-            },
+            Target::Fiber(record) => return send_to_fiber(record, signal),
         };
         if result == 0 { 0 } else { errno() }
     }
@@ -225,6 +219,19 @@ hooks! {
                 None => if unsafe { sends::sigqueue(libc::getpid(), signal, value) } == 0 { 0 } else { errno() },
             },
         }
+    }
+}
+
+/// Sends a signal to another thread that is a fiber. The result is an error number, or 0.
+pub(super) fn send_to_fiber(record: &Record, signal: c_int) -> c_int {
+    let info = |signal| sent(signal, libc::SI_TKILL, None);
+    match record.pending.send(signal, info, || record.cancel.wake()) {
+        Some(Ok(())) => 0,
+        Some(Err(NoPlace)) => EAGAIN,
+        // What has no handler is the process's, whichever thread it is for.
+        // SAFETY: it takes numbers.
+        None if unsafe { libc::kill(libc::getpid(), signal) } == 0 => 0,
+        None => errno(),
     }
 }
 

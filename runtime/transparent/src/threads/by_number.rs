@@ -12,10 +12,10 @@ use super::attributes::{
     pthread_getaffinity_np, pthread_getname_np, pthread_setaffinity_np, pthread_setname_np,
 };
 use super::identity;
+use super::number::is_caller;
 use super::record::Name;
 use crate::answer::{answer, failed};
 use crate::hooks::hooks;
-use crate::kernel::kernel;
 use crate::own::own;
 
 hooks! {
@@ -53,12 +53,6 @@ hooks! {
         // SAFETY: as above.
         unsafe { own(what, first, second, third, fourth) }
     }
-}
-
-/// Whether this number stands for the calling thread, which is a fiber, or for its worker's, as gettid(2) has told it.
-fn is_caller(thread: pid_t) -> bool {
-    // SAFETY: no memory is involved.
-    hook::on_fiber() && (thread == 0 || thread as isize == unsafe { kernel!(libc::SYS_gettid) })
 }
 
 /// As the kernel: what is too long is cut off.

@@ -79,7 +79,7 @@ hooks! {
         // Whom the signal must wake was in the table before it unlocked the mutex, which the caller has had since, or else
         // has learned of in another way that orders the two.
         if hook::has_sleepers(beside(condition)) {
-            hook::wake_at(beside(condition), ONE_KIND, 1);
+            wake(condition, 1);
         }
         0
     }
@@ -92,10 +92,16 @@ hooks! {
             return unsafe { own!(fn pthread_cond_broadcast(Condition) -> c_int)(condition) };
         }
         if hook::has_sleepers(beside(condition)) {
-            hook::wake_at(beside(condition), ONE_KIND, usize::MAX);
+            wake(condition, usize::MAX);
         }
         0
     }
+}
+
+#[cold]
+fn wake(condition: Condition, most: usize) {
+    let _within = enter();
+    hook::wake_at(beside(condition), ONE_KIND, most);
 }
 
 /// # Safety
@@ -137,10 +143,10 @@ unsafe fn wait(condition: Condition, mutex: Mutex, until: &Until) -> c_int {
     result
 }
 
-/// One sleep, which may be too short if a clock was set back: POSIX allows a wait to end by itself.
+/// One sleep, which may be too short if a clock was set back, or a handler has run: POSIX allows a wait to end by itself.
 fn sleep(address: usize, until: &Until, stay: impl FnOnce() -> bool, then: impl FnOnce()) -> Slept {
     let sleep = hook::Sleep { address, bits: ONE_KIND, deadline: until.deadline(), is_cancellable: false };
-    hook::sleep_at(sleep, stay, then)
+    hook::sleep_or_handle_at(sleep, stay, then)
 }
 
 /// Initialises a condition of libc's.

@@ -20,8 +20,10 @@ use super::acquire::{ONE_KIND, beside};
 use super::begin::{Ended, Routine, begin};
 use super::c11;
 use super::masks;
+use super::number;
 use super::record::{Finished, Record};
 use super::relay::start_relay_if_needed;
+use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::own::own;
 
@@ -65,8 +67,7 @@ const EXTRA_BYTES: usize = 16 * 1024;
 ///
 /// * Processors: `pthread_setaffinity_np` is noted and has no effect.
 /// * Scheduling: all have the policy `SCHED_OTHER`. `pthread_setschedparam` to another one fails with `ENOTSUP`.
-/// * `pthread_kill` of a thread that computes, or waits for a lock, runs the handler in that thread's next call that waits.
-/// * Masks of signals, `gettid`, and what else is the kernel thread's: see [`fiber::pin`](abaca::fiber::pin).
+/// * What is the kernel thread's: see [`fiber::pin`](abaca::fiber::pin).
 ///
 /// These threads are still the kernel's: one with a stack that its creator gives, with processors or a scheduling policy in its
 /// attributes, and one that is started within [`as_kernel_threads`].
@@ -223,7 +224,8 @@ impl Settings {
         // libc reckons from the end of the stack, which is null if none was given.
         let has_stack = stack.addr().wrapping_add(stack_bytes) != 0;
         let has_policy = inherits == PTHREAD_EXPLICIT_SCHED && policy != SCHED_OTHER;
-        let has_processors = processors.iter().any(|byte| *byte != 0xff);
+        // As one comparison: byte by byte it is as much as all the rest.
+        let has_processors = processors != [0xff; size_of::<cpu_set_t>()];
         if stack_bytes == 0 {
             // None was asked for, so it is libc's default, which only this function tells.
             // SAFETY: the caller's promise; libc writes a local.
@@ -269,6 +271,7 @@ unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_i
         start_relay_if_needed();
     }
     let start = Start { record: Some(record.clone()), call };
+    let _within = enter();
     match hook::spawn(settings.stack_bytes.saturating_add(EXTRA_BYTES), runtime, move || start.run()) {
         Ok(handle) => {
             if !settings.is_detached {
@@ -300,6 +303,7 @@ impl Start {
             value = value as c_int as usize;
         }
         record.pending.end();
+        number::forget();
         Finished { value, record }
     }
 }

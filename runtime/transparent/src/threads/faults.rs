@@ -108,12 +108,16 @@ pub(crate) fn was_left() -> bool {
     HAS_HANDLED.load(Ordering::Relaxed) && leave_by_jump()
 }
 
-#[cold]
-fn leave_by_jump() -> bool {
+/// Whether the caller is in a handler that has interrupted the user's code.
+pub(super) fn is_in_handler() -> bool {
     let (lowest, highest) = FRAMES.get();
     let mut local = 0_u8;
-    let here = black_box(&raw mut local).addr();
-    if highest == 0 || (lowest..highest).contains(&here) {
+    (lowest..highest).contains(&black_box(&raw mut local).addr())
+}
+
+#[cold]
+fn leave_by_jump() -> bool {
+    if FRAMES.get().1 == 0 || is_in_handler() {
         return false;
     }
     FRAMES.set(NOWHERE);

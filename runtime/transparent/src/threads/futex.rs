@@ -17,11 +17,12 @@ use std::time::Instant;
 
 use abaca::hook::{self, Slept};
 use libc::{
-    CLOCK_MONOTONIC, CLOCK_REALTIME, EAGAIN, EINVAL, ETIMEDOUT, FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE,
-    FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET,
-    FUTEX_WAKE_OP, SYS_futex, timespec,
+    CLOCK_MONOTONIC, CLOCK_REALTIME, EAGAIN, EINTR, EINVAL, ETIMEDOUT, FUTEX_CLOCK_REALTIME,
+    FUTEX_CMP_REQUEUE, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE,
+    FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, SYS_futex, timespec,
 };
 
+use super::number;
 use super::until::{self, Until};
 use crate::answer::{answer, failed};
 use crate::descriptors::{control, numbers};
@@ -64,6 +65,9 @@ pub(crate) unsafe extern "C" fn syscall(
             })
         }
     } else {
+        if let Some(result) = number::system_call(number, [a, b, c]) {
+            return answer(result) as c_long;
+        }
         // SAFETY: the caller's promise.
         if let Some(result) = unsafe { of_number(number, [a, b, c]) } {
             return result.into();
@@ -200,12 +204,17 @@ unsafe fn wait(call: &Call, has_bits: bool) -> isize {
         }
         Some(time) => Instant::now().checked_add(until::duration(time)).map_or(Until::Never, Until::Instant),
     };
-    // SAFETY: the caller's promise: the word can be read.
-    match until.sleep_at(call.word, bits, || unsafe { load(call.word) } == call.value, || ()) {
-        Slept::Not => failed(EAGAIN),
-        Slept::TimedOut => failed(ETIMEDOUT),
-        // Whoever waits here looks again.
-        Slept::Notified | Slept::Cancelled | Slept::Handled | Slept::Interrupted => 0,
+    loop {
+        // SAFETY: the caller's promise: the word can be read.
+        match until.sleep_or_handle_at(call.word, bits, || unsafe { load(call.word) } == call.value, || ()) {
+            Slept::Not => return failed(EAGAIN),
+            Slept::TimedOut => return failed(ETIMEDOUT),
+            // Whoever waits here looks again.
+            Slept::Notified | Slept::Cancelled => return 0,
+            Slept::Interrupted => return failed(EINTR),
+            // With SA_RESTART the wait goes on.
+            Slept::Handled => {}
+        }
     }
 }
 
@@ -224,6 +233,7 @@ fn threads_at(address: usize) -> &'static AtomicU32 {
 unsafe fn wake(address: usize, bits: u32, most: usize) -> isize {
     /// Counts the calls that could have begun with either.
     static TURN: AtomicU32 = AtomicU32::new(0);
+    let _within = enter();
     // Relaxed: hints, both.
     let threads_first = most != c_int::MAX as usize
         && threads_at(address).load(Ordering::Relaxed) != 0
@@ -249,6 +259,7 @@ unsafe fn wake_threads(address: usize, bits: u32, most: usize) -> usize {
 
 /// Wakes `value` sleepers, and moves the others to another address. The fibers among them are woken instead, as any sleeper may be.
 unsafe fn requeue(call: &Call) -> isize {
+    let _within = enter();
     let fibers = hook::wake_at(call.word, ALL, usize::MAX);
     // SAFETY: the caller's promise.
     let threads = unsafe { call.by_kernel() };

@@ -3,7 +3,7 @@
 //! A signal of the process runs its handler on a thread that the kernel chooses: the main thread, if it does not block the signal. So it
 //! interrupts the main fiber, if the main thread waits for one, and if that fiber is in a call that waits here. (Else it
 //! interrupts the fiber that has waited the longest, as in a program of one thread.) A signal that `pthread_kill` sends to a fiber has its
-//! handler run on that fiber, from the call in which it waits or the next one that would.
+//! handler run on that fiber, from the call in which it waits, or where it runs (`search.rs`).
 //!
 //! In place of a handler a function of this file is set up, which calls it. It runs wherever the signal has interrupted the process, also in
 //! the middle of the runtime's code, so it only notes what has happened, for a thread that then acts (`relay.rs`).
@@ -15,15 +15,18 @@
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use abaca::hook::{self, Interrupted};
 use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
 
 use super::faults::{self, is_fault};
-use super::masks;
+use super::flags::{FLAGS, ask_for_info, is_without_info, note_flags, note_info};
+use super::queued::is_queued;
+use super::record::Record;
 use super::relay::{await_fibers, has_started, note_handled, start_relay};
 use super::waiting::{self, Taken};
+use super::{borrowed, details, masks, search};
 use crate::answer::failed;
 use crate::calls::kick::{set_mask, sigaction as own_sigaction};
 use crate::enter::within_handler;
@@ -36,13 +39,6 @@ pub(super) const SIGNALS: usize = 65;
 
 /// What the user wants to be called for each; 0 if that is nothing of this file.
 static HANDLERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
-
-/// The flags of each.
-static FLAGS: [AtomicI32; SIGNALS] = [const { AtomicI32::new(0) }; SIGNALS];
-
-/// The signals whose handlers take the number only. The kernel tells more all the same: if the signal must wait, somebody may take it by
-/// sigwaitinfo(3).
-static WITHOUT_INFO: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// The signals that the calling fiber sends itself, since others have sent them to it.
@@ -73,21 +69,48 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     let index = index(signal).unwrap_or(0);
     // Another signal may come meanwhile, or be sent by a handler.
     let is_attending = index > 0 && ATTENDED.get() & masks::bit(index) != 0;
+    let is_told = FLAGS[index].load(Ordering::SeqCst) & SA_SIGINFO != 0;
+    // SAFETY: the kernel has written it, if the handler was set up for that.
+    let is_search = is_told && unsafe { info.as_ref() }.is_some_and(search::is_search);
+    if is_attending && !is_queued(index) {
+        // The fiber has sent itself one; the next is another. The kernel keeps one at a time, so a search stands for that one.
+        ATTENDED.set(ATTENDED.get() & !masks::bit(index));
+        let mut own = details::sent(index, libc::SI_TKILL, None);
+        run(signal, index, if is_search { &mut own } else { info }, context);
+        return;
+    }
+    if is_search {
+        return search::search(signal, index, context);
+    }
     if !is_attending && masks::is_held_back(index) {
-        let is_told = FLAGS[index].load(Ordering::SeqCst) & SA_SIGINFO != 0;
-        // SAFETY: the kernel has written it, if the handler was set up for that.
+        // SAFETY: as above.
         let info = if is_told { unsafe { info.as_ref() } } else { None };
         // Nobody is there to be told that it does not wait.
         let _ = waiting::hold_back(index, info);
         return;
     }
+    if run(signal, index, info, context) && !is_attending && hook::handles_for_fibers() {
+        note_handled(index);
+    }
+}
+
+/// Calls the user's handler. Whether there is one: else the signal does what it does by default.
+pub(super) fn run(signal: c_int, index: usize, info: *mut siginfo_t, context: *mut c_void) -> bool {
     let handler = HANDLERS[index].load(Ordering::SeqCst);
     if handler == 0 {
-        return act_by_default(signal);
+        act_by_default(signal);
+        return false;
     }
     if FLAGS[index].load(Ordering::SeqCst) & SA_RESETHAND != 0 {
         forget_handler(signal, index);
     }
+    let record = Record::current();
+    let note = |begins| {
+        if let Some(record) = record {
+            record.pending.note_handlers(begins);
+        }
+    };
+    note(true);
     DEPTH.set(DEPTH.get() + 1);
     within_handler(|| {
         // SAFETY: the user has set it up for this, and the arguments are the kernel's.
@@ -97,9 +120,8 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
         handler(signal, info, context);
     });
     DEPTH.set(DEPTH.get() - 1);
-    if !is_attending && hook::handles_for_fibers() {
-        note_handled(index);
-    }
+    note(false);
+    true
 }
 
 /// The handler was for one signal (SA_RESETHAND). The kernel does not know: it would have forgotten it when the signal came, and not when the
@@ -148,12 +170,17 @@ pub(super) fn stand_for_defaults(blocked: u64) {
     }
 }
 
+/// Whether the function of this file was set up.
+pub(super) fn is_ours(action: &libc::sigaction) -> bool {
+    action.sa_sigaction == HANDLE as usize
+}
+
 /// Whether the function of this file is what the signal runs.
 pub(super) fn stands_for(signal: usize) -> bool {
     // SAFETY: writes a local, for which all zeros are valid.
     unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
-        own_sigaction(signal as c_int, ptr::null(), &mut now) == 0 && now.sa_sigaction == HANDLE as usize
+        own_sigaction(signal as c_int, ptr::null(), &mut now) == 0 && is_ours(&now)
     }
 }
 
@@ -173,7 +200,7 @@ pub(super) fn effect(signal: usize) -> Interrupted {
 
 /// Runs the handlers of the signals that were sent to the calling thread, or to any, and that it does not block. If there is one that it
 /// waits for, its wait ends.
-pub(super) fn attend() -> Interrupted {
+pub(crate) fn attend() -> Interrupted {
     if !has_started() {
         start_relay();
     }
@@ -188,7 +215,7 @@ pub(super) fn attend() -> Interrupted {
 
 /// Has the kernel run the handlers here, with all that belongs to them, in the order in which it runs those of signals that have waited.
 fn run_handlers(taken: &[Taken]) {
-    let before = ATTENDED.replace(taken.iter().fold(0, |bits, (signal, _)| bits | masks::bit(*signal)));
+    let attended = taken.iter().fold(0, |bits, (signal, _)| bits | masks::bit(*signal));
     // SAFETY: sets, and what the kernel has told of the signals, for the calling thread, which may block them.
     unsafe {
         let (process, thread) = (kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid));
@@ -201,6 +228,8 @@ fn run_handlers(taken: &[Taken]) {
             None => kernel!(libc::SYS_tgkill, process, thread, signal),
         };
         set_mask(libc::SIG_BLOCK, &set, &mut mask);
+        // None of these comes between.
+        let before = ATTENDED.replace(attended);
         for (signal, info) in taken {
             if send(*signal, info) == failed(libc::EAGAIN) {
                 // The kernel keeps no more: those before run first.
@@ -211,8 +240,8 @@ fn run_handlers(taken: &[Taken]) {
         }
         set_mask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
         set_mask(libc::SIG_SETMASK, &mask, ptr::null_mut());
+        ATTENDED.set(before);
     }
-    ATTENDED.set(before);
 }
 
 hooks! {
@@ -227,12 +256,12 @@ hooks! {
             // SAFETY: as above.
             return unsafe { own_sigaction(signal, new, old) };
         };
+        let is_child = !new.is_null() && borrowed::is_child();
         // SAFETY: null, or the user's.
-        let wanted = unsafe { new.as_ref() }.copied();
+        let mut action = unsafe { new.as_ref() }.copied().filter(|_| !is_child);
         let before = HANDLERS[index].load(Ordering::SeqCst);
         let was_for_one = FLAGS[index].load(Ordering::SeqCst) & SA_RESETHAND;
-        let was_without_info = WITHOUT_INFO.load(Ordering::SeqCst) & masks::bit(index) != 0;
-        let mut action = wanted;
+        let was_without_info = is_without_info(index);
         if let Some(action) = &mut action {
             if ![SIG_DFL, SIG_IGN, ours].contains(&action.sa_sigaction) {
                 HANDLERS[index].store(action.sa_sigaction, Ordering::SeqCst);
@@ -253,8 +282,9 @@ hooks! {
                 action.sa_flags &= !SA_RESETHAND;
             }
         }
+        let new = if is_child { new } else { action.as_ref().map_or(ptr::null(), ptr::from_ref) };
         // SAFETY: the caller's promise.
-        let result = unsafe { own_sigaction(signal, action.as_ref().map_or(ptr::null(), ptr::from_ref), old) };
+        let result = unsafe { own_sigaction(signal, new, old) };
         if result != 0 {
             HANDLERS[index].store(before, Ordering::SeqCst);
         }
@@ -285,6 +315,11 @@ hooks! {
             return unsafe { own(number, handler) };
         };
         let before = HANDLERS[index].load(Ordering::SeqCst);
+        if borrowed::is_child() {
+            // SAFETY: as above.
+            let old = unsafe { own(number, handler) };
+            return if old == ours { before } else { old };
+        }
         let is_handler = ![SIG_DFL, SIG_IGN, SIG_ERR, ours].contains(&handler);
         let is_default = handler == SIG_DFL && masks::main_blocks(index);
         if [SIG_DFL, SIG_IGN].contains(&handler) {
@@ -310,7 +345,9 @@ hooks! {
     fn siginterrupt(signal: c_int, ends: c_int) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         let result = unsafe { own!(fn siginterrupt(c_int, c_int) -> c_int)(signal, ends) };
-        note_flags(signal);
+        if !borrowed::is_child() {
+            note_flags(signal);
+        }
         result
     }
 
@@ -337,38 +374,5 @@ fn until_handled() -> isize {
     match super::sleep::until(&super::until::Until::Never) {
         hook::Slept::Cancelled => failed(libc::ECANCELED),
         _ => failed(libc::EINTR),
-    }
-}
-
-/// Notes whether the user's handler is told more than the number.
-fn note_info(index: usize, is_told: bool) {
-    if is_told {
-        WITHOUT_INFO.fetch_and(!masks::bit(index), Ordering::SeqCst);
-    } else {
-        WITHOUT_INFO.fetch_or(masks::bit(index), Ordering::SeqCst);
-    }
-}
-
-/// Has the kernel tell all of a signal that the function of this file takes, where a function of libc's has set it up.
-fn ask_for_info(signal: c_int) {
-    // SAFETY: writes and reads a local, for which all zeros are valid.
-    unsafe {
-        let mut now: libc::sigaction = std::mem::zeroed();
-        if own_sigaction(signal, ptr::null(), &mut now) == 0 && now.sa_sigaction == HANDLE as usize {
-            now.sa_flags |= SA_SIGINFO;
-            own_sigaction(signal, &now, ptr::null_mut());
-        }
-    }
-}
-
-/// Notes the flags that a function of libc's has set.
-fn note_flags(signal: c_int) {
-    let Some(index) = index(signal) else { return };
-    let mut now = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: writes a local.
-    unsafe {
-        if own_sigaction(signal, ptr::null(), now.as_mut_ptr()) == 0 {
-            FLAGS[index].store(now.assume_init().sa_flags, Ordering::SeqCst);
-        }
     }
 }

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use abaca::hook::{self, Interrupted};
 use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, sigset_t};
 
+use super::borrowed;
 use super::handlers::{SIGNALS, attend, has_handler, stand_for_defaults};
 use super::record::Record;
 use super::waiting::waiting;
@@ -66,7 +67,7 @@ pub(super) unsafe fn bits_of(set: *const sigset_t) -> u64 {
 /// # Safety
 ///
 /// The set is null, or can be written.
-unsafe fn write(set: *mut sigset_t, bits: u64) {
+pub(super) unsafe fn write(set: *mut sigset_t, bits: u64) {
     if !set.is_null() {
         // SAFETY: the caller's promise; all zeros are an empty set.
         unsafe {
@@ -166,7 +167,7 @@ fn set(mask: Option<u64>) {
 pub(super) fn main_has_changed() {
     // SAFETY: no memory is involved.
     let is_main = || unsafe { kernel!(libc::SYS_gettid) == kernel!(libc::SYS_getpid) };
-    if !is_installed() || hook::on_fiber() || !is_main() {
+    if !is_installed() || hook::on_fiber() || !is_main() || borrowed::is_child() {
         return;
     }
     let mut now = MaybeUninit::uninit();
@@ -269,24 +270,45 @@ hooks! {
     }
 }
 
+/// What a mask is after a change.
+///
+/// # Errors
+///
+/// * `EINVAL`: it is no change.
+///
+/// # Safety
+///
+/// The set is null, or initialised.
+pub(super) unsafe fn changed(before: u64, how: c_int, new: *const sigset_t) -> Result<u64, c_int> {
+    if new.is_null() {
+        return Ok(before);
+    }
+    // SAFETY: the caller's promise.
+    let bits = unsafe { bits_of(new) } & !NEVER;
+    match how {
+        SIG_BLOCK => Ok(before | bits),
+        SIG_UNBLOCK => Ok(before & !bits),
+        SIG_SETMASK => Ok(bits),
+        _ => Err(EINVAL),
+    }
+}
+
 /// Changes the calling fiber's mask: the result is an error number, or 0.
 ///
 /// # Safety
 ///
 /// As pthread_sigmask(3).
 unsafe fn change(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int {
-    let before = blocked();
-    let mut now = before;
-    if !new.is_null() {
+    if borrowed::is_child() {
         // SAFETY: the caller's promise.
-        let bits = unsafe { bits_of(new) } & !NEVER;
-        now = match how {
-            SIG_BLOCK => before | bits,
-            SIG_UNBLOCK => before & !bits,
-            SIG_SETMASK => bits,
-            _ => return EINVAL,
-        };
+        return unsafe { borrowed::change_mask(how, new, old) };
     }
+    let before = blocked();
+    // SAFETY: the caller's promise.
+    let now = match unsafe { changed(before, how, new) } {
+        Ok(now) => now,
+        Err(error) => return error,
+    };
     // SAFETY: the caller's promise.
     unsafe { write(old, before) };
     if !new.is_null() {

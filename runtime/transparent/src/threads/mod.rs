@@ -2,9 +2,11 @@
 
 mod acquire;
 mod aliases;
+mod alternate;
 mod attributes;
 mod barrier;
 mod begin;
+mod borrowed;
 mod by_number;
 mod c11;
 mod cancel;
@@ -12,12 +14,14 @@ mod condition;
 mod create;
 mod details;
 pub(crate) mod faults;
+mod flags;
 mod futex;
 pub(crate) mod handlers;
 mod identity;
 mod join;
 pub(crate) mod masks;
 mod mutex;
+mod number;
 mod observed;
 mod old_signals;
 mod once;
@@ -26,6 +30,7 @@ mod queued;
 mod record;
 pub(crate) mod relay;
 mod rwlock;
+mod search;
 mod semaphore;
 mod sends;
 mod signal_fd;
@@ -35,6 +40,7 @@ mod spin;
 pub(crate) mod until;
 mod waiting;
 
+pub(crate) use borrowed::own_notes;
 pub(crate) use cancel::{
     CancellationPoint, ends_with_hook, in_clean_up, test as test_cancellation, wait_at_point,
 };
@@ -42,11 +48,13 @@ pub use create::{as_kernel_threads, threads_are_fibers};
 
 use crate::table::Hook;
 
+pub(crate) use handlers::attend;
 pub(crate) use identity::{await_others, became_thread};
 
 /// The hooks of this room.
 pub(crate) const HOOKS: &[&[Hook]] = &[
     aliases::HOOKS,
+    alternate::HOOKS,
     attributes::HOOKS,
     barrier::HOOKS,
     by_number::HOOKS,
@@ -63,6 +71,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     masks::HOOKS,
     sends::HOOKS,
     mutex::HOOKS,
+    number::HOOKS,
     old_signals::HOOKS,
     once::HOOKS,
     rwlock::HOOKS,

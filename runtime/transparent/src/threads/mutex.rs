@@ -11,7 +11,7 @@ use std::ffi::c_int;
 use abaca::hook;
 use libc::{CLOCK_REALTIME, EBUSY, ETIMEDOUT, clockid_t, pthread_mutex_t, pthread_mutexattr_t, timespec};
 
-use super::acquire::{ONE_KIND, acquire, beside, has_sleepers};
+use super::acquire::{ONE_KIND, acquire_lock, beside, has_sleepers};
 use super::until::Until;
 use crate::enter::{enter, is_installed};
 use crate::hooks::hooks;
@@ -106,6 +106,7 @@ hooks! {
 /// Wakes one of those who sleep for a mutex that was just unlocked, whose memory may be gone by now.
 #[cold]
 pub(crate) fn wake_one(mutex: Mutex) {
+    let _within = enter();
     hook::wake_at(beside(mutex), ONE_KIND, 1);
 }
 
@@ -142,7 +143,7 @@ unsafe fn lock(mutex: Mutex, until: &Until, own: &dyn Fn() -> c_int) -> c_int {
         }
     }
     // SAFETY: as above.
-    acquire(beside(mutex), ONE_KIND, until, || unsafe {
+    acquire_lock(beside(mutex), ONE_KIND, until, || unsafe {
         own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex)
     })
 }

@@ -78,7 +78,7 @@ fn call(word: &AtomicI32, routine: Routine) {
                 let _within = enter();
                 let sleep =
                     Sleep { address: address(word), bits: ONE_KIND, deadline: None, is_cancellable: false };
-                hook::sleep_at(sleep, || word.load(Ordering::SeqCst) == UNDER_WAY, || ());
+                hook::sleep_or_handle_at(sleep, || word.load(Ordering::SeqCst) == UNDER_WAY, || ());
             }
         }
     }
@@ -98,6 +98,7 @@ impl Drop for End<'_> {
     fn drop(&mut self) {
         // Release: what the routine did is seen by all who find the word done.
         self.word.store(self.state, Ordering::Release);
+        let _within = enter();
         hook::wake_at(address(self.word), ONE_KIND, usize::MAX);
     }
 }

@@ -1,15 +1,18 @@
 //! What others have sent to a thread that is a fiber.
 
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use abaca::hook::mail::Reach;
 use abaca::hook::{self, Interrupted};
 use libc::siginfo_t;
 
-use super::handlers::{has_handler, index};
-use super::masks;
+use super::handlers::{attend, has_handler, index};
 use super::queued::{self, NoPlace, Owner, is_queued, new_owner};
+use super::search::undisturbed;
 use super::signal_fd;
+use super::{details, masks, search};
+use crate::enter::enter;
 
 /// The signals that were sent to a thread that is a fiber, and of which no handler has run yet.
 pub(crate) struct Pending {
@@ -20,6 +23,10 @@ pub(crate) struct Pending {
     pub(super) owner: Owner,
     /// The fiber; 0 before it runs, and when it has ended.
     fiber: AtomicUsize,
+    /// How the thread is reached while it runs.
+    reach: Reach,
+    /// How many handlers the thread is in.
+    handlers: AtomicU32,
 }
 
 impl Drop for Pending {
@@ -34,18 +41,50 @@ impl Drop for Pending {
 impl Pending {
     pub(super) fn new() -> Self {
         let [signals, blocked] = [(); 2].map(|()| AtomicU64::new(0));
-        Self { signals, blocked, owner: new_owner(), fiber: AtomicUsize::new(0) }
+        let (fiber, handlers) = (AtomicUsize::new(0), AtomicU32::new(0));
+        Self { signals, blocked, owner: new_owner(), fiber, reach: Reach::default(), handlers }
     }
 
     /// The calling fiber is this thread.
     pub(crate) fn begin(&self, blocked: u64) {
         self.blocked.store(blocked, Ordering::SeqCst);
         self.fiber.store(hook::fiber_key(), Ordering::SeqCst);
+        self.reach.begin_with_caller();
+        // What was sent before it was there.
+        if self.signals.load(Ordering::SeqCst) != 0
+            && let Some(_within) = enter()
+        {
+            attend();
+        }
     }
 
     /// The thread has ended.
     pub(crate) fn end(&self) {
         self.fiber.store(0, Ordering::SeqCst);
+        self.reach.end_with_caller();
+    }
+
+    /// The thread begins a handler, or ends one.
+    pub(super) fn note_handlers(&self, more: bool) {
+        if more {
+            self.handlers.fetch_add(1, Ordering::SeqCst);
+        } else {
+            self.handlers.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Takes a signal that was sent to the calling thread, whose pending ones these are, with what its handler is told; `None` if it was not
+    /// sent, or is blocked. May be called in a handler.
+    pub(super) fn take(&self, signal: usize) -> Option<siginfo_t> {
+        let bit = masks::bit(signal);
+        if self.blocked.load(Ordering::SeqCst) & bit != 0 {
+            return None;
+        }
+        if is_queued(signal) {
+            return queued::take(self.owner, signal);
+        }
+        let was_sent = self.signals.fetch_and(!bit, Ordering::SeqCst) & bit != 0;
+        was_sent.then(|| details::sent(signal, libc::SI_TKILL, None))
     }
 
     /// Sends a signal to the thread; `None` if the thread does not block it, and it has no handler that the thread could run.
@@ -75,10 +114,15 @@ impl Pending {
         self.signals.fetch_or(bit, Ordering::SeqCst);
         match self.fiber.load(Ordering::SeqCst) {
             0 => {}
-            fiber => {
-                hook::interrupt_fiber(fiber, bit, Interrupted::Restarts);
+            // What runs here holds locks that the caller's handlers must not wait for.
+            fiber => undisturbed(|| {
+                let waits = hook::interrupt_fiber(fiber, bit, Interrupted::Restarts);
                 wake();
-            }
+                // One that waits looks itself, unless it is in a handler meanwhile.
+                if !waits || self.handlers.load(Ordering::SeqCst) != 0 {
+                    self.reach.tell(|thread| search::look_for(thread, signal));
+                }
+            }),
         }
         Some(Ok(()))
     }

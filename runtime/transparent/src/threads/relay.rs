@@ -84,7 +84,7 @@ pub(crate) fn start_relay() {
     }
     // SAFETY: the handler is static, and writes atomics.
     WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(lose_relay)) });
-    hook::arm(attend, masks::not_interrupting);
+    hook::arm(attend, masks::not_interrupting, waiting::has_unblocked);
     let started =
         hook::as_kernel_threads(|| std::thread::Builder::new().name("abaca-handlers".into()).spawn(relay));
     if started.is_err() {
@@ -124,7 +124,7 @@ pub(super) fn await_fibers() {
     if has_fibers() {
         start_relay();
     } else {
-        hook::arm(attend, masks::not_interrupting);
+        hook::arm(attend, masks::not_interrupting, waiting::has_unblocked);
     }
 }
 

@@ -11,11 +11,11 @@ use libc::{
     pthread_rwlockattr_t, timespec,
 };
 
-use super::acquire::{READERS, WRITERS, acquire, beside, has_sleepers};
+use super::acquire::{READERS, WRITERS, acquire_lock, beside, has_sleepers};
 use super::mutex::LONG_AGO;
 use super::observed::Observed;
 use super::until::Until;
-use crate::enter::Within;
+use crate::enter::{Within, enter};
 use crate::hooks::hooks;
 use crate::own::own;
 
@@ -107,6 +107,7 @@ hooks! {
 /// Wakes all readers, and one writer. Those who find the lock held sleep again.
 #[cold]
 fn wake(lock: Lock) {
+    let _within = enter();
     hook::wake_at(beside(lock), READERS, usize::MAX);
     hook::wake_at(beside(lock), WRITERS, 1);
 }
@@ -159,7 +160,7 @@ unsafe fn take(
         return own();
     }
     match probe() {
-        ETIMEDOUT => acquire(beside(lock), bits, &until, attempt),
+        ETIMEDOUT => acquire_lock(beside(lock), bits, &until, attempt),
         result => result,
     }
 }

@@ -13,7 +13,7 @@ use super::observed::Observed;
 use super::relay;
 use super::until::Until;
 use crate::answer::{errno, failed};
-use crate::enter::Within;
+use crate::enter::{Within, enter};
 use crate::hooks::hooks;
 use crate::own::own;
 
@@ -61,6 +61,7 @@ hooks! {
 /// Wakes one of those who sleep for a semaphore that was just posted.
 #[cold]
 fn wake_one(semaphore: Semaphore) {
+    let _within = enter();
     hook::wake_at(beside(semaphore), ONE_KIND, 1);
 }
 

@@ -6,11 +6,11 @@ use std::ffi::c_int;
 
 use libc::{pid_t, siginfo_t, sigval};
 
-use super::details;
 use super::handlers::{index, stands_for};
 use super::masks::main_blocks;
 use super::queued::NoPlace;
 use super::waiting::{hold_back, hold_back_own};
+use super::{borrowed, details};
 use crate::answer::{answer, errno, failed};
 use crate::enter::enter;
 use crate::hooks::hooks;
@@ -36,7 +36,7 @@ hooks! {
     /// raise(3): a signal for the calling thread.
     fn raise(signal: c_int) -> c_int, |_| -> always {
         let waits = || {
-            let number = index(signal)?;
+            let number = index(signal).filter(|_| !borrowed::is_child())?;
             let _within = enter()?;
             hold_back_own(number, details::sent(number, libc::SI_TKILL, None))
         };
@@ -62,7 +62,7 @@ fn waits(
     // SAFETY: no memory is involved.
     let is_own = process > 0 && process as isize == unsafe { kernel!(libc::SYS_getpid) };
     let signal = index(signal).filter(|_| is_own)?;
-    let must_wait = main_blocks(signal) && enter().is_some() && stands_for(signal);
+    let must_wait = main_blocks(signal) && enter().is_some() && stands_for(signal) && !borrowed::is_child();
     must_wait.then(|| hold_back(signal, Some(&info(signal))))
 }
 

@@ -110,16 +110,38 @@ impl Until {
         &self,
         address: usize,
         bits: u32,
-        mut stay: impl FnMut() -> bool,
-        mut then: impl FnMut(),
+        stay: impl FnMut() -> bool,
+        then: impl FnMut(),
     ) -> Slept {
-        if matches!(self, Self::Never) {
-            let sleep = Sleep { address, bits, deadline: None, is_cancellable: false };
-            return hook::sleep_at(sleep, stay, then);
-        }
+        self.sleep_by(address, bits, stay, then, |sleep, stay, then| hook::sleep_at(sleep, stay, then))
+    }
+
+    /// The same, of a call that no handler ends: what is sent to the caller ends the sleep, after its handlers have run.
+    #[inline]
+    pub(crate) fn sleep_or_handle_at(
+        &self,
+        address: usize,
+        bits: u32,
+        stay: impl FnMut() -> bool,
+        then: impl FnMut(),
+    ) -> Slept {
+        self.sleep_by(address, bits, stay, then, |sleep, stay, then| {
+            hook::sleep_or_handle_at(sleep, stay, then)
+        })
+    }
+
+    #[inline]
+    fn sleep_by<S: FnMut() -> bool, T: FnMut()>(
+        &self,
+        address: usize,
+        bits: u32,
+        mut stay: S,
+        mut then: T,
+        sleep_at: impl Fn(Sleep, &mut S, &mut T) -> Slept,
+    ) -> Slept {
         loop {
             let sleep = Sleep { address, bits, deadline: self.deadline(), is_cancellable: false };
-            match hook::sleep_at(sleep, &mut stay, &mut then) {
+            match sleep_at(sleep, &mut stay, &mut then) {
                 Slept::TimedOut if !self.has_passed() => {}
                 slept => return slept,
             }

@@ -136,6 +136,11 @@ impl Set<'_> {
     }
 }
 
+/// Whether something waits for the calling fiber, or for any, that it neither blocks nor waits for.
+pub(super) fn has_unblocked() -> bool {
+    waiting() & !(blocked() | awaited()) != 0
+}
+
 /// Takes what the calling fiber neither blocks nor waits for: of each number in turn, and those of one number as they were sent.
 pub(super) fn take_unblocked() -> Vec<Taken> {
     let wanted = !(blocked() | awaited());
