@@ -89,8 +89,8 @@ pub(super) fn is_caller(number: pid_t) -> bool {
 
 /// What the kernel is asked by instead of this number.
 fn of_kernel(number: pid_t) -> pid_t {
-    // SAFETY: no memory is involved.
     if is_fibers(number) && is_caller(number) {
+        // SAFETY: no memory is involved.
         unsafe { kernel!(libc::SYS_gettid) as pid_t }
     } else {
         number
