@@ -140,6 +140,17 @@ pub(crate) unsafe fn guard_by_mapping(start: NonNull<u8>, bytes: usize) -> Resul
     check(unsafe { libc::mprotect(start.as_ptr().cast(), bytes, libc::PROT_NONE) })
 }
 
+/// Asks the kernel for a range of pages now. Does nothing if it cannot.
+///
+/// # Safety
+///
+/// The range lies in memory from [`map`], is not guarded, and the caller may write to it.
+pub(crate) unsafe fn populate(start: NonNull<u8>, bytes: usize) {
+    // Whatever is wrong, a touch will tell.
+    // SAFETY: the caller's promise; the contents stay.
+    unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_POPULATE_WRITE) };
+}
+
 /// Releases the memory of a range of pages to the kernel; it reads as zero afterwards.
 ///
 /// # Safety

@@ -100,6 +100,38 @@ fn releasing_memory_keeps_the_top_and_the_guard() {
 }
 
 #[test]
+fn populating_the_top_makes_its_pages_resident_and_leaves_all_contents() {
+    let pool = StackPool::new(64 * 1024);
+    let _first = pool.take().expect("a stack");
+    let stack = pool.take().expect("a stack");
+    let pages = pool.stack_bytes() / page_bytes();
+    let residents = || {
+        let mut residents = vec![0_u8; pages];
+        // SAFETY: the memory is mapped, and there is a byte for each of its pages.
+        let result =
+            unsafe { libc::mincore(stack.bottom().cast(), pool.stack_bytes(), residents.as_mut_ptr()) };
+        assert_eq!(result, 0);
+        residents.iter().map(|resident| usize::from(resident & 1)).sum::<usize>()
+    };
+    assert_eq!(residents(), 0);
+    // SAFETY: the stack is ours.
+    unsafe { stack.top().sub(1).write(0xA5) };
+    // A kernel that is too old, and an emulator, do nothing.
+    // SAFETY: the page is the stack's.
+    let bottom = unsafe { libc::madvise(stack.bottom().cast(), page_bytes(), libc::MADV_POPULATE_WRITE) };
+    let can = bottom == 0 && residents() == 2;
+    // The page of the top, and the one below, in which its bytes end.
+    stack.populate_top(page_bytes());
+    assert_eq!(residents(), if can { 3 } else { 1 });
+    stack.populate_top(usize::MAX);
+    assert_eq!(residents(), if can { pages } else { 1 });
+    // SAFETY: as above.
+    assert_eq!(unsafe { stack.top().sub(1).read() }, 0xA5);
+    assert_eq!(signal_of_write(stack.bottom().wrapping_sub(1)), libc::SIGSEGV);
+    pool.give(stack);
+}
+
+#[test]
 fn stacks_are_an_odd_number_of_pages_apart() {
     for pages in 1..20 {
         let pool = StackPool::new(pages * page_bytes());

@@ -231,6 +231,23 @@ fn a_monitor_that_was_taken_back_is_silent() {
 }
 
 #[test]
+fn the_monitors_of_an_actor_end_with_it() {
+    abaca::run(|| {
+        let (watched, kept) = (mortal(), Arc::new(()));
+        let watcher = actor::spawn({
+            let (watched, kept) = (watched.clone(), Arc::clone(&kept));
+            move |mailbox: &mut Mailbox<Arc<()>>| {
+                mailbox.monitor(&watched, move |_| kept);
+            }
+        });
+        watcher.wait();
+        assert_eq!(Arc::strong_count(&kept), 1, "the watched actor keeps what nobody will be told");
+        watched.cast(failed());
+        assert_eq!(watched.wait(), failed());
+    });
+}
+
+#[test]
 fn the_end_of_the_runtime_shuts_actors_down() {
     let runtime = abaca::Runtime::new().unwrap();
     let actor = runtime.run(idle);

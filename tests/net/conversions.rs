@@ -76,6 +76,10 @@ fn options_return_what_was_set() {
     assert_eq!(ours.ttl().unwrap(), 33);
     ours.set_linger(Some(Duration::from_secs(1))).unwrap();
     assert_eq!(ours.linger().unwrap(), Some(Duration::from_secs(1)));
+    // As long as the kernel can express.
+    ours.set_linger(Some(Duration::MAX)).unwrap();
+    assert_eq!(ours.linger().unwrap(), Some(Duration::from_secs(i32::MAX as u64)));
+    ours.set_linger(None).unwrap();
     assert!(ours.take_error().unwrap().is_none());
     assert_eq!(ours.local_addr().unwrap(), ours.try_clone().unwrap().local_addr().unwrap());
     ours.set_nonblocking(true).unwrap();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::runtime;
+use crate::{command, is_child, passes, runtime};
 
 /// Long enough that the monitor has looked twice and seen that nobody waits.
 const WHILE: Duration = Duration::from_millis(5);
@@ -61,6 +61,28 @@ fn a_fiber_that_is_alone_wakes_nobody_however_long_it_computes() {
     let name = "quiet::a_fiber_that_is_alone_wakes_nobody_however_long_it_computes";
     let output = Command::new(this).args([name, "--exact"]).env("ALONE", "1").output().unwrap();
     assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_fiber_that_its_worker_has_left_is_no_deadlock() {
+    if !is_child() {
+        passes(command("quiet::a_fiber_that_its_worker_has_left_is_no_deadlock"));
+        return;
+    }
+    // No other thread is there that could wake a fiber.
+    let runtime = runtime(1);
+    runtime.run(|| {
+        let has_run = Arc::new(AtomicBool::new(false));
+        let other = abaca::spawn({
+            let has_run = Arc::clone(&has_run);
+            move || has_run.store(true, SeqCst)
+        });
+        // The worker leaves this thread for the other fiber, and then sleeps.
+        hog_until(&has_run);
+        compute(100 * WHILE);
+        other.join().unwrap();
+    });
+    assert!(runtime.hand_offs() > 0);
 }
 
 #[test]

@@ -15,11 +15,11 @@ fn run(what: &str) -> Output {
     let program = PROGRAM.get_or_init(|| {
         let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("abort");
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--locked", "--example", "abort"]);
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--locked", "-p", "abaca-abort"]);
         cargo.args(["--config", "profile.dev.panic='abort'", "--target-dir"]).arg(&target);
         let built = cargo.output().expect("cargo starts");
         assert!(built.status.success(), "{}", stderr(&built));
-        target.join("debug/examples/abort")
+        target.join("debug/abaca-abort")
     });
     Command::new(program).arg(what).output().expect("the program starts")
 }

@@ -48,6 +48,7 @@ mod error;
 mod fixture;
 mod guard;
 mod pool;
+mod populate;
 mod registry;
 mod release;
 mod slab;

@@ -4,7 +4,8 @@
 //! (`pending_exit`), and its fiber is cancelled. The first reason counts. If the body returns all the same, the reason that it
 //! returns counts.
 //!
-//! A link is an entry in both lives, a monitor an entry in the life that it watches. The actor that ends takes the entries out
+//! A link is an entry in both lives. A monitor is an entry in the life that it watches, and one in that of its owner, whose end takes it
+//! back. The actor that ends takes the entries out
 //! under its lock, so each death is reported once. A link to, or a monitor of, an actor that has ended is reported at once. No
 //! two lives are locked at the same time, and no lock is held while others are notified. Nor does the panic of one that is notified,
 //! or of a message's destructor, keep the others from being told.
@@ -52,6 +53,9 @@ struct Status {
     links: BTreeMap<ActorId, Pid>,
     watchers: BTreeMap<u64, Watcher>,
     next_watcher: u64,
+    /// The monitors that this actor has set: whom, and the key of the watcher there. `None` while it is being set.
+    monitors: BTreeMap<u64, Option<(Pid, u64)>>,
+    next_monitor: u64,
 }
 
 impl Life {
@@ -65,6 +69,8 @@ impl Life {
             links: BTreeMap::new(),
             watchers: BTreeMap::new(),
             next_watcher: 0,
+            monitors: BTreeMap::new(),
+            next_monitor: 0,
         };
         Self { id: ActorId::next(), status: WaitQueue::new(status) }
     }
@@ -152,10 +158,50 @@ impl Life {
         }
     }
 
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn watcher_count(&self) -> usize {
+        self.status.lock().watchers.len()
+    }
+
     /// Removes a watcher. False if it was not there: it has been called, or will be.
     pub(super) fn unwatch(&self, key: u64) -> bool {
         let watcher = self.status.lock().watchers.remove(&key);
         watcher.is_some()
+    }
+
+    /// Sets a monitor on `target`: calls `watcher` when it ends, unless this actor ends before. Returns the monitor's number, or
+    /// `None` if `target` has ended, and `watcher` has been called.
+    pub(super) fn monitor(
+        process: &Arc<impl Process + 'static>,
+        target: &Pid,
+        watcher: impl FnOnce(Down) + Send + 'static,
+    ) -> Option<u64> {
+        let number = {
+            let mut status = process.life().status.lock();
+            let number = status.next_monitor;
+            status.next_monitor += 1;
+            status.monitors.insert(number, None);
+            number
+        };
+        let this = Arc::clone(process);
+        let key = target.life().watch(Box::new(move |down| {
+            drop(this.life().forget_monitor(number));
+            watcher(down);
+        }))?;
+        // Without an entry, the watcher has been called meanwhile.
+        if let Some(entry) = process.life().status.lock().monitors.get_mut(&number) {
+            *entry = Some((target.clone(), key));
+        }
+        Some(number)
+    }
+
+    /// Takes a monitor back. False if the other has ended.
+    pub(super) fn demonitor(&self, number: u64) -> bool {
+        self.forget_monitor(number).is_some_and(|(target, key)| target.life().unwatch(key))
+    }
+
+    fn forget_monitor(&self, number: u64) -> Option<(Pid, u64)> {
+        self.status.lock().monitors.remove(&number)?
     }
 
     /// Enters a link on this side. The error is the reason of an actor that has ended.
@@ -240,13 +286,17 @@ pub(super) fn end_unstarted(process: &Arc<dyn Process>, reason: ExitReason) {
 /// Ends the actor, and notifies its watchers and links. Called once: by its fiber, or for an actor that never starts.
 pub(super) fn end(process: &Arc<dyn Process>, reason: &ExitReason) {
     let life = process.life();
-    let (links, watchers, fiber) = {
+    let (links, watchers, monitors, fiber) = {
         let mut status = life.status.lock();
         debug_assert!(status.ended.is_none(), "an actor ends once");
         status.ended = Some(reason.clone());
-        (std::mem::take(&mut status.links), std::mem::take(&mut status.watchers), status.fiber.take())
+        let Status { links, watchers, monitors, fiber, .. } = &mut *status;
+        (std::mem::take(links), std::mem::take(watchers), std::mem::take(monitors), fiber.take())
     };
     drop(fiber);
+    for (target, key) in monitors.into_values().flatten() {
+        contained(|| _ = target.life().unwatch(key));
+    }
     // Before the messages are dropped: a caller that waits for a reply gets the reason and not `NoReply`.
     for watcher in watchers.into_values() {
         contained(|| watcher(Down { from: life.id, reason: reason.clone() }));

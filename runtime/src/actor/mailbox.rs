@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cell::{Cell, take_first};
-use super::life::{self, Process};
+use super::life::{self, Life, Process};
 use super::pid::Pid;
 use super::reason::{Down, Exit, ExitReason};
 use super::reference::ActorRef;
@@ -31,9 +31,9 @@ pub struct Mailbox<M: Send + 'static> {
 /// A monitor, from [`Mailbox::monitor`]; for [`Mailbox::demonitor`]. Dropping it leaves the monitor set.
 #[derive(Debug)]
 pub struct Monitor {
-    target: Pid,
-    /// `None` if the target had ended already.
-    key: Option<u64>,
+    owner: Pid,
+    /// Its number among those of its owner. `None` if the other had ended already.
+    number: Option<u64>,
 }
 
 impl<M: Send + 'static> Mailbox<M> {
@@ -232,15 +232,14 @@ impl<M: Send + 'static> Mailbox<M> {
     where
         F: FnOnce(Down) -> M + Send + 'static,
     {
-        let target = other.into();
         let cell = Arc::clone(&self.cell);
-        let key = target.life().watch(Box::new(move |down| cell.send_news(into_message(down))));
-        Monitor { target, key }
+        let tell = move |down| cell.send_news(into_message(down));
+        Monitor { owner: self.pid(), number: Life::monitor(&self.cell, &other.into(), tell) }
     }
 
     /// Stops watching. False if the other actor has ended: its message is in the mailbox, or has been received.
     pub fn demonitor(&self, monitor: Monitor) -> bool {
-        monitor.key.is_some_and(|key| monitor.target.life().unwatch(key))
+        monitor.number.is_some_and(|number| monitor.owner.life().demonitor(number))
     }
 
     /// Spawns an actor that is linked to this one from the beginning.

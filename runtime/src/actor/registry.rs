@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::pid::Pid;
+use super::pid::{ActorId, Pid};
 use super::reference::ActorRef;
 use crate::park::{self, Cost};
 
@@ -32,6 +32,8 @@ struct Entry {
     pid: Pid,
     /// An `ActorRef` of some type.
     actor: Box<dyn Any + Send>,
+    /// What frees the name when the actor ends: the key of a watcher.
+    watcher: u64,
 }
 
 /// Why an actor was not registered.
@@ -67,36 +69,46 @@ impl Registry {
         actor: &ActorRef<M>,
     ) -> Result<(), RegisterError> {
         let (name, pid) = (name.into(), actor.pid());
-        if !pid.has_life() {
-            return Err(RegisterError::Dead);
-        }
-        let entry = Entry { pid: pid.clone(), actor: Box::new(actor.clone()) };
-        let replaced = {
-            let mut entries = self.entries();
-            if entries.get(&name).is_some_and(|known| known.pid != pid && known.pid.has_life()) {
-                return Err(RegisterError::NameTaken);
-            }
-            entries.insert(name.clone(), entry)
-        };
-        drop(replaced);
-        let registry = Arc::downgrade(&self.0);
-        pid.on_exit(move |down| {
+        let (registry, its_name) = (Arc::downgrade(&self.0), name.clone());
+        let watcher = pid.life().watch(Box::new(move |down| {
             if let Some(registry) = registry.upgrade().map(Self) {
-                let gone = {
-                    let mut entries = registry.entries();
-                    let is_its = entries.get(&name).is_some_and(|known| known.pid.id() == down.from);
-                    if is_its { entries.remove(&name) } else { None }
-                };
-                drop(gone);
+                registry.forget(&its_name, down.from);
             }
-        });
+        }));
+        let Some(watcher) = watcher else { return Err(RegisterError::Dead) };
+        let mut entries = self.entries();
+        if entries.get(&name).is_some_and(|known| known.pid != pid && known.pid.has_life()) {
+            drop(entries);
+            pid.life().unwatch(watcher);
+            return Err(RegisterError::NameTaken);
+        }
+        let entry = Entry { pid: pid.clone(), actor: Box::new(actor.clone()), watcher };
+        let replaced = entries.insert(name.clone(), entry);
+        drop(entries);
+        if let Some(replaced) = replaced {
+            replaced.pid.life().unwatch(replaced.watcher);
+        }
+        if !pid.has_life() {
+            // It ended after it was asked for its life, and before it had an entry to be removed.
+            self.forget(&name, pid.id());
+        }
         Ok(())
+    }
+
+    /// Removes the entry of a name if it is that of `actor`, which has ended.
+    fn forget(&self, name: &str, actor: ActorId) {
+        let mut entries = self.entries();
+        let is_its = entries.get(name).is_some_and(|known| known.pid.id() == actor);
+        let gone = if is_its { entries.remove(name) } else { None };
+        drop(entries);
+        drop(gone);
     }
 
     /// Frees a name. Returns the actor that had it, if there was one.
     pub fn unregister(&self, name: &str) -> Option<Pid> {
-        let entry = self.entries().remove(name);
-        entry.map(|entry| entry.pid)
+        let entry = self.entries().remove(name)?;
+        entry.pid.life().unwatch(entry.watcher);
+        Some(entry.pid)
     }
 
     /// The living actor of that name, if it takes messages of type `M`.
@@ -143,3 +155,31 @@ impl fmt::Display for RegisterError {
 }
 
 impl std::error::Error for RegisterError {}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::cell::Cell;
+    use super::super::life;
+    use super::super::reason::ExitReason;
+    use super::{ActorRef, RegisterError, Registry};
+
+    #[test]
+    fn names_that_are_free_again_leave_nothing_with_the_actor() {
+        let registry = Registry::new();
+        // Actors without fibers.
+        let [one, other] = [(); 2].map(|()| ActorRef::<()> { cell: Arc::new(Cell::new(1)) });
+        registry.register("kept", &one).unwrap();
+        for _ in 0..10 {
+            registry.register("name", &one).unwrap();
+            registry.register("name", &one).unwrap();
+            assert_eq!(registry.register("name", &other), Err(RegisterError::NameTaken));
+            registry.unregister("name").unwrap();
+        }
+        assert_eq!([&one, &other].map(|actor| actor.pid().life().watcher_count()), [1, 0]);
+        life::end(one.pid().process(), &ExitReason::Normal);
+        assert!(registry.entries().is_empty());
+        assert_eq!(registry.register("name", &one), Err(RegisterError::Dead));
+    }
+}

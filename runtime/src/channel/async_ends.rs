@@ -135,7 +135,8 @@ impl<T> Receiver<T> {
 impl<T> Sender<T> {
     /// Sends `message`: [`send`](Self::send) as a future, for a task of any executor.
     ///
-    /// A future that is dropped before the message was taken drops the message.
+    /// A future that is dropped before the message was taken drops the message. A message that a receiver has taken is sent, also
+    /// if the future is dropped before it has been polled again, as by a timeout.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use crate::cell::Chain;
-use crate::os::epoll;
+use crate::os::{epoll, socket};
 use crate::park;
 use crate::poller::{Direction, Entry};
 
@@ -77,8 +77,8 @@ fn looks(chain: &Chain, now: Instant) -> impl Iterator<Item = Instant> + use<> {
     nearest.into_iter().chain(recheck)
 }
 
-/// The error of non-blocking mode, and of a timeout, as with std's sockets on Linux.
+/// The error of non-blocking mode, and of a timeout, as with std's sockets on Linux: that of the kernel, with its number.
 #[cold]
 pub(super) fn would_block() -> io::Error {
-    io::Error::from(io::ErrorKind::WouldBlock)
+    socket::would_block()
 }

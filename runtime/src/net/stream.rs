@@ -179,7 +179,9 @@ impl TcpStream {
     ///
     /// None for an open socket; the return type is that of std.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        SockRef::from(self.0.get()).set_linger(linger)
+        // The kernel's field is an `int`: more would wrap around, to a short time or a negative one.
+        let longest = Duration::from_secs(i32::MAX.unsigned_abs().into());
+        SockRef::from(self.0.get()).set_linger(linger.map(|linger| linger.min(longest)))
     }
 
     /// `SO_LINGER`.

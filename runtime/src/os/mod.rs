@@ -19,6 +19,8 @@ pub(crate) mod fork;
 pub(crate) mod frames;
 pub(crate) mod futex;
 pub(crate) mod handler;
+#[cfg(feature = "own-tls")]
+pub(crate) mod heap;
 pub(crate) mod heap_block;
 pub(crate) mod hidden;
 pub(crate) mod identity;

@@ -18,6 +18,11 @@ use super::about::About;
 /// The error of connect(2) on a non-blocking socket while the connection is being made.
 pub(crate) const IN_PROGRESS: i32 = libc::EINPROGRESS;
 
+/// The kernel's error of a call that would wait.
+pub(crate) fn would_block() -> io::Error {
+    io::Error::from_raw_os_error(libc::EAGAIN)
+}
+
 /// Sets or clears `O_NONBLOCK`. Returns whether that was a change.
 pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<bool> {
     let flags = fcntl_getfl(fd)?;

@@ -66,16 +66,23 @@ pub(crate) fn pointer_of(block: &Block) -> *mut () {
     ptr::without_provenance_mut(block.pointer().address())
 }
 
-/// Makes the block of a stack that nobody runs on, if it has none yet.
+/// The largest block whose pages are asked for at once. Of a larger one libc's reserve may be the most, which nobody touches.
+const MOST_POPULATED: usize = 16 * 1024;
+
+/// Makes the block of a stack that nobody runs on, if it has none yet. It takes `block_bytes`.
 ///
 /// # Errors
 ///
 /// * The operating system's, if it refuses memory or a thread.
-pub(crate) fn furnish(stack: &Stack) -> io::Result<()> {
+pub(crate) fn furnish(stack: &Stack, block_bytes: usize) -> io::Result<()> {
     if block_of(stack).is_some() {
         return Ok(());
     }
     let Some(word) = stack.fixture() else { return Ok(()) };
+    if block_bytes <= MOST_POPULATED {
+        // The block is written now, and the first frames lie right below it.
+        stack.populate_top(block_bytes + 1);
+    }
     let bottom = stack.bottom();
     // SAFETY: the memory is the stack's, which the caller owns. The pool keeps the pages of a fixture, and removes the block
     // before it unmaps them.

@@ -39,6 +39,13 @@ impl<'a> Snapshot<'a> {
     /// The snapshot of a descriptor that is not registered.
     pub(super) const UNREGISTERED: Self = Self { side: None, word: 0 };
 
+    /// Whether the descriptor was registered.
+    #[cfg(feature = "own-tls")]
+    #[inline]
+    pub(crate) fn is_registered(self) -> bool {
+        self.side.is_some()
+    }
+
     /// Whether the system call need not be made, since it would return EAGAIN.
     #[inline]
     pub(crate) fn is_exhausted(self) -> bool {

@@ -1,5 +1,5 @@
 //! Quiet: all workers sleep, and nothing within the runtime will wake one: no timer, no descriptor that is watched, no call in the
-//! pool. Then either a thread outside has something in its hands, or the fibers wait for each other for ever.
+//! pool, no fiber whose worker has left it. Then either a thread outside has something in its hands, or the fibers wait for each other for ever.
 //!
 //! The monitor notices, since it goes to sleep as well when all workers do. It looks once more after a while, and then tells whoever
 //! wants to know, once in each quiet period. A period ends when a fiber runs. While anything is pending it costs nothing, and a
@@ -76,6 +76,7 @@ impl Shared {
             && self.still_alive().1 > 0
             && !is_watching
             && self.injector.is_empty()
+            && !self.has_absent_fiber()
             && idle_pool(&self.blocking)
             && self.blocking.forking().is_none_or(|pool| idle_pool(pool))
             && self.workers.iter().all(has_no_timer)

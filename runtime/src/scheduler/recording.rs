@@ -60,7 +60,7 @@ pub(crate) struct Recorder {
 
 /// A worker's part of the recorder.
 pub(crate) struct WorkerRecorder {
-    ticks: Ticks,
+    pub(super) ticks: Ticks,
     pub(crate) ring: EventRing<4>,
     pub(crate) stacks: StackSamples,
     /// When the turn began that is under way, or the next one does.
@@ -74,7 +74,7 @@ const LONG_SLEEP: u64 = 1 << 19;
 
 impl WorkerRecorder {
     #[inline(always)]
-    fn push(&self, kind: u64, now: u64, [small, payload, more]: [u64; 3]) {
+    pub(super) fn push(&self, kind: u64, now: u64, [small, payload, more]: [u64; 3]) {
         let first = now << TIME | kind;
         probe::event(first, small, payload);
         self.ring.push([first, small, payload, more]);
@@ -118,7 +118,7 @@ impl WorkerRecorder {
     }
 
     #[inline(always)]
-    fn begin(&self, now: u64) {
+    pub(super) fn begin(&self, now: u64) {
         // Relaxed: a snapshot looks at it after the events, and takes one that is too late for none.
         self.began.store(now, Ordering::Relaxed);
     }
@@ -304,17 +304,6 @@ impl Worker {
     pub(super) fn record_park_slow(&self, fiber: &Header) {
         if let Some(recorder) = self.recorder() {
             recorder.end_turn_with_stack(recorder.ticks.now(), fiber);
-        }
-    }
-
-    /// Notes that the worker has left the fiber, which goes on on its thread. From who has taken the worker.
-    #[cfg(feature = "own-tls")]
-    pub(super) fn record_left(&self, fiber: &Header) {
-        if let Some(recorder) = self.recorder() {
-            let (began, now) = (recorder.began(), recorder.ticks.now());
-            recorder.begin(now);
-            // The bytes that it has moved are in its own storage, for the end of its next turn.
-            recorder.push(Kind::Left as u64, now, [began, ptr::from_ref(fiber).addr() as u64, 0]);
         }
     }
 

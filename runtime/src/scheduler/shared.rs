@@ -269,6 +269,14 @@ impl Shared {
         false
     }
 
+    /// Whether a fiber runs whose worker has left its thread, and may sleep meanwhile.
+    pub(super) fn has_absent_fiber(&self) -> bool {
+        #[cfg(feature = "own-tls")]
+        return self.spares.get().is_some_and(super::handoff::Spares::has_absent);
+        #[cfg(not(feature = "own-tls"))]
+        false
+    }
+
     /// How many threads there are beyond one a worker, if there may be no more.
     pub(super) fn exhausted_spares(&self) -> Option<usize> {
         #[cfg(feature = "own-tls")]

@@ -36,7 +36,7 @@ pub(crate) struct Within {
 #[inline]
 pub(crate) fn enter() -> Option<Within> {
     // That the fiber is within a hook is kept in its own storage, so it stays right while others run.
-    if !hook::enter() && !(faults::was_left() && hook::enter()) {
+    if !(hook::enter() || faults::was_left() && hook::enter()) {
         return None;
     }
     if !is_installed() {

@@ -29,7 +29,7 @@
 //!
 //! | functions of libc | how |
 //! |---|---|
-//! | `read` `readv` `recv` `recvfrom` `recvmsg` `recvmmsg`, `write` `writev` `send` `sendto` `sendmsg` `sendmmsg` | an attempt that does not wait; then the fiber waits for an event. A write takes all bytes, and so does MSG_WAITALL |
+//! | `read` `readv` `recv` `recvfrom` `recvmsg` `recvmmsg`, `write` `writev` `send` `sendto` `sendmsg` `sendmmsg` | an attempt that does not wait; then the fiber waits for an event. A write takes all bytes, and so does MSG_WAITALL. To a device that is no terminal it is one call, on a thread of the runtime's pool if the device does not tell that there is room |
 //! | `accept` `accept4` `connect` | the same; `accept` one caller of the process at a time, `connect` in non-blocking mode for the time of each system call |
 //! | `poll` `ppoll` `select` `pselect` `epoll_wait` `epoll_pwait` `epoll_pwait2` | a look; then the fiber waits for any of the descriptors. A signal mask is the fiber's meanwhile |
 //! | `sendfile` `splice` `tee` `vmsplice` | as reads and writes; a socket is in non-blocking mode for the time of each system call |
@@ -85,7 +85,7 @@
 //!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A plain thread
 //!   in `sigwait` does not take what the main fiber blocks.
 //! * **`signalfd`** tells a fiber's program of what its fibers block, to reads, `poll` and `epoll`. The descriptor is one of a pair of sockets: a
-//!   signal is taken when it comes rather than when it is read, some 200 wait at most, there are 32 such descriptors at once, and a copy by `fork`
+//!   signal is taken when it comes rather than when it is read, so that one that is sent twice is told twice, some 200 wait at most, there are 32 such descriptors at once, and a copy by `fork`
 //!   reads its original's. Signals that are blocked where the runtime is built are read from the kernel's descriptor.
 //! * **One real-time signal**, the highest that libc has left, is taken by `install`, and SIGRTMAX is one less: it ends calls on the pool.
 //!   A program that sets up a handler for its number all the same has those calls waited for.
@@ -171,11 +171,12 @@
 //! |---|---|
 //! | `sigsetjmp` `siglongjmp`, `getcontext` `setcontext` `swapcontext` | save and restore the mask of the worker's thread, and not the fiber's: their machine code is libc's. All else of them works, waits between them too |
 //! | a jump (`longjmp`) out of a handler of a signal, of a fiber that waited in a call | must not be: it leaves behind the frames of the call, on which the runtime still relies. The main thread may jump |
-//! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`, `setpriority`, `prctl` but for the name | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
+//! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`, `setpriority`, `prctl` but for the name; `ptrace`, whose tracer is the thread that began it | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
 //! | `gettid` | is a number of the fiber's own, beyond the kernel's. `tgkill`, `sched_setaffinity` and their kin and `timer_create` know it; `/proc/self/task`, and system calls that are no functions of libc's, do not |
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
-//! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, and change nothing |
+//! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, and change nothing: `sched_getcpu` tells where the worker is |
 //! | `pthread_getattr_np` | tells of the stack that there is, which may be larger than what was asked for, and of a guard of a page |
+//! | the number of the next descriptor | need not be the lowest that the program has free: the runtime opens some of its own, also for a moment |
 //! | readers of a lock of the kind PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP | pass a fiber that waits to write |
 //! | a mutex with PTHREAD_PRIO_INHERIT | may be unlocked by another thread than its owner, as a usual one may |
 //! | PTHREAD_CANCEL_ASYNCHRONOUS | is deferred |

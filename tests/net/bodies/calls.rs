@@ -23,6 +23,12 @@ fn kind<T>(result: Result<T>) -> ErrorKind {
     result.err().expect("an error").kind()
 }
 
+/// An error's kind, and the kernel's number for it.
+fn number<T>(result: Result<T>) -> (ErrorKind, Option<i32>) {
+    let error = result.err().expect("an error");
+    (error.kind(), error.raw_os_error())
+}
+
 /// A broken connection shows as one or the other, depending on who is faster.
 fn is_broken<T>(result: Result<T>) -> bool {
     matches!(kind(result), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
@@ -123,11 +129,11 @@ pub(crate) fn an_empty_buffer_moves_nothing() -> (usize, usize, u8) {
     (written, read, byte[0])
 }
 
-pub(crate) fn a_read_times_out_and_can_go_on() -> (ErrorKind, ErrorKind, u8) {
+pub(crate) fn a_read_times_out_and_can_go_on() -> ((ErrorKind, Option<i32>), ErrorKind, u8) {
     let (mut client, mut server) = pair();
     server.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
     let mut buffer = [0; 4];
-    let read = kind(server.read(&mut buffer));
+    let read = number(server.read(&mut buffer));
     let peeked = kind(server.peek(&mut buffer));
     server.set_read_timeout(None).unwrap();
     let reading = thread::spawn(move || {
@@ -138,14 +144,14 @@ pub(crate) fn a_read_times_out_and_can_go_on() -> (ErrorKind, ErrorKind, u8) {
     (read, peeked, reading.join().unwrap())
 }
 
-pub(crate) fn a_write_times_out() -> ErrorKind {
+pub(crate) fn a_write_times_out() -> (ErrorKind, Option<i32>) {
     let (mut client, _server) = pair();
     client.set_write_timeout(Some(Duration::from_millis(2))).unwrap();
     let bytes = vec![0; 1 << 20];
     loop {
         match client.write(&bytes) {
             Ok(_) => {}
-            result => return kind(result),
+            result => return number(result),
         }
     }
 }

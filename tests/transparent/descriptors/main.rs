@@ -5,6 +5,7 @@ mod addresses;
 mod asynchronous;
 mod cancel;
 mod connections;
+mod devices;
 mod ends;
 mod files;
 mod flushes;

@@ -1,5 +1,7 @@
 //! Handlers of faults: in them no fiber is parked, and afterwards it can be again, however the handler was left.
 
+#![expect(unsafe_code, reason = "sets up a handler, which changes what the kernel restores")]
+
 use std::arch::asm;
 use std::ffi::{c_int, c_void};
 use std::fs::File;

@@ -143,16 +143,17 @@ fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>) -> Ende
     loop {
         let Some(now_fd) = watched.number() else { return Ended::Done(NOT_OPEN) };
         let seen = watched.source.snapshot(direction.of_poller());
-        // Where the poller knows that the call would wait, it waits before.
-        let is_hinted = seen.is_exhausted() && gave_up.is_none();
+        // Where it is known that the call would wait, it waits before: the poller knows it, or the last call has left nothing.
+        let is_drained = direction == Direction::Read && watched.is_drained(seen) && gave_up.is_none();
+        let is_hinted = is_drained || seen.is_exhausted() && gave_up.is_none();
         let mut me = None;
         let is_ours = |poller: &Poller| me.get_or_insert_with(caller).0.polls_with(poller);
-        if !(is_hinted && watched.source.is_polled_by(is_ours)) {
+        if !(is_drained || is_hinted && watched.source.is_polled_by(is_ours)) {
             let result = call(now_fd);
             // It may have waited for its turn.
             me = None;
             if result != WOULD_BLOCK {
-                seen.note(watched.is_stream && 0 < result && (result as usize) < wanted);
+                watched.note(seen, watched.is_stream && 0 < result && (result as usize) < wanted);
                 return done(result);
             }
             if let Some(gave_up) = gave_up {
@@ -184,8 +185,8 @@ fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>) -> Ende
             None => {}
             // What has come meanwhile counts.
             Some(Ended::Interrupted) => gave_up = Some(Ended::Interrupted),
-            // The poller may not have run since something came.
-            Some(ended @ (Ended::TimedOut | Ended::Cancelled)) if is_hinted => gave_up = Some(ended),
+            // The poller may not have run since something came, or cannot watch.
+            Some(ended) if is_hinted => gave_up = Some(ended),
             Some(ended) => return ended,
         }
     }
@@ -196,4 +197,89 @@ fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>) -> Ende
 fn done(result: isize) -> Ended {
     park::spend(if result < 0 { Cost::TryFailed } else { Cost::SystemCall });
     Ended::Done(result)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::{AsFd, AsRawFd};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::table::born_of_listener;
+    use super::super::wish::Moment;
+    use super::*;
+    use crate::fiber;
+    use crate::os::socket;
+    use crate::runtime::Runtime;
+
+    /// Reads up to 8 bytes, and counts the calls.
+    fn read(stream: &TcpStream, calls: &AtomicUsize) -> Ended {
+        let call = |_| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            match socket::receive(stream.as_fd(), &mut [0; 8], socket::RecvFlags::empty()) {
+                Ok(moved) => moved as isize,
+                Err(error) => -(error.raw_os_error().expect("the kernel's error") as isize),
+            }
+        };
+        let (fd, direction, mut limit) = (stream.as_raw_fd(), Direction::Read, WaitLimit::of_descriptor());
+        retry(Attempt { fd, direction, wanted: 8, limit: &mut limit, call })
+    }
+
+    #[test]
+    fn a_read_after_one_that_left_nothing_waits_before_it_calls_although_nobody_watched() {
+        // Not here, if this machine or build has no storage for fibers.
+        let Ok(runtime) = Runtime::builder().workers(1).own_tls(true).build() else { return };
+        runtime.run(|| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let _known = watched(listener.as_raw_fd());
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let moment = Moment::now();
+            let stream = Arc::new(listener.accept().unwrap().0);
+            born_of_listener(listener.as_raw_fd(), stream.as_raw_fd(), moment, true);
+            let calls = Arc::new(AtomicUsize::new(0));
+            client.write_all(b"one").unwrap();
+            assert_eq!(read(&stream, &calls), Ended::Done(3));
+            let reader = fiber::spawn({
+                let (stream, calls) = (stream.clone(), calls.clone());
+                move || read(&stream, &calls)
+            });
+            let watched = find(stream.as_raw_fd()).unwrap();
+            while !watched.source.is_waited_for() {
+                fiber::yield_now();
+            }
+            assert_eq!(calls.load(Ordering::SeqCst), 1, "the second read waits without a call");
+            client.write_all(b"five5").unwrap();
+            assert_eq!(reader.join().unwrap(), Ended::Done(5));
+            assert_eq!(calls.load(Ordering::SeqCst), 2);
+            // What has come before the next read, which nobody has told the poller of yet, is not lost either.
+            client.write_all(b"more").unwrap();
+            assert_eq!(read(&stream, &calls), Ended::Done(4));
+            drop(client);
+            assert_eq!(read(&stream, &calls), Ended::Done(0));
+            super::super::table::close_under(stream.as_raw_fd());
+        });
+    }
+
+    #[test]
+    fn what_has_come_before_the_first_wait_ends_it() {
+        let Ok(runtime) = Runtime::builder().workers(1).own_tls(true).build() else { return };
+        runtime.run(|| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let _known = watched(listener.as_raw_fd());
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let moment = Moment::now();
+            let stream = listener.accept().unwrap().0;
+            born_of_listener(listener.as_raw_fd(), stream.as_raw_fd(), moment, true);
+            let calls = AtomicUsize::new(0);
+            client.write_all(b"one").unwrap();
+            assert_eq!(read(&stream, &calls), Ended::Done(3));
+            // Nobody watches, so no event has told of these, nor of the end.
+            client.write_all(b"and two").unwrap();
+            drop(client);
+            assert_eq!(read(&stream, &calls), Ended::Done(7));
+            assert_eq!(read(&stream, &calls), Ended::Done(0));
+            super::super::table::close_under(stream.as_raw_fd());
+        });
+    }
 }

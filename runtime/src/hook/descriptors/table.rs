@@ -16,7 +16,7 @@ use crate::hook::sleepers::in_turn_of;
 use crate::os::fork::{self, Generation};
 use crate::os::socket;
 use crate::park::turn::Turn;
-use crate::poller::Source;
+use crate::poller::{Snapshot, Source};
 use crate::queue::{SpinGuard, SpinLock};
 
 /// A file that somebody has waited for, under a number. What each wait looks at comes first, on as few lines of the cache as it takes.
@@ -28,6 +28,8 @@ pub(super) struct Watched {
     pub(super) is_stream: bool,
     /// Set when the number became another file's behind the runtime's back.
     is_lost: AtomicBool,
+    /// Whether the last read of a stream has moved less than it wanted while nobody watched: the next one would have to wait.
+    is_drained: AtomicBool,
     /// A duplicate, if the number was closed while calls were under way, which go on with it: as in a thread's call, the file stays open.
     moved: OnceLock<OwnedFd>,
     pub(super) waits: Waits,
@@ -44,6 +46,7 @@ impl Watched {
             number,
             is_stream,
             is_lost: AtomicBool::new(false),
+            is_drained: AtomicBool::new(false),
             moved: OnceLock::new(),
             waits: Waits::new(),
             wish: Wish::new(born),
@@ -60,6 +63,24 @@ impl Watched {
             // Relaxed: it publishes nothing.
             None => (!self.is_lost.load(Ordering::Relaxed)).then_some(self.number),
         }
+    }
+
+    /// Notes whether a call that read after `seen` moved less than it wanted.
+    #[inline]
+    pub(super) fn note(&self, seen: Snapshot<'_>, is_short: bool) {
+        if seen.is_registered() {
+            seen.note(is_short);
+        } else if is_short != self.is_drained.load(Ordering::Relaxed) {
+            // Relaxed: a guess. Who goes by it registers the file, and is told what has come meanwhile.
+            self.is_drained.store(is_short, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a call that reads would have to wait, as the last one has left it, although nobody watches yet. Then it may wait at once: the
+    /// kernel tells who registers the file whether it is ready.
+    #[inline]
+    pub(super) fn is_drained(&self, seen: Snapshot<'_>) -> bool {
+        !seen.is_registered() && self.is_drained.load(Ordering::Relaxed)
     }
 }
 

@@ -51,6 +51,8 @@ pub(crate) struct Spares {
     is_eager: bool,
     /// The threads beyond one a worker: spares, and threads whose worker was taken.
     count: AtomicUsize,
+    /// The fibers whose homes have left their threads, and that have not come home.
+    absent: AtomicUsize,
     /// How often a worker has left a thread that was stuck, and one that slept.
     hand_offs: AtomicU64,
     exchanges: AtomicU64,
@@ -75,6 +77,7 @@ impl Spares {
             max,
             is_eager,
             count: AtomicUsize::new(0),
+            absent: AtomicUsize::new(0),
             hand_offs: AtomicU64::new(0),
             exchanges: AtomicU64::new(0),
             state: Mutex::default(),
@@ -101,6 +104,12 @@ impl Spares {
     pub(in crate::scheduler) fn exhausted(&self) -> Option<usize> {
         let count = self.count();
         (count >= self.max && count > 0).then_some(count)
+    }
+
+    /// Whether a fiber goes on although its home has left its thread. Once that is false, what came home has woken its home.
+    pub(in crate::scheduler) fn has_absent(&self) -> bool {
+        // Acquire: pairs with the Release in `give_back`.
+        self.absent.load(Ordering::Acquire) != 0
     }
 
     /// How often a worker has left a thread that was stuck.
@@ -158,7 +167,8 @@ impl Spares {
         let is_stuck = || self.is_eager || worker.current().is_some();
         let takes = stuck.take(|| worker.may_leave_thread() && is_stuck());
         if takes {
-            worker.note_absence();
+            // Relaxed: the monitor is who asks.
+            self.absent.fetch_add(usize::from(worker.note_absence()), Ordering::Relaxed);
             if let Some(observe) = OBSERVER.get() {
                 observe(stuck.thread_id());
             }
@@ -347,7 +357,7 @@ pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>)
         match worker.run() {
             Departure::WithoutFiber(absent) => {
                 carrier.renew();
-                give_back(absent);
+                give_back(absent, &spares.absent);
             }
             Departure::InItsSleep => carrier.renew(),
             // SAFETY: workers live as long as the runtime, and with it its threads.
@@ -365,8 +375,8 @@ fn pass_on_ward(from: &Carrier, to: &Carrier) {
     from.ward().set(None);
 }
 
-/// Gives a fiber that went on while its home had left it back to that home.
-fn give_back(absent: NonNull<Header>) {
+/// Gives a fiber that went on while its home had left it back to that home, and takes it from the count of those.
+fn give_back(absent: NonNull<Header>, count: &AtomicUsize) {
     // SAFETY: the fiber is suspended, and nobody else continues it.
     let header = unsafe { absent.as_ref() };
     // SAFETY: a home outlives its fibers.
@@ -374,4 +384,6 @@ fn give_back(absent: NonNull<Header>) {
     let shared = home.shared();
     home.remote.returned.push(Stealable(absent));
     shared.unpark(home);
+    // Release: pairs with the Acquire in `has_absent`. Last, so that a runtime that has none, and sleeps, is quiet.
+    count.fetch_sub(1, Ordering::Release);
 }

@@ -10,6 +10,7 @@ use abaca_asm::Context;
 
 use super::Worker;
 use crate::cell::{Flags, Header};
+use crate::scheduler::event::Kind;
 use crate::scheduler::handoff::Carrier;
 
 impl Worker {
@@ -62,15 +63,27 @@ impl Worker {
         self.remote.pins.load(Ordering::Relaxed) == 0
     }
 
-    /// Notes that the fiber that runs, if one does, goes on without the worker. From the monitor, which has just taken the worker.
-    pub(in crate::scheduler) fn note_absence(&self) {
+    /// Notes that the fiber that runs, if one does, goes on without the worker. Returns whether one does. From the monitor, which has
+    /// just taken the worker.
+    pub(in crate::scheduler) fn note_absence(&self) -> bool {
         // Else the worker sleeps.
-        let Some(fiber) = self.current() else { return };
+        let Some(fiber) = self.current() else { return false };
         // SAFETY: the fiber cannot end without its home.
         let fiber = unsafe { fiber.as_ref() };
         fiber.absence().begin();
         self.record_left(fiber);
         self.set_current(None);
+        true
+    }
+
+    /// Notes for the recorder that the fiber's turn ends here, while it goes on on its thread.
+    fn record_left(&self, fiber: &Header) {
+        if let Some(recorder) = self.recorder() {
+            let (began, now) = (recorder.began(), recorder.ticks.now());
+            recorder.begin(now);
+            // The bytes that it has moved are in its own storage, for the end of its next turn.
+            recorder.push(Kind::Left as u64, now, [began, ptr::from_ref(fiber).addr() as u64, 0]);
+        }
     }
 
     /// Whether the fiber, which has been woken, is absent; then it notes the wake-up.

@@ -52,16 +52,22 @@ pub(crate) enum Patience {
 
 /// That of the reads of a file: a terminal whose input is not by lines may have reads end that have read nothing (VMIN is 0).
 pub(crate) fn patience(fd: c_int) -> Patience {
-    let mut settings = std::mem::MaybeUninit::<termios>::uninit();
-    // SAFETY: libc writes a local.
-    if unsafe { libc::tcgetattr(fd, settings.as_mut_ptr()) } != 0 {
-        return Patience::Endless;
-    }
-    // SAFETY: as above.
-    let termios { c_lflag, c_cc, .. } = unsafe { settings.assume_init() };
+    let Some(termios { c_lflag, c_cc, .. }) = settings(fd) else { return Patience::Endless };
     match (c_lflag & libc::ICANON, c_cc[libc::VMIN], c_cc[libc::VTIME]) {
         (0, 0, 0) => Patience::None,
         (0, 0, _) => Patience::Limited,
         _ => Patience::Endless,
     }
+}
+
+/// Whether the file is a terminal.
+pub(crate) fn is_terminal(fd: c_int) -> bool {
+    settings(fd).is_some()
+}
+
+/// A terminal's settings; `None` of another file.
+fn settings(fd: c_int) -> Option<termios> {
+    let mut settings = std::mem::MaybeUninit::uninit();
+    // SAFETY: libc writes a local, which is read if that was done.
+    unsafe { (libc::tcgetattr(fd, settings.as_mut_ptr()) == 0).then(|| settings.assume_init()) }
 }

@@ -12,8 +12,11 @@ use super::kind::{Kind, kind_of};
 use super::poll::look_at;
 use super::read::{HERE, is_unsupported};
 use super::send::whole;
+use super::terminals::is_terminal;
 use super::vectors::{Vectors, total};
+use super::wishes::is_nonblocking;
 use crate::answer::{failed, of_c};
+use crate::calls::kick::{Handlers, wait_elsewhere};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
@@ -119,11 +122,12 @@ unsafe fn write_list(fd: c_int, list: *const iovec, count: c_int, bytes: usize) 
     // SAFETY: the caller's promise.
     let mut rest = unsafe { Vectors::of(list, count as usize) };
     let mut before = 0;
-    whole(fd, bytes, |fd, done| {
+    let result = whole(fd, bytes, |fd, done| {
         rest.advance(done - before);
         before = done;
-        write_now(fd, &rest)
-    })
+        write_now(fd, kind, &rest)
+    });
+    if result == AT_ONCE { write_at_once(fd, &rest) } else { result }
 }
 
 /// The rest of a write to a file that has taken a part.
@@ -141,14 +145,20 @@ unsafe fn write_rest(fd: c_int, list: *const iovec, count: c_int, done: usize) -
     (done as isize) + moved.max(0)
 }
 
+/// No result of a system call: the file takes each write as it is.
+const AT_ONCE: isize = isize::MIN;
+
 /// Writes what there is room for. `-EAGAIN`: there is none.
-fn write_now(fd: c_int, rest: &Vectors) -> isize {
+fn write_now(fd: c_int, kind: Kind, rest: &Vectors) -> isize {
     // SAFETY: the buffers are the user's.
     let result = unsafe {
         kernel!(libc::SYS_pwritev2, fd, rest.pointer(), rest.count(), HERE, HERE, libc::RWF_NOWAIT)
     };
     if !is_unsupported(result) {
         return result;
+    }
+    if kind == Kind::Other && !is_terminal(fd) {
+        return AT_ONCE;
     }
     let mut part = Vectors::clone(rest);
     part.limit(SURELY_FITS);
@@ -159,4 +169,24 @@ fn write_now(fd: c_int, rest: &Vectors) -> isize {
         Err(error) => error,
     };
     in_turn(fd, look_and_write).unwrap_or(failed(libc::ECANCELED))
+}
+
+/// A write to a device, or to a file of the kernel's such as fanotify's, for which the kernel has no attempt that does not wait. To those a write is a
+/// message, which must not come in parts, and some that never wait are never told to be writable. So where nothing says that the
+/// call does not wait, it is made on a thread of the pool.
+fn write_at_once(fd: c_int, list: &Vectors) -> isize {
+    // SAFETY: the buffers are the user's.
+    let write = || unsafe { kernel!(libc::SYS_writev, fd, list.pointer(), list.count()) };
+    let look_and_write = || match look_at(fd, libc::POLLOUT) {
+        Ok(0) if !is_nonblocking(fd) => None,
+        // Nobody else of this process writes meanwhile.
+        Ok(_) => Some(write()),
+        Err(error) => Some(error),
+    };
+    match in_turn(fd, look_and_write) {
+        Some(Some(result)) => crate::enter::looked(result),
+        // SAFETY: the user's buffers stay while the fiber waits.
+        Some(None) => unsafe { wait_elsewhere(Handlers::EndUnlessRestarted, write) },
+        None => failed(libc::ECANCELED),
+    }
 }

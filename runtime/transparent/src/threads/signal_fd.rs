@@ -2,7 +2,8 @@
 //! is one end of a pair of sockets: what would wait for a fiber is written to the other end instead, as a record of the kernel's form.
 //!
 //! Reads, `poll` and `epoll` are as with the kernel's, without a hook's doing. What differs: a signal is taken when it comes, not when it is
-//! read, so that a fiber that unblocks it afterwards does not get it, and of two descriptors for it the newer one has it; the descriptor is a socket to `fstat`; some 200 signals wait at most, and
+//! read, so that a fiber that unblocks it afterwards does not get it, one that is sent twice may be told twice, and of two descriptors for it the newer
+//! one has it; the descriptor is a socket to `fstat`; some 200 signals wait at most, and
 //! others as they would without it; a copy of the process by fork(2) reads the same socket.
 
 #![expect(unsafe_code, reason = "takes the place of a function of libc, and writes in handlers")]
@@ -19,6 +20,7 @@ use super::masks::{bit, bits_of};
 use super::waiting;
 use crate::answer::{answer, failed};
 use crate::calls::kick::set_mask;
+use crate::descriptors::kind::{Kind, kind_of};
 use crate::descriptors::numbers::made;
 use crate::descriptors::poll::look_at;
 use crate::enter::enter;
@@ -28,17 +30,20 @@ use crate::own::own;
 
 /// A pair of sockets.
 struct Pair {
-    /// The signals that go there; 0 if there is no pair.
+    /// The signals that go there, and `IS_THERE`; 0 if there is no pair.
     mask: AtomicU64,
     /// The end that is written to. It is replaced, never closed: a handler may be about to write there.
     written: AtomicI32,
     /// Which file that is. A program that closes all descriptors that it does not know may have another one under the number.
     file: AtomicU64,
-    /// The end that is the user's, under the number that it was given.
-    read: AtomicI32,
+    /// Which file the user's end is, under whatever numbers.
+    read: AtomicU64,
     /// The pairs in the order in which they were made.
     turn: AtomicU64,
 }
+
+/// Part of the mask of a pair, which may be for no signal: the bit of one that is libc's alone, and is never delivered.
+const IS_THERE: u64 = 1 << 31;
 
 /// There are as many at once; more are the kernel's.
 static PAIRS: [Pair; 32] = [const {
@@ -46,7 +51,7 @@ static PAIRS: [Pair; 32] = [const {
         mask: AtomicU64::new(0),
         written: AtomicI32::new(-1),
         file: AtomicU64::new(0),
-        read: AtomicI32::new(-1),
+        read: AtomicU64::new(0),
         turn: AtomicU64::new(0),
     }
 }; 32];
@@ -74,6 +79,18 @@ impl Pair {
     /// Whether the user has closed the other end, or a program ours.
     fn is_over(&self) -> bool {
         look_at(self.written.load(Ordering::SeqCst), 0) != Ok(0) || !self.is_ours()
+    }
+
+    /// From now on it is told of these signals, and at once of those that wait already.
+    fn is_for(&self, mask: u64) {
+        self.mask.store(mask | IS_THERE, Ordering::SeqCst);
+        while let Some((signal, info)) = waiting::take_first(mask) {
+            if !self.write(&record(signal, Some(&info))) {
+                // It has just left a place.
+                let _ = waiting::hold_back(signal, Some(&info));
+                break;
+            }
+        }
     }
 
     /// Writes a record; false if there is no room, or nobody to read it.
@@ -159,26 +176,19 @@ fn make(mask: u64, flags: c_int) -> Option<isize> {
         }
         place.written.store(written, Ordering::SeqCst);
         place.file.store(file_of(written), Ordering::SeqCst);
-        place.read.store(read, Ordering::SeqCst);
+        place.read.store(file_of(read), Ordering::SeqCst);
         static TURN: AtomicU64 = AtomicU64::new(0);
         place.turn.store(TURN.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
-        place.mask.store(mask, Ordering::SeqCst);
-        // What waits already.
-        while let Some((signal, info)) = waiting::take_first(mask) {
-            if !place.write(&record(signal, Some(&info))) {
-                // It has just left a place.
-                let _ = waiting::hold_back(signal, Some(&info));
-                break;
-            }
-        }
+        place.is_for(mask);
         Some(made(read) as isize)
     }
 }
 
-/// The pair whose end for the user has this number.
+/// The pair whose end for the user this is, or a copy of it.
 fn pair_of(fd: c_int) -> Option<&'static Pair> {
+    let file = if kind_of(fd) == Kind::Socket { file_of(fd) } else { return None };
     PAIRS.iter().find(|pair| {
-        pair.mask.load(Ordering::SeqCst) != 0 && pair.read.load(Ordering::SeqCst) == fd && !pair.is_over()
+        pair.mask.load(Ordering::SeqCst) != 0 && pair.read.load(Ordering::SeqCst) == file && !pair.is_over()
     })
 }
 
@@ -197,8 +207,8 @@ hooks! {
             set_mask(SIG_BLOCK, null(), now.as_mut_ptr());
             (bits_of(mask), bits_of(now.as_ptr()))
         };
-        // What the kernel keeps back from the worker's thread, it keeps back from all; and an empty set is told of nothing.
-        if wanted == 0 || wanted & kernels != 0 {
+        // What the kernel keeps back from the worker's thread, it keeps back from all. An empty set may be filled later.
+        if wanted & kernels != 0 {
             return own();
         }
         let _changing = changing();
@@ -207,7 +217,7 @@ hooks! {
         }
         match pair_of(fd) {
             Some(pair) => {
-                pair.mask.store(wanted, Ordering::SeqCst);
+                pair.is_for(wanted);
                 fd
             }
             None => own(),
