@@ -81,8 +81,5 @@ pub(super) const ROWS: &[Row] = &[
             sched_getscheduler sched_setscheduler sched_getparam sched_setparam",
         ways: [NEVER, "kinds.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR],
     },
-    Row {
-        hooks: "sigaltstack",
-        ways: [NEVER, "stops.c", NEVER, "stops.c", NEVER, NO_DESCRIPTOR],
-    },
+    Row { hooks: "sigaltstack", ways: [NEVER, "stops.c", NEVER, "stops.c", NEVER, NO_DESCRIPTOR] },
 ];
