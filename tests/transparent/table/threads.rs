@@ -77,7 +77,9 @@ pub(super) const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "sched_setaffinity sched_getaffinity prctl",
+        hooks: "sched_setaffinity sched_getaffinity prctl gettid tgkill getpriority setpriority timer_create \
+            sched_getscheduler sched_setscheduler sched_getparam sched_setparam",
         ways: [NEVER, "kinds.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR],
     },
+    Row { hooks: "sigaltstack", ways: [NEVER, "stops.c", NEVER, "stops.c", NEVER, NO_DESCRIPTOR] },
 ];

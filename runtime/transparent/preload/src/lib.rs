@@ -60,6 +60,9 @@
 //! * Threads that spin for each other without a call, as Redis' `io-threads` do: they are right and slow, since they take turns.
 //! * What becomes of signals, and of their masks, is on the page of `abaca-transparent`. Collectors of garbage that stop all threads by
 //!   signals work; each thread that they have stopped has an OS thread for itself until it goes on.
+//! * A library whose constructor or destructor waits for threads that are the first of the process, or for the end of the first since a library was
+//!   loaded: what these do takes the loader's lock, which is held meanwhile. So does a collector that stops a thread which has that lock, if the runtime needs
+//!   another OS thread just then.
 //! * In a child by `fork` what another thread had locked just then stays locked, as ever.
 
 #![expect(unsafe_code, reason = "runs before main")]
