@@ -33,20 +33,22 @@ fn answer(group: &OwnedFd, response: fanotify_response) -> (isize, i32) {
 
 #[test]
 fn what_is_refused_in_any_case_does_not_wait() {
-    // SAFETY: the numbers are new, and nobody else's.
-    let made = [
-        ("epoll", unsafe { OwnedFd::from_raw_fd(libc::epoll_create1(libc::EPOLL_CLOEXEC)) }),
-        ("timerfd", unsafe {
-            OwnedFd::from_raw_fd(libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC))
-        }),
-        ("eventfd", unsafe { OwnedFd::from_raw_fd(libc::eventfd(0, libc::EFD_CLOEXEC)) }),
-    ];
-    for (name, fd) in &made {
+    // SAFETY: no memory is involved.
+    let made = unsafe {
+        [
+            ("epoll", libc::epoll_create1(libc::EPOLL_CLOEXEC)),
+            ("timerfd", libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC)),
+            ("eventfd", libc::eventfd(0, libc::EFD_CLOEXEC)),
+        ]
+    };
+    for (name, fd) in made {
+        // SAFETY: the number is new, and nobody else's.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         same(&format!("four bytes of {name}"), |_| {
             let mut bytes = [0_u8; 4];
             let buffer = bytes.as_mut_ptr().cast::<c_void>();
             // SAFETY: a buffer of four bytes.
-            unsafe { [outcome(libc::read(raw(fd), buffer, 4)), outcome(libc::write(raw(fd), buffer, 4))] }
+            unsafe { [outcome(libc::read(raw(&fd), buffer, 4)), outcome(libc::write(raw(&fd), buffer, 4))] }
         });
     }
 }
