@@ -15,7 +15,7 @@ const OLD: &[(&str, &str, &str)] = &[
     ("poke", "runtime/src", "notify, unpark"),
     ("poked", "runtime/src", "notified"),
     ("nudge", "runtime/src", "signal"),
-    ("has_letters", "runtime/src", "has_items"),
+    ("has_mail", "runtime/src", "has_items"),
     ("STAND_BACK", "runtime/src", "LOCK_BACKOFF"),
     ("linger", "runtime/src/channel", "spin before parking"),
     ("Exchange", "runtime/src/channel", "Channel"),
