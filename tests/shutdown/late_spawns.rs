@@ -108,8 +108,9 @@ fn a_shield_keeps_a_spawn_from_unwinding() {
 
 #[test]
 fn the_destructor_of_a_fiber_local_spawns() {
+    type Late = OnDrop<Box<dyn FnMut()>>;
     abaca::fiber_local! {
-        static LATE: std::cell::RefCell<Option<OnDrop<Box<dyn FnMut()>>>> = const { std::cell::RefCell::new(None) };
+        static LATE: std::cell::RefCell<Option<Late>> = const { std::cell::RefCell::new(None) };
     }
     let told = Arc::new(AtomicUsize::new(0));
     check({

@@ -24,14 +24,14 @@ use crate::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering, const_fn, fence,
 pub(crate) struct Mailbox {
     /// The operating system's id of the thread.
     thread: AtomicU32,
-    has_mail: AtomicBool,
+    has_letters: AtomicBool,
 }
 
 impl Mailbox {
     const_fn! {
         /// The mailbox of a fiber that is on no thread yet.
         pub(crate) const fn new() -> Self {
-            Self { thread: AtomicU32::new(0), has_mail: AtomicBool::new(false) }
+            Self { thread: AtomicU32::new(0), has_letters: AtomicBool::new(false) }
         }
     }
 
@@ -43,20 +43,20 @@ impl Mailbox {
 
     /// Whether there is mail. The fiber asks when it is outside of the runtime.
     #[inline(always)]
-    pub(crate) fn has_mail(&self) -> bool {
-        self.has_mail.load(Ordering::Relaxed)
+    pub(crate) fn has_letters(&self) -> bool {
+        self.has_letters.load(Ordering::Relaxed)
     }
 
     /// Forgets that there is mail, before the fiber looks at what was sent.
     pub(crate) fn open(&self) {
-        self.has_mail.store(false, Ordering::Relaxed);
+        self.has_letters.store(false, Ordering::Relaxed);
         // Acquire: pairs with the fence in `note`. What is sent later is noted again.
         fence(Ordering::SeqCst);
     }
 
     /// Notes that there is mail. Returns the thread on which the fiber is to be looked for; 0 if it is on none yet.
     pub(crate) fn note(&self) -> u32 {
-        self.has_mail.store(true, Ordering::Relaxed);
+        self.has_letters.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         self.thread.load(Ordering::Relaxed)
     }
@@ -147,7 +147,7 @@ mod model {
 
         /// The fiber leaves the runtime.
         fn leave(&self, found: &mut u64) {
-            while self.mailbox.has_mail() {
+            while self.mailbox.has_letters() {
                 self.mailbox.open();
                 *found |= self.letters.swap(0, Ordering::SeqCst);
             }

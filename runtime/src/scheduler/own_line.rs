@@ -95,7 +95,7 @@ pub(crate) fn leave_hook() -> bool {
         here.is_within.set(false);
         // A handler that finds the caller outside looks itself; what it has left before is seen here.
         compiler_fence(Ordering::SeqCst);
-        here.mailbox.has_mail()
+        here.mailbox.has_letters()
     })
 }
 

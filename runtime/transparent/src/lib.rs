@@ -85,7 +85,7 @@
 //!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A plain thread
 //!   in `sigwait` does not take what the main fiber blocks.
 //! * **`signalfd`** tells a fiber's program of what its fibers block, to reads, `poll` and `epoll`. The descriptor is one of a pair of sockets: a
-//!   signal is taken when it comes rather than when it is read, some 200 wait at most, there are 32 such descriptors at once, and a copy by `fork`
+//!   signal is taken when it comes rather than when it is read, so that one that is sent twice is told twice, some 200 wait at most, there are 32 such descriptors at once, and a copy by `fork`
 //!   reads its original's. Signals that are blocked where the runtime is built are read from the kernel's descriptor.
 //! * **One real-time signal**, the highest that libc has left, is taken by `install`, and SIGRTMAX is one less: it ends calls on the pool.
 //!   A program that sets up a handler for its number all the same has those calls waited for.
@@ -176,6 +176,7 @@
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
 //! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, and change nothing: `sched_getcpu` tells where the worker is |
 //! | `pthread_getattr_np` | tells of the stack and the guard that were asked for: the stack that there is may be larger, and the guard is a page at least |
+//! | the number of the next descriptor | need not be the lowest that the program has free: the runtime opens some of its own, also for a moment |
 //! | PTHREAD_KEYS_MAX | a few of the keys are the runtime's |
 //! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, and in its next call that is a cancellation point; not while it computes or waits for a lock |
 //! | `sigaltstack` | is noted and told, each fiber's for itself. Handlers with SA_ONSTACK run on a stack that the OS thread has for them, of 64 KiB at least |

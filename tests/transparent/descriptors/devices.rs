@@ -1,4 +1,5 @@
-//! Files of the kernel's to which each write is a message, and which never tell that they are writable: fanotify's.
+//! Files of the kernel's that never tell that they are writable: fanotify's, to which each write is a message, and those that refuse what would
+//! otherwise wait.
 
 #![expect(unsafe_code, reason = "calls C functions")]
 
@@ -27,6 +28,28 @@ fn answer(group: &OwnedFd, response: fanotify_response) -> (isize, i32) {
     unsafe {
         bytes.as_mut_ptr().cast::<fanotify_response>().write_unaligned(response);
         outcome(libc::write(raw(group), bytes.as_ptr().cast::<c_void>(), bytes.len()))
+    }
+}
+
+#[test]
+fn what_is_refused_in_any_case_does_not_wait() {
+    // SAFETY: no memory is involved.
+    let made = unsafe {
+        [
+            ("epoll", libc::epoll_create1(libc::EPOLL_CLOEXEC)),
+            ("timerfd", libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC)),
+            ("eventfd", libc::eventfd(0, libc::EFD_CLOEXEC)),
+        ]
+    };
+    for (name, fd) in made {
+        // SAFETY: the number is new, and nobody else's.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        same(&format!("four bytes of {name}"), |_| {
+            let mut bytes = [0_u8; 4];
+            let buffer = bytes.as_mut_ptr().cast::<c_void>();
+            // SAFETY: a buffer of four bytes.
+            unsafe { [outcome(libc::read(raw(&fd), buffer, 4)), outcome(libc::write(raw(&fd), buffer, 4))] }
+        });
     }
 }
 

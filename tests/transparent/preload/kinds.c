@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/msg.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
@@ -278,6 +279,10 @@ static void *numbered(void *of_index) {
     timer_t timer;
     int created = timer_create(CLOCK_MONOTONIC, &event, &timer);
     created += timer_delete(timer);
+    // By its number the kernel is asked of the thread.
+    struct sched_param parameters = {0};
+    created += getpriority(PRIO_PROCESS, gettid()) + setpriority(PRIO_PROCESS, gettid(), getpriority(PRIO_PROCESS, 0)) + sched_getscheduler(gettid());
+    created += sched_getparam(gettid(), &parameters) + sched_setparam(gettid(), &parameters) + sched_setscheduler(gettid(), SCHED_OTHER, &parameters);
     printf("%ld has its number, %d, which was handled, %d, and by itself, %d; %d\n", same, is_number, 1, by_itself, created);
     return NULL;
 }

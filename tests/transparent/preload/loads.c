@@ -1,5 +1,5 @@
-// A library whose constructor and destructor wait for threads of its own, which call functions that nobody has called before. The loader's lock is held
-// meanwhile.
+// A library whose destructor waits for threads of its own, as libuv's does, which call functions that nobody has called before. The loader's lock is
+// held meanwhile.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <libgen.h>
@@ -35,29 +35,37 @@ static void *work(void *unused) {
     return unused;
 }
 
-static void run(const char *when) {
-    pthread_t threads[3];
-    is_changed = 0;
+static pthread_t threads[3];
+
+void begin(void) {
     pthread_barrier_init(&together, NULL, 3), sem_init(&posted, 0, 0);
     pthread_rwlock_wrlock(&written);
     for (int i = 0; i < 3; i++) pthread_create(&threads[i], NULL, work, NULL);
+}
+
+__attribute__((destructor)) static void end(void) {
     poll(NULL, 0, 1);
     pthread_mutex_lock(&lock), is_changed = 1, pthread_cond_broadcast(&changed), pthread_mutex_unlock(&lock);
     poll(NULL, 0, 1);
     pthread_rwlock_unlock(&written);
     for (int i = 0; i < 3; i++) sem_post(&posted);
     for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
-    puts(when);
+    puts("closed");
 }
-__attribute__((constructor)) static void begin(void) { run("loaded"); }
-__attribute__((destructor)) static void end(void) { run("closed"); }
 #else
+static void *nothing(void *unused) { return unused; }
 int main(int count, char **arguments) {
     char path[4096];
     (void)count;
     strncpy(path, arguments[0], sizeof path - 20);
     void *library = dlopen(strcat(dirname(path), "/loads.so"), RTLD_NOW);
     if (!library) return puts(dlerror()), 3;
+    // What a thread's end does for a library that was loaded meanwhile is done by then.
+    pthread_t thread;
+    for (int i = 0; i < 3; i++) pthread_create(&thread, NULL, nothing, NULL), pthread_join(thread, NULL);
+    ((void (*)(void))dlsym(library, "begin"))();
+    // They begin.
+    poll(NULL, 0, 1);
     dlclose(library);
     return 0;
 }

@@ -107,8 +107,8 @@ fn a_program_may_have_functions_of_libcs_names() {
 }
 
 #[test]
-fn threads_of_a_library_that_is_being_loaded_call_what_nobody_has_called() {
-    // Its constructor waits for them, and the loader's lock is held meanwhile.
+fn threads_of_a_library_that_is_closed_call_what_nobody_has_called() {
+    // Its destructor waits for them, and the loader's lock is held meanwhile.
     if build_as("loads.c", "loads.so", &["-shared", "-fPIC", "-DLIBRARY"]).is_some() {
         is_as_on_threads("loads.c", &["1", "2"]);
     }

@@ -87,8 +87,10 @@ pub(super) fn of_process() {
     // Other signals by the same number.
     // SAFETY: an initialised set.
     let same = unsafe { libc::signalfd(fd.as_raw_fd(), &set_of(&[SIGUSR2]), 0) };
+    // The one that was sent above has waited for this.
+    let waited = read(&fd);
     send(SIGUSR2);
-    println!("signalfd, other signals: {} {}", same == fd.as_raw_fd(), read(&fd));
+    println!("signalfd, other signals: {} {waited} {}", same == fd.as_raw_fd(), read(&fd));
     drop(fd);
     // For no signal at first, and by a copy's number for one that waits already.
     let fd = open(&[], SFD_NONBLOCK);

@@ -35,7 +35,11 @@
 //!
 //! Tried by hand: `nbdkit` 1.32 with twelve clients, whose copies are equal (205 threads; 12 on fibers), and `iperf` 2.1 with twenty connections;
 //! `memcached` 1.6 with eight threads and fifty clients, `unbound` 1.17 with four; `pigz`, `pbzip2`, `xz`, `zstd`, `sort`, `git repack` and `git grep`
-//! with four threads, `aria2c`, `curl --parallel`, `mosquitto` and `rsync`, whose results are those of threads.
+//! with four threads, `aria2c`, `curl --parallel`, `mosquitto` and `rsync`, `ripgrep`, `fd`, `hyperfine`, `bindfs` (files by FUSE), `cargo` and `rustc`, whose
+//! results are those of threads.
+//!
+//! The tests of Rust's standard library, and those of blocking crates and of small async runtimes, were run as their authors have them, on threads and on
+//! fibers of one worker and of two. What differs is what depends on the kernel's threads: `gettid`, `ptrace`, fanotify's FAN_REPORT_TID.
 //!
 //! Programs of threads, descriptors, signals, timers, processes and terminals in C, of C++'s library (`jthread`, `async`, latches, barriers, semaphores,
 //! `atomic::wait`, parallel algorithms by TBB), OpenMP (libgomp), GLib, libuv, libevent, and of Python's, Perl's and Ruby's threads were compared
@@ -56,6 +60,9 @@
 //! * Threads that spin for each other without a call, as Redis' `io-threads` do: they are right and slow, since they take turns.
 //! * What becomes of signals, and of their masks, is on the page of `abaca-transparent`. Collectors of garbage that stop all threads by
 //!   signals work; each thread that they have stopped has an OS thread for itself until it goes on.
+//! * A library whose constructor or destructor waits for threads that are the first of the process, or for the end of the first since a library was
+//!   loaded: what these do takes the loader's lock, which is held meanwhile. So does a collector that stops a thread which has that lock, if the runtime needs
+//!   another OS thread just then.
 //! * In a child by `fork` what another thread had locked just then stays locked, as ever.
 
 #![expect(unsafe_code, reason = "runs before main")]

@@ -184,6 +184,11 @@ pub(super) unsafe fn read_now(fd: c_int, list: *const iovec, count: c_int) -> is
     // SAFETY: the caller's promise.
     match unsafe { kernel!(libc::SYS_preadv2, fd, list, count, HERE, HERE, libc::RWF_NOWAIT) } {
         result if !is_unsupported(result) => result,
+        // Refused whether it waits or not: a file without reads, or a buffer that is too small for what the kernel would tell.
+        result if result == failed(libc::EINVAL) && kind_of(fd) == Kind::Other => {
+            // SAFETY: the caller's promise.
+            unsafe { kernel!(libc::SYS_readv, fd, list, count) }
+        }
         _ => {
             // SAFETY: the caller's promise.
             let read = || unsafe { kernel!(libc::SYS_readv, fd, list, count) };

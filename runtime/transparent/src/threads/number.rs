@@ -89,12 +89,11 @@ pub(super) fn is_caller(number: pid_t) -> bool {
 
 /// What the kernel is asked by instead of this number.
 fn of_kernel(number: pid_t) -> pid_t {
-    // SAFETY: no memory is involved.
-    if is_fibers(number) && is_caller(number) {
-        unsafe { kernel!(libc::SYS_gettid) as pid_t }
-    } else {
-        number
+    if !is_fibers(number) || !is_caller(number) {
+        return number;
     }
+    // SAFETY: no memory is involved.
+    unsafe { kernel!(libc::SYS_gettid) as pid_t }
 }
 
 /// A system call by number that is about a thread's number.

@@ -2,7 +2,8 @@
 //! is one end of a pair of sockets: what would wait for a fiber is written to the other end instead, as a record of the kernel's form.
 //!
 //! Reads, `poll` and `epoll` are as with the kernel's, without a hook's doing. What differs: a signal is taken when it comes, not when it is
-//! read, so that a fiber that unblocks it afterwards does not get it, and of two descriptors for it the newer one has it; the descriptor is a socket to `fstat`; some 200 signals wait at most, and
+//! read, so that a fiber that unblocks it afterwards does not get it, one that is sent twice may be told twice, and of two descriptors for it the newer
+//! one has it; the descriptor is a socket to `fstat`; some 200 signals wait at most, and
 //! others as they would without it; a copy of the process by fork(2) reads the same socket.
 
 #![expect(unsafe_code, reason = "takes the place of a function of libc, and writes in handlers")]
