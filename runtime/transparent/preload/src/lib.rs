@@ -39,7 +39,7 @@
 //! results are those of threads.
 //!
 //! The tests of Rust's standard library, and those of blocking crates and of small async runtimes, were run as their authors have them, on threads and on
-//! fibers of one worker and of two. What differs is what depends on the kernel's threads: `gettid`, `ptrace`, fanotify's FAN_REPORT_TID.
+//! fibers of one worker and of two. What differs is what depends on the kernel's threads: `ptrace`, fanotify's FAN_REPORT_TID.
 //!
 //! Programs of threads, descriptors, signals, timers, processes and terminals in C, of C++'s library (`jthread`, `async`, latches, barriers, semaphores,
 //! `atomic::wait`, parallel algorithms by TBB), OpenMP (libgomp), GLib, libuv, libevent, and of Python's, Perl's and Ruby's threads were compared
