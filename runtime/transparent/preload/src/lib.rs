@@ -45,9 +45,10 @@
 //! `atomic::wait`, parallel algorithms by TBB), OpenMP (libgomp), GLib, libuv, libevent, and of Python's, Perl's and Ruby's threads were compared
 //! with what they do on threads, on one worker and on two.
 //!
-//! So were programs of threads, sockets, processes, signals and garbage in Java (OpenJDK 17 and 25, with five collectors and virtual threads), C# (Mono, and
+//! So were programs of threads, sockets, processes, signals and garbage in Java (OpenJDK 25, with five collectors and virtual threads), C# (Mono, and
 //! .NET Core 3.1), D, Ada, OCaml, Haskell, Common Lisp (SBCL, ECL), Scheme (Guile, Chez), Racket, Erlang, Go with C, Prolog, Tcl, Lua, PHP, R, Pascal
-//! and JavaScript (node, bun, deno), and of CPython 3.11 its own tests of threads, sockets, TLS, processes, signals, files and servers.
+//! and JavaScript (node, bun, deno), and 57 modules of CPython 3.11's own tests, those of threads, sockets and processes
+//! among them.
 //!
 //! A child by `fork` may have threads of its own, whichever thread has forked: Python's `multiprocessing` and `ProcessPoolExecutor`, used by
 //! threads, answer as they do there.
