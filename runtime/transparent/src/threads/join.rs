@@ -107,6 +107,7 @@ unsafe fn join(thread: pthread_t, value: Value, limit: Limit, own: &dyn Fn(Value
         // A fiber that is not joined in this way, by itself.
         Target::Caller => return EDEADLK,
         Target::Kernel => {
+            // SAFETY: the caller's promise.
             let attempt = || unsafe { own!(fn pthread_tryjoin_np(pthread_t, Value) -> c_int)(thread, value) };
             return join_of_kernel(&limit, &attempt, &|| own(value));
         }
