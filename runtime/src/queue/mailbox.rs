@@ -6,12 +6,12 @@
 //! | 2. fence | 2. fence |
 //! | 3. reads the fiber's thread, and sends a signal there | 3. leaves the runtime, and looks for mail |
 //!
-//! A handler on that thread looks for what was sent to the fiber that it has interrupted, unless that is in the runtime: then the handler leaves it, and the fiber
-//! finds the mail at its step 3. If the fiber has left the thread by then, one of the two fences comes first: either the sender reads the
-//! new thread, or the fiber sees the mail when it leaves the runtime there.
+//! A handler on that thread looks for what was sent to the fiber that it has interrupted, unless that is in the runtime: then the
+//! handler leaves it, and the fiber finds the mail at its step 3. If the fiber has left the thread by then, one of the two fences comes
+//! first: either the sender reads the new thread, or the fiber sees the mail when it leaves the runtime there.
 //!
-//! The mailbox is gone with the fiber, who waits at its end for those that are in there: each sender says so before it looks whether the mailbox is there
-//! ([`Reach`]). No lock: a sender may be interrupted by a handler that sends as well.
+//! The mailbox is gone with the fiber, who waits at its end for those that are in there: each sender says so before it looks whether
+//! the mailbox is there ([`Reach`]). No lock: a sender may be interrupted by a handler that sends as well.
 
 #![expect(unsafe_code, reason = "a mailbox is used while it is known to be there")]
 
@@ -64,6 +64,7 @@ impl Mailbox {
 
 /// The way to a fiber's mailbox, for those who may outlive the fiber.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "own-tls"), expect(unreachable_pub, reason = "`hook` shows it with the feature"))]
 pub struct Reach {
     /// Null before the fiber has begun, and when it has ended.
     mailbox: AtomicPtr<Mailbox>,
