@@ -14,6 +14,7 @@
 //! the mailbox is there ([`Reach`]). No lock: a sender may be interrupted by a handler that sends as well.
 
 #![expect(unsafe_code, reason = "a mailbox is used while it is known to be there")]
+#![cfg_attr(loom, expect(unreachable_pub, reason = "the hooks export it, which the models do without"))]
 
 use std::ptr::{self, NonNull};
 
@@ -64,7 +65,6 @@ impl Mailbox {
 
 /// The way to a fiber's mailbox, for those who may outlive the fiber.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "own-tls"), expect(unreachable_pub, reason = "`hook` shows it with the feature"))]
 pub struct Reach {
     /// Null before the fiber has begun, and when it has ended.
     mailbox: AtomicPtr<Mailbox>,
