@@ -54,7 +54,7 @@ pub enum Outcome {
     /// The fiber has ended.
     Ended,
     /// The worker has left the fiber, which goes on on its thread meanwhile: the next turn begins when it has come home. With
-    /// [storage of its own](crate::runtime::Builder::own_tls) only.
+    /// storage of its own (`Builder::own_tls`) only.
     Left,
     /// The recording has ended before the turn.
     Running,
