@@ -180,20 +180,22 @@ fn await_end(handle: &JoinHandle<Finished>, until: &Until, point: Option<&Cancel
 
 /// A fiber joins a thread of the kernel's: it looks after pauses, since no event tells.
 fn join_of_kernel(limit: &Limit, attempt: &dyn Fn() -> c_int, own: &dyn Fn() -> c_int) -> c_int {
-    const LONGEST: Duration = Duration::from_millis(16);
+    /// The longest pause at first; later it is a small part of the wait so far, so that who joins for long does next to nothing.
+    const LONG: Duration = Duration::from_millis(16);
+    const LONGEST: Duration = Duration::from_millis(256);
     let Limit::Until(until) = limit else { return own() };
     let Some(within) = enter() else { return own() };
     let point = CancellationPoint::of(&within);
     let mut result = EBUSY;
     point.call(|| {
-        let mut pause = Duration::from_micros(100);
+        let (began, mut pause) = (Instant::now(), Duration::from_micros(100));
         loop {
             match attempt() {
                 EBUSY if until.has_passed() => result = ETIMEDOUT,
                 EBUSY if point.is_cancelled() => {}
                 EBUSY => {
                     Until::Instant(Instant::now() + pause).sleep();
-                    pause = LONGEST.min(pause * 2);
+                    pause = (pause * 2).min(LONG.max(began.elapsed() / 32)).min(LONGEST);
                     continue;
                 }
                 ended => result = ended,
