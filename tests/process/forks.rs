@@ -226,3 +226,32 @@ fn a_plain_thread_s_child_leaves_the_runtime_alone() {
     });
     assert_eq!(status, Some(WELL));
 }
+
+/// A child that has ended and that nobody has waited for is there still.
+fn is_there(child: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{child}")).exists()
+}
+
+#[test]
+fn a_copy_waits_for_its_own_children_whose_handles_were_dropped() {
+    if !is_child() {
+        return passes("a_copy_waits_for_its_own_children_whose_handles_were_dropped");
+    }
+    // One that its parent's thread waits for meanwhile.
+    let parents = abaca::process::Command::new("sleep").arg("1000").spawn().unwrap().id();
+    let status = in_fork(|| {
+        // SAFETY: it takes a number. If nobody waits, this ends the copy.
+        unsafe { libc::alarm(60) };
+        let child = abaca::process::Command::new("true").spawn().unwrap().id();
+        while is_there(child) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        std::process::exit(WELL)
+    });
+    // SAFETY: it takes numbers; the child lives until then, and is waited for afterwards.
+    unsafe { libc::kill(parents as i32, libc::SIGKILL) };
+    while is_there(parents) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(status, Some(WELL));
+}

@@ -60,7 +60,7 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
             return Ok((stdout.bytes, stderr.bytes));
         }
         let Some(events) = &events else {
-            time::sleep(pauses.next());
+            time::sleep(pauses.next_pause());
             continue;
         };
         let take = |epoll: &Epoll| match epoll.wait(&mut buffer, Some(Duration::ZERO), |_| ())? {
