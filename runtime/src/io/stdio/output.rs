@@ -27,6 +27,8 @@ impl process::AtExit for LastFlush {
             && let Some(mut output) = guard.value()
         {
             let _ = output.flush();
+            // What comes later, such as from other hooks of the exit, is written at once, as with std.
+            *output = LineWriter::with_capacity(0, Raw(io::stdout));
         }
     }
 }
