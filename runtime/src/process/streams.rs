@@ -99,7 +99,7 @@ impl Stream {
     /// Reads the bytes that are there, at most those of one turn. Returns whether there may be more.
     fn drain(&mut self) -> io::Result<bool> {
         let Some(pipe) = &mut self.pipe else { return Ok(false) };
-        let read = || pipe.take(TURN_BYTES).read_to_end(&mut self.bytes);
+        let mut read = || pipe.take(TURN_BYTES).read_to_end(&mut self.bytes);
         match if self.is_file { blocking::run(read) } else { read() } {
             Ok(length) if length as u64 == TURN_BYTES => return Ok(true),
             Ok(_) => self.pipe = None,
