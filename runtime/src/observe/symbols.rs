@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use crate::os::fork::PerProcess;
 use crate::os::objects::{self, Object};
 
 /// A frame of a fiber's stack: a place in the code.
@@ -93,12 +94,11 @@ impl fmt::Display for Frame {
 type CodeAddress = (usize, bool);
 
 /// What was found for the places of earlier dumps: of each one frame, or several if the compiler has inlined functions.
-static KNOWN: Mutex<Option<HashMap<CodeAddress, Arc<[Frame]>>>> = Mutex::new(None);
+static KNOWN: PerProcess<HashMap<CodeAddress, Arc<[Frame]>>> = PerProcess::new(HashMap::new);
 
 /// The frames of each of these stacks.
 pub(super) fn resolve(stacks: &[Vec<usize>]) -> Vec<Vec<Frame>> {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_with(HashMap::new);
+    let mut known = KNOWN.lock();
     let objects = Objects::new();
     let mut frames_of = |stack: &Vec<usize>| {
         let mut frames = Vec::new();

@@ -7,7 +7,7 @@
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError, TryLockError};
 
 /// The number of forks between this process and the one that called [`Generation::current`] first.
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -57,6 +57,15 @@ impl<T> PerProcess<T> {
     /// Locks the value of this process.
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.of_this_process().lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, unless another thread of this process has locked it.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.of_this_process().try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     fn of_this_process(&self) -> &Mutex<T> {
