@@ -272,7 +272,7 @@ fn a_copy_looks_at_itself_and_makes_runtimes_while_its_parent_does() {
         }
     };
     thread::scope(|scope| {
-        scope.spawn(|| again(|| assert!(!abaca::observe::dump().fibers().is_empty())));
+        scope.spawn(|| again(|| drop(abaca::observe::dump())));
         scope.spawn(|| again(|| drop(Runtime::builder().workers(1).build().unwrap())));
         for _ in 0..5 {
             let status = in_fork(|| {
