@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::os::fork::PerProcess;
+#[cfg(feature = "backtrace")]
+use crate::os::names;
 use crate::os::objects::{self, Object};
 
 /// A frame of a fiber's stack: a place in the code.
@@ -151,7 +153,7 @@ impl Objects {
 
 #[cfg(feature = "backtrace")]
 fn add_names(address: usize, plain: &Frame, frames: &mut Vec<Frame>) {
-    backtrace::resolve(std::ptr::without_provenance_mut(address), |symbol| {
+    names::resolve(std::ptr::without_provenance_mut(address), |symbol| {
         if let Some(name) = symbol.name() {
             let file = symbol.filename().map(|file| file.display().to_string());
             frames.push(Frame {

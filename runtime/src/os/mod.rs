@@ -29,6 +29,8 @@ pub(crate) mod lookup;
 pub(crate) mod mask;
 pub(crate) mod memory;
 pub(crate) mod message;
+#[cfg(feature = "backtrace")]
+pub(crate) mod names;
 pub(crate) mod nowait;
 pub(crate) mod objects;
 pub(crate) mod page;
