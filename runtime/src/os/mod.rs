@@ -14,6 +14,7 @@ pub(crate) mod descriptor_name;
 mod dwarf;
 pub(crate) mod epoch;
 pub(crate) mod epoll;
+mod foreign_lock;
 pub(crate) mod fork;
 #[cfg(feature = "backtrace")]
 pub(crate) mod frames;
