@@ -35,7 +35,8 @@ pub use crate::queue::Keyed;
 pub use forked::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{
-    Interrupted, Interruption, Notes, arm, fiber_key, handles_for_fibers, interrupt_fiber, interrupt_one,
+    Calls, Interrupted, Interruption, Notes, Unattended, arm, fiber_key, handles_for_fibers, has_interrupted_runtime,
+    interrupt_fiber, interrupt_one,
     interruptible_at, is_main,
 };
 pub use sleepers::{Sleep, has_sleepers, sleep_at, sleep_or_handle_at, wake_at};
@@ -182,10 +183,15 @@ fn cancelled() {
 /// Sleeps until `at`; `None` is for ever.
 pub fn sleep_until(at: Option<Instant>) -> Slept {
     let waiter = park::waiter();
-    let (outcome, interrupted) = interruptible(By::Waiter(&raw const waiter), |interruption| {
+    let (outcome, unattended) = interruptible(By::Waiter(&raw const waiter), |interruption| {
         interruption.wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Sleep, at)))
     });
-    interrupted.as_slept().unwrap_or(outcome.into())
+    unattended.attend().as_slept().unwrap_or(outcome.into())
+}
+
+/// [`sleep_until`], in which no handler runs.
+fn pause_until(at: Instant) -> Slept {
+    noted(wait_without_unwinding(&park::waiter(), Reason::Sleep, Some(at))).into()
 }
 
 /// Whether the calling fiber is cancelled: its next wait would end at once.

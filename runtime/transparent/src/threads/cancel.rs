@@ -62,6 +62,13 @@ impl Request {
         }
     }
 
+    /// The thread, which is the caller, has jumped out of its call.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn leave_call(&self) {
+        self.deferred.set_sleep(0);
+        self.deferred.end_call();
+    }
+
     /// Whether the thread, which is the caller, is to end.
     fn is_pending(&self) -> bool {
         self.deferred.is_pending()
@@ -91,10 +98,10 @@ impl Point {
         let Some(request) = self.0 else { return until.sleep() };
         let address = request.deferred.sleeps_at();
         let sleep = Sleep { address, bits: ONE_KIND, deadline: until.deadline(), is_cancellable: true };
-        let (slept, interrupted) = hook::interruptible_at(address, |interruption| {
+        let (slept, unattended) = hook::interruptible_at(address, |interruption| {
             hook::sleep_at(sleep, || !self.is_cancelled() && !interruption.is_set(), || ())
         });
-        match (interrupted.as_slept(), slept) {
+        match (unattended.attend().as_slept(), slept) {
             (Some(interrupted), _) => interrupted,
             (None, Slept::Not) => Slept::Cancelled,
             (None, slept) => slept,

@@ -110,9 +110,23 @@ pub(crate) fn was_left() -> bool {
 
 /// Whether the caller is in a handler that has interrupted the user's code.
 pub(super) fn is_in_handler() -> bool {
-    let (lowest, highest) = FRAMES.get();
     let mut local = 0_u8;
-    (lowest..highest).contains(&black_box(&raw mut local).addr())
+    has_frame(black_box(&raw mut local).addr())
+}
+
+/// Whether a handler that has interrupted the user's code has its frames where `address` is.
+pub(super) fn has_frame(address: usize) -> bool {
+    let (lowest, highest) = FRAMES.get();
+    (lowest..highest).contains(&address)
+}
+
+/// The caller, which is in no handler of another signal, is about to jump to frames whose stack pointer is `target`.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn leave(target: usize) {
+    if FRAMES.get() != NOWHERE && !has_frame(target) {
+        FRAMES.set(NOWHERE);
+        hook::set_within(false);
+    }
 }
 
 #[cold]

@@ -7,7 +7,8 @@ use abaca::hook::mail::Reach;
 use abaca::hook::{self, Interrupted};
 use libc::siginfo_t;
 
-use super::handlers::{attend, has_handler, index};
+use super::attending::attend;
+use super::handlers::{has_handler, index};
 use super::queued::{self, NoPlace, Owner, is_queued, new_owner};
 use super::search::undisturbed;
 use super::signal_fd;

@@ -11,7 +11,8 @@ use std::ptr;
 use abaca::hook::mail;
 use libc::siginfo_t;
 
-use super::handlers::{has_handler, index, is_in_handler, run};
+use super::frames::is_in_handler;
+use super::handlers::{has_handler, index, run};
 use super::record::Record;
 use super::{details, faults};
 use crate::calls::kick::set_mask;
@@ -66,6 +67,6 @@ pub(super) fn search(signal: c_int, index: usize, context: *mut c_void) {
     while has_handler(index)
         && let Some(mut info) = record.pending.take(index)
     {
-        run(signal, index, &mut info, context);
+        run(signal, index, &mut info, context, false);
     }
 }
