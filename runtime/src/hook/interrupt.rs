@@ -117,14 +117,11 @@ pub fn interruptible_at<R>(address: usize, wait: impl FnOnce(&Interruption) -> R
 }
 
 /// Calls `wait`, which waits for the waiter, in a call that no handler ends: what is sent to the caller alone ends the wait early, as if it was
-/// cancelled. The handlers have not run then.
-pub(super) fn wait_or_leave(waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
-    let Some(calls) = CALLS.get().filter(|_| can_be_interrupted()) else { return wait() };
+/// cancelled. Returns also whether there is something for [`handle`], which the caller calls when the waiter is in no list.
+pub(super) fn wait_or_leave(waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> (Outcome, bool) {
+    let Some(calls) = CALLS.get().filter(|_| can_be_interrupted()) else { return (wait(), false) };
     let who = Who { fiber: fiber_key(), is_main: is_main(), goes_on: true, blocked: (calls.blocked)() };
-    let is_sent = || if (calls.is_sent)() { Interrupted::Restarts } else { Interrupted::Not };
-    WAITS.listed(who, By::Sleeper(waiter), &Interruption::new(), is_sent, |interruption| {
-        interruption.wait_as_sleeper(waiter, wait)
-    })
+    WAITS.listed_or_left(who, waiter, calls.is_sent, wait)
 }
 
 /// Runs the handlers of what was sent to the caller, after [`wait_or_leave`].
@@ -198,7 +195,7 @@ pub fn handles_for_fibers() -> bool {
 #[must_use]
 pub fn has_interrupted_runtime() -> bool {
     // A fiber's storage says of no thread that it serves fibers.
-    thread::serves_fibers() || scheduler::mailbox().is_some() && !scheduler::is_in_own_code()
+    thread::serves_fibers() || super::is_fibers_storage() && !scheduler::is_in_own_code()
 }
 
 #[cfg(all(test, not(loom)))]

@@ -35,9 +35,8 @@ pub use crate::queue::Keyed;
 pub use forked::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{
-    Calls, Interrupted, Interruption, Notes, Unattended, arm, fiber_key, handles_for_fibers, has_interrupted_runtime,
-    interrupt_fiber, interrupt_one,
-    interruptible_at, is_main,
+    Calls, Interrupted, Interruption, Notes, Unattended, arm, fiber_key, handles_for_fibers,
+    has_interrupted_runtime, interrupt_fiber, interrupt_one, interruptible_at, is_main,
 };
 pub use sleepers::{Sleep, has_sleepers, sleep_at, sleep_or_handle_at, wake_at};
 pub use threads::{
@@ -50,6 +49,12 @@ pub use threads::{
 #[must_use]
 pub fn on_fiber() -> bool {
     scheduler::can_park_here()
+}
+
+/// Whether the storage here is a fiber's own: that fiber is here, be it in code of its own or in the runtime. May be called in a handler.
+#[must_use]
+pub fn is_fibers_storage() -> bool {
+    scheduler::mailbox().is_some()
 }
 
 /// Begins a hook, if the caller [can be parked](on_fiber) and is within none. Returns whether it has: then [`set_within`] ends it.
