@@ -129,6 +129,11 @@ fn handlers_may_jump_out_of_calls_that_wait() {
     is_as_on_threads("leaves.c", &["1", "2"]);
 }
 
+#[test]
+fn a_program_begins_with_the_mask_of_the_fiber_that_starts_it() {
+    is_as_on_threads("execs.c", &["1", "2"]);
+}
+
 /// How many connections are open at once: more than a small number of threads.
 const CONNECTIONS: usize = 300;
 

@@ -9,6 +9,7 @@ use abaca::hook::{self, Interrupted};
 use libc::{SIG_BLOCK, SIG_SETMASK, sigset_t};
 
 use super::attending::attend;
+use super::borrowed;
 use super::masks::{bits_of, blocked, own_mask, set, that_can_be, write};
 use super::waiting::waiting;
 use crate::answer::failed;
@@ -24,9 +25,9 @@ pub(crate) fn set_of_caller() -> sigset_t {
     }
 }
 
-/// Calls `start`, which starts a thread of the kernel's, or a child, with the mask of the caller: that of the fiber, if it is one.
+/// Calls `start`, which starts a thread of the kernel's, a child, or a program in place of this one, with the mask of the caller: that of the fiber, if it is one.
 pub(crate) fn inherited<R>(start: impl FnOnce() -> R) -> R {
-    let mask = if hook::on_fiber() && !hook::starts_runtimes_thread() { blocked() } else { 0 };
+    let mask = if hook::on_fiber() && !hook::starts_runtimes_thread() { borrowed::blocked() } else { 0 };
     if mask == 0 {
         return start();
     }
