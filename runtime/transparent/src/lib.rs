@@ -68,7 +68,7 @@
 //! * **Signals.** A handler that runs for the process interrupts the call of the main fiber, or, if that does not wait in one, of the fiber that
 //!   has waited the longest: it ends in EINTR, or goes on if the handler restarts calls (SA_RESTART) and the call is one that can be restarted.
 //!   `pthread_kill` runs the handler on the fiber that it is for, whatever that does: it computes, waits in a call or for a lock (which goes on
-//!   afterwards), or is in another handler. Only what runs on a thread of the pool, and a barrier, come to their end before. So collectors of garbage
+//!   afterwards), or is in another handler. Only look-ups of names and other calls on a thread of the pool that no handler ends come to their end before. So collectors of garbage
 //!   stop all threads by signals; a fiber that stays in its handler, in `sigsuspend`, has an OS thread for itself meanwhile. A
 //!   handler may post a semaphore, and write to a pipe. It may leave by `siglongjmp` or `setcontext`, also out of a call in which its fiber waits; such a
 //!   call gives back what it has, but for some memory, and a descriptor if it waits for a child. The functions of older systems (`sigset`, `sighold`, `sigblock`, the `signal` of System V) are made
@@ -81,7 +81,7 @@
 //!   change places. No more than 4,096 wait: to send one more is EAGAIN, and what comes from another process then is lost. A signal that
 //!   the process sends to itself waits when `kill` returns; from elsewhere it may be some
 //!   microseconds on its way. A child by `vfork` changes its own handlers and masks. A thread of the kernel's, or a child by `posix_spawn` or `system`, has the mask of the fiber that starts it; a copy
-//!   by `fork`, and what it executes, has the fiber's mask as well. What is blocked where the
+//!   by `fork`, and a program that the fiber begins by `exec`, has the fiber's mask as well. What is blocked where the
 //!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A plain thread
 //!   in `sigwait` does not take what the main fiber blocks.
 //! * **`signalfd`** tells a fiber's program of what its fibers block, to reads, `poll` and `epoll`. The descriptor is one of a pair of sockets: a
@@ -179,7 +179,7 @@
 //! | `pthread_getattr_np` | tells of the stack and the guard that were asked for: the stack that there is may be larger, and the guard is a page at least |
 //! | the number of the next descriptor | need not be the lowest that the program has free: the runtime opens some of its own, also for a moment |
 //! | PTHREAD_KEYS_MAX | a few of the keys are the runtime's |
-//! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, and in its next call that is a cancellation point; not while it computes or waits for a lock |
+//! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, from a wait for a lock, and in its next call that is a cancellation point; not while it computes |
 //! | `sigaltstack` | is noted and told, each fiber's for itself. Handlers with SA_ONSTACK run on a stack that the OS thread has for them, of 64 KiB at least |
 
 mod answer;

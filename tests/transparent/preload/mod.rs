@@ -134,6 +134,11 @@ fn a_program_begins_with_the_mask_of_the_fiber_that_starts_it() {
     is_as_on_threads("execs.c", &["1", "2"]);
 }
 
+#[test]
+fn signals_go_to_whom_they_are_for_and_handlers_run_in_waits() {
+    is_as_on_threads("sends.c", &["1", "2"]);
+}
+
 /// How many connections are open at once: more than a small number of threads.
 const CONNECTIONS: usize = 300;
 

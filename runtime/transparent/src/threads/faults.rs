@@ -48,8 +48,7 @@ static HANDLE: unsafe extern "C-unwind" fn(c_int, *mut siginfo_t, *mut c_void) =
 
 /// What of a signal is of the process, or the thread's own doing.
 pub(super) fn is_fault(signal: c_int) -> bool {
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT]
-        .contains(&signal)
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS].contains(&signal)
 }
 
 /// Ends what is noted of a handler, also if that unwinds.

@@ -22,6 +22,7 @@ use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sigh
 use super::faults::{self, is_fault};
 use super::flags::{FLAGS, ask_for_info, is_without_info, note_flags, note_info};
 use super::frames::{attends, handling, has_attended};
+use super::passing::{pass_to_main, passed};
 use super::queued::is_queued;
 use super::relay::{await_fibers, note_handled, start_relay};
 use super::{borrowed, details, given, masks, search, waiting};
@@ -52,6 +53,8 @@ static HANDLE: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = handle;
 /// Stands for each of the user's handlers. One that takes only the number ignores the rest.
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let index = index(signal).unwrap_or(0);
+    let mut passed = passed(index);
+    let info = passed.as_mut().map_or(info, ptr::from_mut);
     // Another signal may come meanwhile, or be sent by a handler.
     let is_attending = index > 0 && attends(index);
     let is_told = FLAGS[index].load(Ordering::SeqCst) & SA_SIGINFO != 0;
@@ -67,7 +70,10 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     if is_search {
         return search::search(signal, index, context);
     }
-    if !is_attending && masks::is_held_back(index) {
+    if !is_attending && masks::is_held_back(index) && !is_own_abort(signal, info) {
+        if has_handler(index) && !masks::main_blocks(index) && pass_to_main(index, info) {
+            return;
+        }
         // SAFETY: as above.
         let info = if is_told { unsafe { info.as_ref() } } else { None };
         // Nobody is there to be told that it does not wait.
@@ -77,6 +83,12 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     if run(signal, index, info, context, is_attending) && !is_attending && hook::handles_for_fibers() {
         note_handled(index);
     }
+}
+
+/// Whether the signal is that of abort(3), which lets it through to the handler, whatever the fiber blocks.
+fn is_own_abort(signal: c_int, info: *mut siginfo_t) -> bool {
+    // SAFETY: the kernel has written it: the function of this file is set up for that.
+    signal == libc::SIGABRT && unsafe { info.as_ref() }.is_some_and(|info| info.si_code == libc::SI_TKILL)
 }
 
 /// Calls the user's handler. Whether there is one: else the signal does what it does by default.

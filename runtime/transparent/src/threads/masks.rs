@@ -21,11 +21,11 @@ use abaca::hook;
 use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, sigset_t};
 
 use super::attending::attend;
-use super::{borrowed, faults};
 use super::frames::is_in_handler;
 use super::handlers::{SIGNALS, has_handler, stand_for_defaults};
 use super::record::Record;
 use super::waiting::waiting;
+use super::{borrowed, faults};
 use crate::answer::{answer, failed};
 use crate::calls::kick::set_mask;
 use crate::enter::{enter, is_installed};
@@ -94,10 +94,15 @@ pub(super) fn blocked() -> u64 {
     MASK.get().unwrap_or_else(|| MAIN.load(Ordering::SeqCst))
 }
 
+/// Whether the caller is in a handler, be it of a fault. Masks are the OS thread's there.
+pub(super) fn is_in_any_handler() -> bool {
+    is_in_handler() || faults::is_in_handler()
+}
+
 /// The calling fiber's mask, outside of handlers, in which masks are the OS thread's.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn of_fiber() -> Option<u64> {
-    (hook::on_fiber() && !is_in_handler() && !faults::is_in_handler() && !borrowed::is_child()).then(blocked)
+    (hook::on_fiber() && !is_in_any_handler() && !borrowed::is_child()).then(blocked)
 }
 
 /// Blocks more for the calling fiber, which leaves handlers. What of that it has not blocked before.
@@ -241,7 +246,8 @@ fn main_is(now: u64) {
 /// Whether a handler that is about to run on the calling thread must not: the fiber there blocks the signal, or the main one does, and it is
 /// for the fibers, or would do what it does by default. May be called in a handler.
 pub(super) fn is_held_back(signal: usize) -> bool {
-    if hook::on_fiber() {
+    // Also where it has interrupted the runtime, which works for the fiber.
+    if hook::is_fibers_storage() {
         return blocked() & bit(signal) != 0;
     }
     main_blocks(signal) && (hook::handles_for_fibers() || !has_handler(signal))
@@ -275,14 +281,17 @@ hooks! {
     }
 
     /// sigpending(2).
-    fn sigpending(set: *mut sigset_t) -> c_int, |_| -> kernel {
+    fn sigpending(set: *mut sigset_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe {
             let result = own!(fn sigpending(*mut sigset_t) -> c_int)(set);
-            if result == 0 {
-                write(set, (bits_of(set) | waiting()) & blocked());
+            if result == 0 && hook::on_fiber() {
+                let mask = blocked();
+                // In a handler: what waits for the OS thread as well.
+                let here = if is_in_any_handler() { u64::MAX } else { mask };
+                write(set, bits_of(set) & here | waiting() & mask);
             }
-            crate::answer::of_c(result as isize)
+            result
         }
     }
 }

@@ -88,6 +88,15 @@ impl Pending {
         was_sent.then(|| details::sent(signal, libc::SI_TKILL, None))
     }
 
+    /// Keeps a signal that the thread, which is the caller, has sent to itself and blocks. May be called in a handler.
+    pub(super) fn keep(&self, signal: usize, info: siginfo_t) -> Result<(), NoPlace> {
+        if is_queued(signal) {
+            queued::put(self.owner, signal, info)?;
+        }
+        self.signals.fetch_or(masks::bit(signal), Ordering::SeqCst);
+        Ok(())
+    }
+
     /// Sends a signal to the thread; `None` if the thread does not block it, and it has no handler that the thread could run.
     pub(crate) fn send(
         &self,

@@ -4,10 +4,11 @@
 
 use std::ffi::c_int;
 
+use abaca::hook;
 use libc::{pid_t, siginfo_t, sigval};
 
 use super::handlers::{index, stands_for};
-use super::masks::main_blocks;
+use super::masks::{self, main_blocks};
 use super::queued::NoPlace;
 use super::waiting::{hold_back, hold_back_own};
 use super::{borrowed, details};
@@ -35,13 +36,9 @@ hooks! {
 
     /// raise(3): a signal for the calling thread.
     fn raise(signal: c_int) -> c_int, |_| -> always {
-        let waits = || {
-            let number = index(signal).filter(|_| !borrowed::is_child())?;
-            let _within = enter()?;
-            hold_back_own(number, details::sent(number, libc::SI_TKILL, None))
-        };
+        let waits = |number| waits_for_caller(number, details::sent(number, libc::SI_TKILL, None));
         // SAFETY: it takes a number.
-        waits().map_or_else(|| unsafe { own!(fn raise(c_int) -> c_int)(signal) }, of_sent)
+        index(signal).and_then(waits).map_or_else(|| unsafe { own!(fn raise(c_int) -> c_int)(signal) }, of_sent)
     }
 }
 
@@ -66,11 +63,24 @@ fn waits(
     must_wait.then(|| hold_back(signal, Some(&info(signal))))
 }
 
+/// Lets a signal that the calling fiber sends to itself wait; `None` if it need not. In a handler the kernel knows what that blocks, and not
+/// what the fiber does.
+fn waits_for_caller(signal: usize, info: siginfo_t) -> Option<Result<(), NoPlace>> {
+    if borrowed::is_child() {
+        return None;
+    }
+    let within = enter();
+    if within.is_none() && !(hook::on_fiber() && masks::is_in_any_handler()) {
+        return None;
+    }
+    hold_back_own(signal, info)
+}
+
 /// Sends a signal with a value to the calling fiber, as pthread_sigqueue(3). The result is an error number, or 0.
 pub(super) fn queue_to_caller(signal: c_int, value: sigval) -> c_int {
     let Some(number) = index(signal) else { return if signal == 0 { 0 } else { libc::EINVAL } };
     let info = details::sent(number, libc::SI_QUEUE, Some(value));
-    if let Some(sent) = enter().and_then(|_within| hold_back_own(number, info)) {
+    if let Some(sent) = waits_for_caller(number, info) {
         return if sent.is_ok() { 0 } else { libc::EAGAIN };
     }
     // SAFETY: what is told of the signal is this function's. It is for the OS thread of the caller, which runs the handler before this returns.
