@@ -183,6 +183,78 @@ static void aborts(void) {
     while (pthread_tryjoin_np(thread, NULL)) pthread_kill(thread, SIGABRT), poll(NULL, 0, 1);
 }
 
+// What is sent to a thread that blocks it waits for that, although the thread computes and nobody has a handler.
+static volatile int computes_now;
+static void *takes_later(void *unused) {
+    sigset_t set;
+    int signal = 0;
+    mask(SIG_BLOCK, SIGXCPU);
+    computes_now = 1;
+    while (computes_now) {}
+    sigemptyset(&set), sigaddset(&set, SIGXCPU);
+    SAY(sigwait(&set, &signal)), SAY(signal == SIGXCPU);
+    return unused;
+}
+static void to_who_blocks_it(void) {
+    pthread_t thread = start(takes_later, NULL);
+    while (!computes_now) poll(NULL, 0, 1);
+    SAY(pthread_kill(thread, SIGXCPU)), poll(NULL, 0, 2);
+    computes_now = 0;
+    join(thread);
+}
+
+// What was sent while there was a handler does nothing by default afterwards.
+static pthread_t receiver;
+static int ends[2];
+static volatile int is_written;
+static char page[8192], many_pages[1 << 20];
+static void *sends_many(void *unused) {
+    while (!is_written) pthread_kill(receiver, SIGUSR1), usleep(50);
+    return unused;
+}
+static void *reads_slowly(void *unused) {
+    for (size_t all = 0; all < sizeof many_pages; usleep(100)) all += read(ends[0], page, sizeof page);
+    return unused;
+}
+static void *takes_the_handler_off(void *unused) {
+    receiver = pthread_self();
+    if (pipe(ends)) exit(6);
+    for (int round = 0; round < 15; round++) {
+        on(SIGUSR1, counts, 0);
+        is_written = 0;
+        pthread_t sender = start(sends_many, NULL), reader = start(reads_slowly, NULL);
+        for (size_t all = 0; all < sizeof many_pages;) {
+            ssize_t some = write(ends[1], many_pages, sizeof many_pages - all);
+            if (some > 0) all += some;
+        }
+        is_written = 1;
+        join(sender);
+        if (round % 2) signal(SIGUSR1, SIG_DFL); else on(SIGUSR1, SIG_DFL, 0);
+        join(reader);
+    }
+    SAY(signal(SIGUSR1, SIG_DFL) == SIG_DFL);
+    close(ends[0]), close(ends[1]);
+    return unused;
+}
+
+// What a thread sends to its process, and blocks no more than any handler, it has handled by then, if all others block it.
+static void *sends_to_itself(void *unused) {
+    on(SIGPIPE, counts, 0);
+    mask(SIG_UNBLOCK, SIGPIPE);
+    for (int i = 0; i < 20; i++) {
+        handled = 0;
+        if (kill(getpid(), SIGPIPE) || handled != 1) printf("handled %d times\n", handled);
+    }
+    handled = 0, sigqueue(getpid(), SIGPIPE, (union sigval){0}), SAY(handled);
+    signal(SIGPIPE, SIG_DFL);
+    return unused;
+}
+static void to_itself(void) {
+    mask(SIG_BLOCK, SIGPIPE);
+    join(start(sends_to_itself, NULL));
+    mask(SIG_UNBLOCK, SIGPIPE);
+}
+
 // What a handler sees, and sends.
 static void looks(int signal) {
     sigset_t set;
@@ -260,7 +332,7 @@ static void *alternate(void *unused) {
 
 // The smallest stack is enough for calls that wait.
 static void *has_little(void *unused) {
-    int ends[2], status;
+    int status;
     char byte = 'x';
     pid_t child = fork();
     if (child == 0) _exit(7);
@@ -281,6 +353,7 @@ static void small_stacks(void) {
 int main(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     sem_init(&handler_ran, 0, 0), sem_init(&ready, 0, 0), sem_init(&never, 0, 0);
-    small_stacks(), before_it_begins(), mask_of_creation(), for_one_thread(), at_barriers(), aborts();
+    small_stacks(), before_it_begins(), mask_of_creation(), for_one_thread(), at_barriers(), aborts(), to_who_blocks_it(), to_itself();
+    join(start(takes_the_handler_off, NULL));
     join(start(for_locks, NULL)), join(start(in_handlers, NULL)), join(start(errors, NULL)), join(start(alternate, NULL)), join(start(cancelled, NULL));
 }

@@ -42,6 +42,24 @@ pub(super) fn index(signal: c_int) -> Option<usize> {
     usize::try_from(signal).ok().filter(|signal| (1..SIGNALS).contains(signal))
 }
 
+/// The signals that have ever had a handler of the user's.
+static HANDLED_ONCE: AtomicU64 = AtomicU64::new(0);
+
+/// Sets what the user wants to be called.
+fn set_handler(index: usize, handler: usize) {
+    HANDLED_ONCE.fetch_or(masks::bit(index), Ordering::SeqCst);
+    HANDLERS[index].store(handler, Ordering::SeqCst);
+}
+
+/// Whether the function of this file stands for what the signal does by default: it must wait while the main fiber blocks it, and a search for
+/// who was sent it may be under way (`search.rs`), unless that does nothing by default.
+fn stands_for_default(index: usize) -> bool {
+    let does_nothing =
+        [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH, libc::SIGCONT].contains(&(index as c_int));
+    let has_been_handled = HANDLED_ONCE.load(Ordering::SeqCst) & masks::bit(index) != 0;
+    masks::main_blocks(index) || has_been_handled && !does_nothing
+}
+
 /// Whether the signal has a handler of the user's.
 pub(super) fn has_handler(signal: usize) -> bool {
     HANDLERS[signal].load(Ordering::SeqCst) != 0
@@ -124,7 +142,7 @@ fn forget_handler(signal: c_int, index: usize) {
     // SAFETY: all zeros are the default.
     unsafe {
         let mut default: libc::sigaction = std::mem::zeroed();
-        if masks::main_blocks(index) {
+        if stands_for_default(index) {
             stand_for_default(&mut default);
         }
         own_sigaction(signal, &default, ptr::null_mut());
@@ -211,12 +229,12 @@ hooks! {
         let was_without_info = is_without_info(index);
         if let Some(action) = &mut action {
             if ![SIG_DFL, SIG_IGN, ours].contains(&action.sa_sigaction) {
-                HANDLERS[index].store(action.sa_sigaction, Ordering::SeqCst);
+                set_handler(index, action.sa_sigaction);
                 action.sa_sigaction = ours;
                 await_fibers();
             } else if action.sa_sigaction != ours {
                 HANDLERS[index].store(0, Ordering::SeqCst);
-                if action.sa_sigaction == SIG_DFL && masks::main_blocks(index) {
+                if action.sa_sigaction == SIG_DFL && stands_for_default(index) {
                     stand_for_default(action);
                 }
             }
@@ -268,12 +286,12 @@ hooks! {
             return if old == ours { before } else { old };
         }
         let is_handler = ![SIG_DFL, SIG_IGN, SIG_ERR, ours].contains(&handler);
-        let is_default = handler == SIG_DFL && masks::main_blocks(index);
+        let is_default = handler == SIG_DFL && stands_for_default(index);
         if [SIG_DFL, SIG_IGN].contains(&handler) {
             HANDLERS[index].store(0, Ordering::SeqCst);
         }
         if is_handler {
-            HANDLERS[index].store(handler, Ordering::SeqCst);
+            set_handler(index, handler);
             await_fibers();
         }
         // SAFETY: the caller's promise.

@@ -129,7 +129,11 @@ impl Pending {
                 let waits = hook::interrupt_fiber(fiber, bit, Interrupted::Restarts);
                 wake();
                 // One that waits looks itself, unless it is in a handler meanwhile.
-                if !waits || self.handlers.load(Ordering::SeqCst) != 0 {
+                if waits && self.handlers.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                // What it blocks it takes when it unblocks it. It may have done so since, and have looked before this was sent.
+                if self.blocked.load(Ordering::SeqCst) & bit == 0 {
                     self.reach.tell(|thread| search::look_for(thread, signal));
                 }
             }),

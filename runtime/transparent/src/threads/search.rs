@@ -39,10 +39,12 @@ pub(super) fn undisturbed(f: impl FnOnce()) {
     }
 }
 
-/// Has a thread look whether the fiber that is there was sent this signal.
+/// Has a thread look whether the fiber that is there was sent this signal, which has a handler. If that is taken off meanwhile, `handlers.rs`
+/// leaves its own function there.
 pub(super) fn look_for(thread: i32, signal: c_int) {
     let mark = libc::sigval { sival_ptr: ptr::from_ref(&SEARCH).cast_mut().cast() };
-    let Some(index) = index(signal) else { return };
+    // Without one the thread takes it in its next call.
+    let Some(index) = index(signal).filter(|index| has_handler(*index)) else { return };
     let info = details::sent(index, libc::SI_QUEUE, Some(mark));
     // SAFETY: what is told of the signal is this function's. If the kernel keeps no more, the fiber finds it in its next call.
     unsafe {

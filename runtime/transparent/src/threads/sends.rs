@@ -7,6 +7,7 @@ use std::ffi::c_int;
 use abaca::hook;
 use libc::{pid_t, siginfo_t, sigval};
 
+use super::attending::attend;
 use super::handlers::{index, stands_for};
 use super::masks::{self, main_blocks};
 use super::queued::NoPlace;
@@ -50,7 +51,7 @@ fn of_sent(sent: Result<(), NoPlace>) -> c_int {
     }
 }
 
-/// Lets a signal for this process wait; `None` if it need not.
+/// Lets a signal for this process wait; `None` if it need not. A caller that does not block it has handled it then, unless somebody was faster.
 fn waits(
     process: pid_t,
     signal: c_int,
@@ -58,9 +59,16 @@ fn waits(
 ) -> Option<Result<(), NoPlace>> {
     // SAFETY: no memory is involved.
     let is_own = process > 0 && process as isize == unsafe { kernel!(libc::SYS_getpid) };
-    let signal = index(signal).filter(|_| is_own)?;
-    let must_wait = main_blocks(signal) && enter().is_some() && stands_for(signal) && !borrowed::is_child();
-    must_wait.then(|| hold_back(signal, Some(&info(signal))))
+    let signal = index(signal).filter(|signal| is_own && main_blocks(*signal))?;
+    let _within = enter()?;
+    if !stands_for(signal) || borrowed::is_child() {
+        return None;
+    }
+    let sent = hold_back(signal, Some(&info(signal)));
+    if masks::blocked() & masks::bit(signal) == 0 {
+        attend();
+    }
+    Some(sent)
 }
 
 /// Lets a signal that the calling fiber sends to itself wait; `None` if it need not. In a handler the kernel knows what that blocks, and not
