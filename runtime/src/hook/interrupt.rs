@@ -183,6 +183,17 @@ pub fn interrupt_one(signal: u64, how: Interrupted) {
     WAITS.interrupt(how, |who| who.is_main && might_be(who), might_be, wake_all_at);
 }
 
+/// Interrupts the wait of a fiber that takes a signal, a bit, which waits for the process: as [`interrupt_one`], or else one of those that wait for a
+/// lock, or in another call that no handler ends.
+pub fn interrupt_taker(signal: u64) {
+    let might_be = |who: &Who| who.blocked & signal == 0;
+    let is_first = |who: &Who| who.is_main && might_be(who) && !who.goes_on;
+    let is_second = |who: &Who| might_be(who) && !who.goes_on;
+    if !WAITS.interrupt(Interrupted::Restarts, is_first, is_second, wake_all_at) {
+        WAITS.interrupt(Interrupted::Restarts, might_be, |_| false, wake_all_at);
+    }
+}
+
 /// Whether a handler that has just run on the calling thread has run for the fibers: the thread waits for the main fiber, or is one of a
 /// runtime's that runs none. The program knows of none of these. May be called in a handler.
 #[must_use]

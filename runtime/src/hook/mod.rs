@@ -36,7 +36,7 @@ pub use forked::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{
     Calls, Interrupted, Interruption, Notes, Unattended, arm, fiber_key, handles_for_fibers,
-    has_interrupted_runtime, interrupt_fiber, interrupt_one, interruptible_at, is_main,
+    has_interrupted_runtime, interrupt_fiber, interrupt_one, interrupt_taker, interruptible_at, is_main,
 };
 pub use sleepers::{Sleep, has_sleepers, sleep_at, sleep_or_handle_at, wake_at};
 pub use threads::{

@@ -255,6 +255,31 @@ static void to_itself(void) {
     mask(SIG_UNBLOCK, SIGPIPE);
 }
 
+// What only threads that wait for a lock do not block is theirs.
+static void *lets_through(void *signal) {
+    mask(SIG_UNBLOCK, (int)(long)signal);
+    sem_post(&ready);
+    pthread_mutex_lock(&mutex), pthread_mutex_unlock(&mutex);
+    return NULL;
+}
+static void to_who_waits_for_a_lock(void) {
+    int signals[] = {SIGUSR1, SIGRTMIN + 2};
+    pthread_mutex_lock(&mutex);
+    for (int i = 0; i < 2; i++) {
+        on(signals[i], posts, 0);
+        mask(SIG_BLOCK, signals[i]);
+        pthread_t thread = start(lets_through, (void *)(long)signals[i]);
+        sem_wait(&ready), poll(NULL, 0, 1);
+        for (int k = 0; k < 100; k++) {
+            if (kill(getpid(), signals[i])) exit(5);
+            while (sem_wait(&handler_ran)) {}
+        }
+        pthread_mutex_unlock(&mutex), join(thread), pthread_mutex_lock(&mutex);
+        mask(SIG_UNBLOCK, signals[i]), printf("signal %d went to who waits for a lock\n", i);
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
 // What a handler sees, and sends.
 static void looks(int signal) {
     sigset_t set;
@@ -353,7 +378,7 @@ static void small_stacks(void) {
 int main(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     sem_init(&handler_ran, 0, 0), sem_init(&ready, 0, 0), sem_init(&never, 0, 0);
-    small_stacks(), before_it_begins(), mask_of_creation(), for_one_thread(), at_barriers(), aborts(), to_who_blocks_it(), to_itself();
+    small_stacks(), before_it_begins(), mask_of_creation(), for_one_thread(), at_barriers(), aborts(), to_who_blocks_it(), to_itself(), to_who_waits_for_a_lock();
     join(start(takes_the_handler_off, NULL));
     join(start(for_locks, NULL)), join(start(in_handlers, NULL)), join(start(errors, NULL)), join(start(alternate, NULL)), join(start(cancelled, NULL));
 }

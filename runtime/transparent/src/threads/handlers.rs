@@ -22,7 +22,6 @@ use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sigh
 use super::faults::{self, is_fault};
 use super::flags::{FLAGS, ask_for_info, is_without_info, note_flags, note_info};
 use super::frames::{attends, handling, has_attended};
-use super::passing::{pass_to_main, passed};
 use super::queued::is_queued;
 use super::relay::{await_fibers, note_handled, start_relay};
 use super::{borrowed, details, given, masks, search, waiting};
@@ -71,8 +70,6 @@ static HANDLE: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = handle;
 /// Stands for each of the user's handlers. One that takes only the number ignores the rest.
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let index = index(signal).unwrap_or(0);
-    let mut passed = passed(index);
-    let info = passed.as_mut().map_or(info, ptr::from_mut);
     // Another signal may come meanwhile, or be sent by a handler.
     let is_attending = index > 0 && attends(index);
     let is_told = FLAGS[index].load(Ordering::SeqCst) & SA_SIGINFO != 0;
@@ -89,13 +86,14 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
         return search::search(signal, index, context);
     }
     if !is_attending && masks::is_held_back(index) && !is_own_abort(signal, info) {
-        if has_handler(index) && !masks::main_blocks(index) && pass_to_main(index, info) {
-            return;
-        }
         // SAFETY: as above.
         let info = if is_told { unsafe { info.as_ref() } } else { None };
         // Nobody is there to be told that it does not wait.
         let _ = waiting::hold_back(index, info);
+        if !masks::main_blocks(index) {
+            // The kernel prefers the main thread, but for one that is in a handler of this signal: then that takes it afterwards.
+            search::look_on_main(signal);
+        }
         return;
     }
     if run(signal, index, info, context, is_attending) && !is_attending && hook::handles_for_fibers() {

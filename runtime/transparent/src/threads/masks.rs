@@ -227,11 +227,11 @@ pub(super) fn will_be(mask: u64) {
     }
 }
 
-/// Whether the caller is the process's main thread, and no fiber.
-fn is_main_thread() -> bool {
+/// Whether the caller is the process's main thread, and no fiber. May be called in a handler.
+pub(super) fn is_main_thread() -> bool {
     // SAFETY: no memory is involved.
     let is_main = || unsafe { kernel!(libc::SYS_gettid) == kernel!(libc::SYS_getpid) };
-    is_installed() && !hook::on_fiber() && is_main() && !borrowed::is_child()
+    is_installed() && !hook::is_fibers_storage() && is_main() && !borrowed::is_child()
 }
 
 fn main_is(now: u64) {

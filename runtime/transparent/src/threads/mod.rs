@@ -30,7 +30,6 @@ mod number;
 mod observed;
 mod old_signals;
 mod once;
-mod passing;
 mod pending;
 mod preference;
 mod queued;

@@ -5,7 +5,7 @@
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-use abaca::hook::{self, Calls, Interrupted, Notes};
+use abaca::hook::{self, Calls, Notes};
 
 use super::attending::{attend, take};
 use super::create::ALIVE;
@@ -160,6 +160,6 @@ fn act(handled: u64) {
     }
     // Who is interrupted takes it, and runs the handler.
     for signal in masks::signals(waiting::of_process()) {
-        hook::interrupt_one(masks::bit(signal), Interrupted::Restarts);
+        hook::interrupt_taker(masks::bit(signal));
     }
 }

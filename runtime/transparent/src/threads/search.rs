@@ -8,13 +8,14 @@
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
-use abaca::hook::mail;
+use abaca::hook::{self, mail};
 use libc::siginfo_t;
 
 use super::frames::is_in_handler;
 use super::handlers::{has_handler, index, run};
 use super::record::Record;
-use super::{details, faults};
+use super::relay::note_handled;
+use super::{details, faults, masks, waiting};
 use crate::calls::kick::set_mask;
 use crate::enter::enter;
 use crate::kernel::kernel;
@@ -59,9 +60,26 @@ pub(super) fn is_search(info: &siginfo_t) -> bool {
         && unsafe { info.si_value() }.sival_ptr.cast_const() == ptr::from_ref(&SEARCH).cast()
 }
 
+/// Has the main thread look for a signal that waits for the process, and that it does not block. May be called in a handler.
+pub(super) fn look_on_main(signal: c_int) {
+    // SAFETY: no memory is involved.
+    look_for(unsafe { kernel!(libc::SYS_getpid) as i32 }, signal);
+}
+
 /// Runs the handlers of what was sent to the fiber that was interrupted, if it is there for that: outside of the runtime, or in a handler. Else it looks
-/// itself when it leaves the runtime.
+/// itself when it leaves the runtime. The main thread, where it is no fiber's, takes what waits for the process.
 pub(super) fn search(signal: c_int, index: usize, context: *mut c_void) {
+    if masks::is_main_thread() {
+        while has_handler(index)
+            && !masks::main_blocks(index)
+            && let Some(mut info) = waiting::take_of_process(index)
+        {
+            if run(signal, index, &mut info, context, false) && hook::handles_for_fibers() {
+                note_handled(index);
+            }
+        }
+        return;
+    }
     if !is_in_handler() && !faults::is_in_handler() && !mail::is_in_own_code() {
         return;
     }

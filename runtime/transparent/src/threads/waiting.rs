@@ -96,6 +96,16 @@ pub(super) fn of_process() -> u64 {
     OF_PROCESS.load(Ordering::SeqCst)
 }
 
+/// Takes a signal that waits for the process. May be called in a handler.
+pub(super) fn take_of_process(signal: usize) -> Option<siginfo_t> {
+    if is_queued(signal) {
+        // The bit may stay, as one of a signal that somebody else takes just now.
+        return queued::take(PROCESS, signal);
+    }
+    let was_there = OF_PROCESS.fetch_and(!bit(signal), Ordering::SeqCst) & bit(signal) != 0;
+    was_there.then(|| details::take(signal).unwrap_or_else(|| details::unknown(signal)))
+}
+
 /// A set of signals that wait for somebody.
 enum Set<'a> {
     OfFiber(Owner, u64),
