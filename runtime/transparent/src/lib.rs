@@ -169,7 +169,8 @@
 //!
 //! | what | how it is |
 //! |---|---|
-//! | a jump (`longjmp`) out of a handler that was run where it has interrupted the runtime's own code | ends the process, with a line that says so. It is one for the process, of a signal that no fiber blocks: what is sent to a fiber is run outside of that |
+//! | a jump (`longjmp`) out of a handler that was run where it has interrupted the runtime's own code | ends the process, with a line that says so. It is one for the process, while the main thread blocks it or is a runtime's: what is sent to a fiber is run outside of that |
+//! | `pthread_cancel` of a thread that is in a handler | ends it when the handler has returned: calls of the handler that wait do so in the kernel |
 //! | a handler that leaves by `swapcontext`, and is to be gone on with | is a handler as long: calls wait in the kernel until it has returned |
 //! | `uc_link` of a context | the fiber's mask stays that of the context that ends |
 //! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`, `setpriority`, `prctl` but for the name; `ptrace`, whose tracer is the thread that began it | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |

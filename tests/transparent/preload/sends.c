@@ -280,6 +280,25 @@ static void to_who_waits_for_a_lock(void) {
     pthread_mutex_unlock(&mutex);
 }
 
+// A handler runs on a thread of the program's, also for a child of a thread that waits meanwhile.
+static pthread_t first, forks, handler_of;
+static void notes(int signal) { (void)signal, handler_of = pthread_self(), handled++; }
+static void *has_children(void *unused) {
+    int status, known = 0;
+    on(SIGCHLD, notes, 0);
+    forks = pthread_self();
+    for (int i = 0; i < 20; i++) {
+        handled = 0;
+        pid_t child = fork();
+        if (child == 0) usleep(1000), _exit(0);
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+        if (has_been_handled()) known += pthread_equal(handler_of, first) || pthread_equal(handler_of, forks);
+    }
+    SAY(known);
+    signal(SIGCHLD, SIG_DFL);
+    return unused;
+}
+
 // What a handler sees, and sends.
 static void looks(int signal) {
     sigset_t set;
@@ -379,6 +398,7 @@ int main(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     sem_init(&handler_ran, 0, 0), sem_init(&ready, 0, 0), sem_init(&never, 0, 0);
     small_stacks(), before_it_begins(), mask_of_creation(), for_one_thread(), at_barriers(), aborts(), to_who_blocks_it(), to_itself(), to_who_waits_for_a_lock();
-    join(start(takes_the_handler_off, NULL));
+    first = pthread_self();
+    join(start(has_children, NULL)), join(start(takes_the_handler_off, NULL));
     join(start(for_locks, NULL)), join(start(in_handlers, NULL)), join(start(errors, NULL)), join(start(alternate, NULL)), join(start(cancelled, NULL));
 }

@@ -21,7 +21,7 @@ use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sigh
 
 use super::faults::{self, is_fault};
 use super::flags::{FLAGS, ask_for_info, is_without_info, note_flags, note_info};
-use super::frames::{attends, handling, has_attended};
+use super::frames::{self, attends, handling, has_attended};
 use super::queued::is_queued;
 use super::relay::{await_fibers, note_handled, start_relay};
 use super::{borrowed, details, given, masks, search, waiting};
@@ -85,7 +85,7 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     if is_search {
         return search::search(signal, index, context);
     }
-    if !is_attending && masks::is_held_back(index) && !is_own_abort(signal, info) {
+    if !is_attending && (masks::is_held_back(index) || is_mains(index)) && !is_own_abort(signal, info) {
         // SAFETY: as above.
         let info = if is_told { unsafe { info.as_ref() } } else { None };
         // Nobody is there to be told that it does not wait.
@@ -99,6 +99,17 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     if run(signal, index, info, context, is_attending) && !is_attending && hook::handles_for_fibers() {
         note_handled(index);
     }
+}
+
+/// Whether a signal is for the main thread although it has come elsewhere: there it has interrupted the runtime, which is nobody's thread to the
+/// program, and may be in malloc. The kernel chooses the thread that has forked for SIGCHLD.
+fn is_mains(index: usize) -> bool {
+    let is_within = || frames::is_in_handler() || faults::is_in_handler();
+    has_handler(index)
+        && !masks::main_blocks(index)
+        && hook::has_interrupted_runtime()
+        && !is_within()
+        && !masks::is_main_thread()
 }
 
 /// Whether the signal is that of abort(3), which lets it through to the handler, whatever the fiber blocks.
