@@ -81,5 +81,13 @@ pub(super) const ROWS: &[Row] = &[
             sched_getscheduler sched_setscheduler sched_getparam sched_setparam",
         ways: [NEVER, "kinds.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR],
     },
+    Row {
+        hooks: "__sigsetjmp setjmp longjmp _longjmp siglongjmp __longjmp_chk getcontext setcontext swapcontext",
+        ways: [NEVER, "jumps.c", NEVER, "jumps.c", NEVER, NO_DESCRIPTOR],
+    },
+    Row {
+        hooks: "execve execv execvp execvpe fexecve execveat execl execlp execle",
+        ways: [NEVER, "execs.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR],
+    },
     Row { hooks: "sigaltstack", ways: [NEVER, "stops.c", NEVER, "stops.c", NEVER, NO_DESCRIPTOR] },
 ];

@@ -11,8 +11,8 @@ use libc::pthread_t;
 
 use super::acquire::{ONE_KIND, beside};
 use super::create::{self, ALIVE};
-use super::masks;
 use super::record::Record;
+use super::{given, masks};
 use crate::calls::kick::set_mask;
 use crate::hooks::hooks;
 use crate::own::own;
@@ -36,7 +36,7 @@ static WAS_FIBER: AtomicBool = AtomicBool::new(false);
 /// A fiber has become the only thread of a copy of the process: it is who it was. What it blocks is the thread's mask now, and the main one's.
 pub(crate) fn became_thread() {
     WAS_FIBER.store(true, Ordering::Relaxed);
-    let set = masks::set_of_caller();
+    let set = given::set_of_caller();
     // SAFETY: a set of this function's.
     unsafe { set_mask(libc::SIG_SETMASK, &set, ptr::null_mut()) };
     masks::main_has_changed();

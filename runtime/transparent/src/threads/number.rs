@@ -20,7 +20,7 @@ use abaca::hook;
 use libc::{ESRCH, id_t, pid_t, sigevent, timer_t};
 
 use super::attributes::send_to_fiber;
-use super::handlers::is_in_handler;
+use super::frames::is_in_handler;
 use super::record::Record;
 use super::sends;
 use crate::answer::{answer, failed};
