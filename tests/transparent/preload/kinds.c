@@ -147,6 +147,9 @@ static void *priorities(void *unused) {
         if (is_robust) {
             pthread_create(&threads[0], NULL, takes_and_ends, NULL), pthread_join(threads[0], NULL);
             SAY(pthread_mutex_lock(&mutex)), SAY(pthread_mutex_consistent(&mutex)), SAY(pthread_mutex_unlock(&mutex));
+            pthread_create(&threads[0], NULL, takes_and_ends, NULL), pthread_join(threads[0], NULL);
+            // Nobody says that what it protects is right.
+            SAY(pthread_mutex_lock(&mutex)), SAY(pthread_mutex_unlock(&mutex)), SAY(pthread_mutex_lock(&mutex));
         }
         SAY(pthread_mutex_destroy(&mutex));
     }
@@ -283,6 +286,17 @@ static void *numbered(void *of_index) {
     struct sched_param parameters = {0};
     created += getpriority(PRIO_PROCESS, gettid()) + setpriority(PRIO_PROCESS, gettid(), getpriority(PRIO_PROCESS, 0)) + sched_getscheduler(gettid());
     created += sched_getparam(gettid(), &parameters) + sched_setparam(gettid(), &parameters) + sched_setscheduler(gettid(), SCHED_OTHER, &parameters);
+    struct { unsigned version; int thread; } header = {0x20080522, gettid()}, refused = {0, gettid()};
+    unsigned capabilities[6], attributes[14] = {56};
+    struct timespec interval;
+    struct rlimit limit;
+    struct iovec list = {&header, 4}, same_list = {capabilities, 4};
+    cpu_set_t set;
+    created += syscall(SYS_capget, &header, capabilities) + syscall(SYS_capset, &header, capabilities) + (getpgid(gettid()) != getpgrp());
+    created += (syscall(SYS_capget, &refused, NULL) != 0) + syscall(SYS_sched_getattr, gettid(), attributes, 56, 0) + (getsid(gettid()) != getsid(0));
+    created += sched_rr_get_interval(gettid(), &interval) + prlimit(gettid(), RLIMIT_NOFILE, NULL, &limit) + (syscall(SYS_ioprio_get, 1, gettid()) < 0);
+    created += (process_vm_readv(gettid(), &same_list, 1, &list, 1, 0) != 4) + (syscall(SYS_sched_getaffinity, gettid(), sizeof set, &set) <= 0);
+    created += syscall(SYS_sched_setaffinity, 0, sizeof set, &set) + (syscall(SYS_getpriority, PRIO_PROCESS, gettid()) < 0);
     printf("%ld has its number, %d, which was handled, %d, and by itself, %d; %d\n", same, is_number, 1, by_itself, created);
     return NULL;
 }

@@ -19,6 +19,7 @@ use libc::{
 use super::acquire::{ONE_KIND, beside};
 use super::begin::{Ended, Routine, begin};
 use super::c11;
+use super::identity;
 use super::masks;
 use super::number;
 use super::record::{Asked, Finished, Record};
@@ -345,6 +346,10 @@ impl Start {
             value = record.exit_value.load(Ordering::Relaxed);
         } else if self.call.is_int {
             value = value as c_int as usize;
+        }
+        if !hook::on_fiber() {
+            // In a copy of the process, of which this is the first thread.
+            identity::main_ends(value);
         }
         record.pending.end();
         number::forget();

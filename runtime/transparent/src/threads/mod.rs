@@ -3,6 +3,7 @@
 mod acquire;
 mod aliases;
 mod alternate;
+mod asks;
 mod attributes;
 mod barrier;
 mod begin;
@@ -56,6 +57,7 @@ pub(crate) use identity::{await_others, became_thread};
 pub(crate) const HOOKS: &[&[Hook]] = &[
     aliases::HOOKS,
     alternate::HOOKS,
+    asks::HOOKS,
     attributes::HOOKS,
     barrier::HOOKS,
     by_number::HOOKS,

@@ -78,7 +78,7 @@ pub(super) fn forget() {
     }
 }
 
-fn is_fibers(number: pid_t) -> bool {
+pub(super) fn is_fibers(number: pid_t) -> bool {
     number >= FIRST.cast_signed()
 }
 
@@ -88,7 +88,7 @@ pub(super) fn is_caller(number: pid_t) -> bool {
 }
 
 /// What the kernel is asked by instead of this number.
-fn of_kernel(number: pid_t) -> pid_t {
+pub(super) fn of_kernel(number: pid_t) -> pid_t {
     if !is_fibers(number) || !is_caller(number) {
         return number;
     }
