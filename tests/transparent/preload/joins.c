@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/msg.h>
@@ -23,6 +24,26 @@ static void *joins(void *of_whom) {
     return NULL;
 }
 
+// What is sent to a copy's first thread ends its call.
+static volatile int was_ended;
+static void does_nothing(int signal) { (void)signal; }
+static void *kills(void *whom) {
+    while (!was_ended) pthread_kill((pthread_t)whom, SIGUSR1), pthread_sigqueue((pthread_t)whom, SIGUSR2, (union sigval){0}), usleep(1000);
+    return NULL;
+}
+static void is_killed(void) {
+    int ends[2];
+    char byte;
+    pthread_t killer;
+    struct sigaction action = {.sa_handler = does_nothing};
+    sigaction(SIGUSR1, &action, NULL), sigaction(SIGUSR2, &action, NULL);
+    if (pipe(ends)) exit(3);
+    pthread_create(&killer, NULL, kills, (void *)pthread_self());
+    SAY(read(ends[0], &byte, 1)), SAY(errno == EINTR);
+    was_ended = 1;
+    pthread_join(killer, NULL);
+}
+
 // The copy's first thread is the one that has forked.
 static void *forks(void *unused) {
     for (int ends = 0; ends < 2; ends++) {
@@ -30,6 +51,7 @@ static void *forks(void *unused) {
         pid_t child = fork();
         if (child == 0) {
             pthread_t joiner;
+            is_killed();
             pthread_create(&joiner, NULL, joins_and_ends, (void *)pthread_self());
             if (ends) return (void *)43;
             pthread_exit((void *)42);

@@ -297,6 +297,8 @@ static void *numbered(void *of_index) {
     created += sched_rr_get_interval(gettid(), &interval) + prlimit(gettid(), RLIMIT_NOFILE, NULL, &limit) + (syscall(SYS_ioprio_get, 1, gettid()) < 0);
     created += (process_vm_readv(gettid(), &same_list, 1, &list, 1, 0) != 4) + (syscall(SYS_sched_getaffinity, gettid(), sizeof set, &set) <= 0);
     created += syscall(SYS_sched_setaffinity, 0, sizeof set, &set) + (syscall(SYS_getpriority, PRIO_PROCESS, gettid()) < 0);
+    struct f_owner_ex owner = {F_OWNER_TID, gettid()};
+    created += fcntl(0, F_SETOWN_EX, &owner);
     printf("%ld has its number, %d, which was handled, %d, and by itself, %d; %d\n", same, is_number, 1, by_itself, created);
     return NULL;
 }

@@ -11,7 +11,7 @@ use super::by_number::{sched_getaffinity, sched_setaffinity};
 use super::number::{is_caller, is_fibers, of_kernel};
 use crate::answer::{answer, failed, of_c};
 use crate::hooks::hooks;
-use crate::kernel;
+use crate::kernel::{self, kernel};
 use crate::own::own;
 
 /// What capget(2) and capset(2) are asked of. The kernel writes a version that it knows.
@@ -47,6 +47,36 @@ fn place(call: c_long, first: usize) -> Option<usize> {
         libc::SYS_ioprio_get | libc::SYS_ioprio_set => (first == OF_THREAD).then_some(1),
         _ => None,
     }
+}
+
+/// `struct f_owner_ex`: whom the signals of a file are for.
+#[repr(C)]
+struct Owner {
+    kind: c_int,
+    number: pid_t,
+}
+
+/// `F_SETOWN_EX`, and the kind of an owner that is a thread.
+const SETS_OWNER: c_int = 15;
+const IS_THREAD: c_int = 0;
+
+/// fcntl(F_SETOWN_EX), of which the kernel has said that the owner is unknown, once more if that is the calling fiber; else `None`.
+///
+/// # Safety
+///
+/// The arguments are those of the call, which the kernel has looked at.
+pub(crate) unsafe fn owned_by_caller(fd: c_int, command: c_int, argument: usize) -> Option<isize> {
+    if command != SETS_OWNER {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    let Owner { kind, number } = unsafe { (argument as *const Owner).read() };
+    if kind != IS_THREAD || !is_fibers(number) {
+        return None;
+    }
+    let owner = Owner { kind, number: of_kernel(number) };
+    // SAFETY: the kernel reads a local.
+    Some(unsafe { kernel!(libc::SYS_fcntl, fd, command, &raw const owner) })
 }
 
 /// Makes a system call, in which the caller's number is one that the kernel knows.

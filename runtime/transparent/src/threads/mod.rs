@@ -42,6 +42,7 @@ mod spin;
 pub(crate) mod until;
 mod waiting;
 
+pub(crate) use asks::owned_by_caller;
 pub(crate) use borrowed::own_notes;
 pub(crate) use cancel::{
     CancellationPoint, ends_with_hook, in_clean_up, test as test_cancellation, wait_at_point,
