@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -309,7 +310,7 @@ static void *together_with_others(void *unused) {
     pthread_barrier_init(&together, NULL, 4);
     for (long i = 0; i < 4; i++) pthread_create(&threads[i], NULL, numbered, (void *)i);
     for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
-    SAY(tgkill(getpid(), 1 << 29, 0));
+    SAY(tgkill(getpid(), 1 << 29, 0)), SAY(tgkill(getppid(), gettid(), 0)), SAY(tgkill(0, gettid(), 0)), SAY(syscall(SYS_tgkill, -1, gettid(), 0));
     return unused;
 }
 
@@ -329,6 +330,20 @@ static void *disks(void *unused) {
     return unused;
 }
 
+// Through a file that does not wait nobody waits for a child.
+static void *children(void *unused) {
+    int ends[2];
+    siginfo_t info;
+    if (pipe(ends)) exit(3);
+    pid_t child = fork();
+    if (child == 0) _exit(read(ends[0], byte, 1) == 1 ? 5 : 6);
+    int file = syscall(SYS_pidfd_open, child, O_NONBLOCK);
+    SAY(waitid(P_PIDFD, file, &info, WEXITED)), SAY(write(ends[1], "x", 1));
+    struct pollfd one = {file, POLLIN, 0};
+    SAY(poll(&one, 1, -1)), SAY(waitid(P_PIDFD, file, &info, WEXITED)), SAY(info.si_status);
+    return unused;
+}
+
 static void *alone(void *routine) {
     pthread_t thread;
     pthread_create(&thread, NULL, (void *(*)(void *))routine, NULL), pthread_join(thread, NULL);
@@ -340,8 +355,8 @@ int main(void) {
     prctl(PR_SET_NAME, "the process");
     cpu_set_t before, after;
     sched_getaffinity(0, sizeof before, &before);
-    void *routines[] = {no_file, nobody_listens, other_families, terminals, priorities, by_numbers, together_with_others, disks, endings};
-    for (int i = 0; i < 9; i++) alone(routines[i]);
+    void *routines[] = {no_file, nobody_listens, other_families, terminals, priorities, by_numbers, together_with_others, disks, endings, children};
+    for (int i = 0; i < 10; i++) alone(routines[i]);
     // What one thread has set is no other's.
     pthread_t thread;
     CPU_ZERO(&after);

@@ -100,9 +100,19 @@ pub(super) fn of_kernel(number: pid_t) -> pid_t {
 pub(super) fn system_call(call: c_long, [a, b, c]: [usize; 3]) -> Option<isize> {
     match call {
         libc::SYS_gettid => of_caller().map(|number| number as isize),
-        libc::SYS_tgkill if is_fibers(b as pid_t) => Some(send(b as pid_t, c as c_int)),
+        libc::SYS_tgkill if is_fibers(b as pid_t) => Some(send_in(a as pid_t, b as pid_t, c as c_int)),
         libc::SYS_tkill if is_fibers(a as pid_t) => Some(send(a as pid_t, b as c_int)),
         _ => None,
+    }
+}
+
+/// Sends a signal to the fiber of this number, if that is one of this process's.
+fn send_in(process: pid_t, number: pid_t, signal: c_int) -> isize {
+    // SAFETY: no memory is involved.
+    match process {
+        ..=0 => failed(libc::EINVAL),
+        _ if process as isize == unsafe { kernel!(libc::SYS_getpid) } => send(number, signal),
+        _ => failed(ESRCH),
     }
 }
 
@@ -130,7 +140,7 @@ hooks! {
     /// tgkill(2).
     fn tgkill(process: pid_t, thread: pid_t, signal: c_int) -> c_int, |_| -> always {
         if is_fibers(thread) {
-            return answer(send(thread, signal)) as c_int;
+            return answer(send_in(process, thread, signal)) as c_int;
         }
         // SAFETY: it takes numbers.
         answer(unsafe { kernel!(libc::SYS_tgkill, process, thread, signal) }) as c_int
