@@ -4,6 +4,10 @@ mod beside;
 #[cfg(feature = "whole")]
 mod c;
 mod http;
+#[cfg(feature = "whole")]
+mod lines;
+#[cfg(feature = "whole")]
+mod mqtt;
 mod native;
 mod redis;
 #[cfg(feature = "whole")]
@@ -58,7 +62,14 @@ const WAITS_FOR_A_THREAD: Option<&str> = Some("goes on: waits for another thread
 /// All rooms' programs, in the order of the page.
 pub(crate) fn programs() -> impl Iterator<Item = &'static Program> {
     #[cfg(feature = "whole")]
-    let of_libraries = [web::PROGRAMS, secure::PROGRAMS, sql::PROGRAMS, c::PROGRAMS];
+    let of_libraries = [
+        web::PROGRAMS,
+        secure::PROGRAMS,
+        lines::PROGRAMS,
+        sql::PROGRAMS,
+        mqtt::PROGRAMS,
+        c::PROGRAMS,
+    ];
     #[cfg(not(feature = "whole"))]
     let of_libraries: [&[Program]; 0] = [];
     let rooms = [http::PROGRAMS, redis::PROGRAMS].into_iter().chain(of_libraries);

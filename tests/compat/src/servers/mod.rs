@@ -2,6 +2,9 @@
 
 mod child;
 mod http;
+#[cfg(feature = "whole")]
+mod lines;
+mod mqtt;
 mod sql;
 mod ssh;
 mod tls;
@@ -23,12 +26,16 @@ pub(crate) enum Which {
     Mariadb,
     Ssh,
     Tls,
+    Mosquitto,
 }
 
 pub(crate) struct Servers {
     pub(crate) http: SocketAddr,
     #[cfg(feature = "whole")]
     pub(crate) websocket: SocketAddr,
+    /// Of SMTP and FTP.
+    #[cfg(feature = "whole")]
+    pub(crate) lines: SocketAddr,
     /// The path of its socket.
     pub(crate) redis: Option<PathBuf>,
     /// The folder of its socket.
@@ -37,6 +44,7 @@ pub(crate) struct Servers {
     pub(crate) mariadb: Option<PathBuf>,
     pub(crate) ssh: Option<ssh::Account>,
     pub(crate) tls: Option<tls::Address>,
+    pub(crate) mosquitto: Option<SocketAddr>,
     processes: Mutex<Vec<(Which, Server)>>,
     /// Calls that run a command leave a file here while it runs.
     pub(crate) marks: PathBuf,
@@ -59,15 +67,20 @@ impl Servers {
         let mariadb = keep(&mut processes, Which::Mariadb, is_whole.then(|| sql::mariadb(&folder)).flatten());
         let ssh = keep(&mut processes, Which::Ssh, is_whole.then(|| ssh::start(&folder)).flatten());
         let tls = keep(&mut processes, Which::Tls, is_whole.then(|| tls::start(&folder, http)).flatten());
+        let mosquitto =
+            keep(&mut processes, Which::Mosquitto, is_whole.then(|| mqtt::start(&folder)).flatten());
         Self {
             http,
             #[cfg(feature = "whole")]
             websocket: serve(http::answer_websocket),
+            #[cfg(feature = "whole")]
+            lines: serve(lines::answer),
             redis,
             postgres,
             mariadb,
             ssh,
             tls,
+            mosquitto,
             processes: Mutex::new(processes),
             marks,
             folder,

@@ -1,0 +1,48 @@
+//! Clients that speak by lines: of SMTP and FTP.
+
+use lettre::Transport;
+use lettre::address::Envelope;
+use lettre::transport::smtp::SmtpTransport;
+use suppaftp::FtpStream;
+
+use super::http::HERE;
+use super::{Gone, Program, Version, text};
+use crate::call::{Answer, Call};
+
+pub(super) const PROGRAMS: &[Program] = &[
+    Program {
+        name: "lettre",
+        version: Version::Of("lettre"),
+        slow: |call| by_lettre(call, &call.time.as_millis().to_string()),
+        gone: Gone::Closes(|call| by_lettre(call, "half")),
+        ..HERE
+    },
+    Program {
+        name: "suppaftp",
+        version: Version::Of("suppaftp"),
+        slow: |call| by_suppaftp(call, &call.time.as_millis().to_string()),
+        gone: Gone::Closes(|call| by_suppaftp(call, "half")),
+        ..HERE
+    },
+];
+
+fn by_lettre(call: &Call<'_>, sender: &str) -> Answer {
+    let address = call.servers.lines;
+    let transport =
+        SmtpTransport::builder_dangerous(address.ip().to_string()).port(address.port()).build();
+    let from = format!("{sender}@localhost").parse().map_err(text)?;
+    let to = "somebody@localhost".parse().map_err(text)?;
+    let envelope = Envelope::new(Some(from), vec![to]).map_err(text)?;
+    call.ready();
+    let answer = transport.send_raw(&envelope, b"Subject: slow\r\n\r\n.a line\r\n").map_err(text)?;
+    Ok(answer.message().collect())
+}
+
+fn by_suppaftp(call: &Call<'_>, time: &str) -> Answer {
+    let mut stream = FtpStream::connect(call.servers.lines).map_err(text)?;
+    stream.login("somebody", "secret").map_err(text)?;
+    call.ready();
+    let answer = stream.site(time).map_err(text)?;
+    stream.quit().map_err(text)?;
+    answer.as_string().map_err(text)
+}
