@@ -11,7 +11,7 @@ use crate::call::{Answer, Call};
 use crate::seen;
 
 /// A program that waits for a thread.
-const THREADS: Program = Program {
+pub(super) const THREADS: Program = Program {
     name: "",
     version: Version::Toolchain,
     is_there: always,
@@ -25,12 +25,10 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program { name: "std::thread and mpsc", slow: by_std, ..THREADS },
     Program { name: "crossbeam", version: Version::Of("crossbeam"), slow: by_crossbeam, ..THREADS },
     Program { name: "parking_lot", version: Version::Of("parking_lot"), slow: by_parking_lot, ..THREADS },
-    Program { name: "flume", version: Version::Of("flume"), slow: by_flume, ..THREADS },
-    Program { name: "kanal", version: Version::Of("kanal"), slow: by_kanal, ..THREADS },
     Program { name: "rayon beside it", version: Version::Of("rayon"), slow: by_rayon, ..THREADS },
 ];
 
-fn serve(time: Duration) {
+pub(super) fn serve(time: Duration) {
     let _served = seen::begin();
     std::thread::sleep(time);
 }
@@ -64,33 +62,6 @@ fn by_crossbeam(call: &Call<'_>) -> Answer {
     };
     thread.join().unwrap();
     answer.map(str::to_owned)
-}
-
-/// A channel without room, by a selector, which is woken by std's `unpark`.
-fn by_flume(call: &Call<'_>) -> Answer {
-    let (sender, receiver) = flume::bounded(0);
-    let time = call.time;
-    call.ready();
-    let thread = std::thread::spawn(move || {
-        serve(time);
-        sender.send("done").unwrap();
-    });
-    let answer = flume::Selector::new().recv(&receiver, |answer| answer).wait().map_err(text)?;
-    thread.join().unwrap();
-    Ok(answer.into())
-}
-
-fn by_kanal(call: &Call<'_>) -> Answer {
-    let (sender, receiver) = kanal::bounded(0);
-    let time = call.time;
-    call.ready();
-    let thread = std::thread::spawn(move || {
-        serve(time);
-        sender.send("done").unwrap();
-    });
-    let answer = receiver.recv().map_err(text)?;
-    thread.join().unwrap();
-    Ok(answer.into())
 }
 
 fn by_parking_lot(call: &Call<'_>) -> Answer {

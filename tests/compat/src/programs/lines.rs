@@ -1,4 +1,4 @@
-//! Clients that speak by lines: of SMTP and FTP.
+//! Clients that speak by lines: of SMTP, FTP and memcached.
 
 use lettre::Transport;
 use lettre::address::Envelope;
@@ -24,12 +24,18 @@ pub(super) const PROGRAMS: &[Program] = &[
         gone: Gone::Closes(|call| by_suppaftp(call, "half")),
         ..HERE
     },
+    Program {
+        name: "memcache",
+        version: Version::Of("memcache"),
+        slow: |call| by_memcache(call, &call.time.as_millis().to_string()),
+        gone: Gone::Closes(|call| by_memcache(call, "half")),
+        ..HERE
+    },
 ];
 
 fn by_lettre(call: &Call<'_>, sender: &str) -> Answer {
     let address = call.servers.lines;
-    let transport =
-        SmtpTransport::builder_dangerous(address.ip().to_string()).port(address.port()).build();
+    let transport = SmtpTransport::builder_dangerous(address.ip().to_string()).port(address.port()).build();
     let from = format!("{sender}@localhost").parse().map_err(text)?;
     let to = "somebody@localhost".parse().map_err(text)?;
     let envelope = Envelope::new(Some(from), vec![to]).map_err(text)?;
@@ -45,4 +51,14 @@ fn by_suppaftp(call: &Call<'_>, time: &str) -> Answer {
     let answer = stream.site(time).map_err(text)?;
     stream.quit().map_err(text)?;
     answer.as_string().map_err(text)
+}
+
+/// A client with a pool of one connection.
+fn by_memcache(call: &Call<'_>, key: &str) -> Answer {
+    let address = format!("memcache://{}?protocol=ascii", call.servers.lines);
+    let client = memcache::Client::with_pool_size(address, 1).map_err(text)?;
+    client.version().map_err(text)?;
+    call.ready();
+    let answer: Option<String> = client.get(key).map_err(text)?;
+    Ok(answer.unwrap_or_default())
 }

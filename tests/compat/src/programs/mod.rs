@@ -3,6 +3,12 @@
 mod beside;
 #[cfg(feature = "whole")]
 mod c;
+#[cfg(feature = "whole")]
+mod channels;
+#[cfg(feature = "whole")]
+mod directory;
+#[cfg(feature = "whole")]
+mod files;
 mod http;
 #[cfg(feature = "whole")]
 mod lines;
@@ -68,7 +74,10 @@ pub(crate) fn programs() -> impl Iterator<Item = &'static Program> {
         lines::PROGRAMS,
         sql::PROGRAMS,
         mqtt::PROGRAMS,
+        directory::PROGRAMS,
         c::PROGRAMS,
+        files::PROGRAMS,
+        channels::PROGRAMS,
     ];
     #[cfg(not(feature = "whole"))]
     let of_libraries: [&[Program]; 0] = [];

@@ -19,6 +19,7 @@ const COMMAND: Program = Program {
 
 pub(super) const PROGRAMS: &[Program] = &[
     Program { name: "std::process", slow: process, ..COMMAND },
+    #[cfg(feature = "whole")]
     Program { name: "duct", version: Version::Of("duct"), slow: by_duct, ..COMMAND },
 ];
 
@@ -40,6 +41,7 @@ fn process(call: &Call<'_>) -> Answer {
 }
 
 /// Its own threads copy what the command prints.
+#[cfg(feature = "whole")]
 fn by_duct(call: &Call<'_>) -> Answer {
     call.ready();
     duct::cmd("sh", ["-c", &marking(call)]).stderr_to_stdout().read().map_err(text)

@@ -1,4 +1,4 @@
-//! A server of lines: what a client of SMTP's or FTP's needs of it.
+//! A server of lines: what a client of SMTP's, FTP's or memcached's needs of it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::seen;
 
-/// Answers commands until the client goes away. `SITE` and the end of a mail take as many milliseconds as the command, or the mail's sender, says; with
-/// another word it goes away in the middle of its answer.
+/// Answers commands until the client goes away. `SITE`, `get` and the end of a mail take as many milliseconds as the command, or the mail's sender,
+/// says; with another word it goes away in the middle of its answer.
 pub(super) fn answer(stream: TcpStream) {
     let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
     let mut sender = String::new();
@@ -21,6 +21,8 @@ pub(super) fn answer(stream: TcpStream) {
             "USER" => say("331 and the password"),
             "PASS" => say("230 welcome"),
             "SITE" => take_time(&stream, rest) && say("200 done"),
+            "version" => say("VERSION 1"),
+            "get" => take_time(&stream, rest) && say(&format!("VALUE {rest} 0 4\r\ndone\r\nEND")),
             "MAIL" => {
                 sender = rest.chars().skip_while(|c| *c != '<').skip(1).take_while(|c| *c != '@').collect();
                 say("250 from")

@@ -2,6 +2,7 @@
 
 mod child;
 mod http;
+mod ldap;
 #[cfg(feature = "whole")]
 mod lines;
 mod mqtt;
@@ -27,13 +28,14 @@ pub(crate) enum Which {
     Ssh,
     Tls,
     Mosquitto,
+    Slapd,
 }
 
 pub(crate) struct Servers {
     pub(crate) http: SocketAddr,
     #[cfg(feature = "whole")]
     pub(crate) websocket: SocketAddr,
-    /// Of SMTP and FTP.
+    /// Of SMTP, FTP and memcached.
     #[cfg(feature = "whole")]
     pub(crate) lines: SocketAddr,
     /// The path of its socket.
@@ -45,6 +47,7 @@ pub(crate) struct Servers {
     pub(crate) ssh: Option<ssh::Account>,
     pub(crate) tls: Option<tls::Address>,
     pub(crate) mosquitto: Option<SocketAddr>,
+    pub(crate) slapd: Option<SocketAddr>,
     processes: Mutex<Vec<(Which, Server)>>,
     /// Calls that run a command leave a file here while it runs.
     pub(crate) marks: PathBuf,
@@ -69,6 +72,7 @@ impl Servers {
         let tls = keep(&mut processes, Which::Tls, is_whole.then(|| tls::start(&folder, http)).flatten());
         let mosquitto =
             keep(&mut processes, Which::Mosquitto, is_whole.then(|| mqtt::start(&folder)).flatten());
+        let slapd = keep(&mut processes, Which::Slapd, is_whole.then(|| ldap::start(&folder)).flatten());
         Self {
             http,
             #[cfg(feature = "whole")]
@@ -81,6 +85,7 @@ impl Servers {
             ssh,
             tls,
             mosquitto,
+            slapd,
             processes: Mutex::new(processes),
             marks,
             folder,
