@@ -5,6 +5,7 @@
 use std::ffi::c_int;
 use std::mem::zeroed;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::process::{Command, Stdio};
 use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -12,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use libc::{EAGAIN, ECANCELED, EINTR, EPOLLET, EPOLLIN, POLLIN, epoll_event, pollfd};
 
 use crate::cancel::ends_in;
-use crate::ends::tcp;
-use crate::support::{on_one_worker, outcome, raw};
+use crate::ends::{pipe, tcp};
+use crate::support::{on_one_worker, outcome, raw, with_children};
 
 fn eventfd(flags: c_int) -> OwnedFd {
     // SAFETY: a new descriptor.
@@ -111,7 +112,8 @@ fn told<T: Send + 'static>(wait: impl FnOnce(c_int, c_int) -> T + Send + 'static
 #[test]
 fn an_event_loop_of_a_cancelled_fiber_finds_its_sockets_ready_and_their_calls_cancelled() {
     let of_epoll = told(|socket, event| {
-        let set = set_of(&[socket, event]);
+        let (to_itself, _writer) = pipe();
+        let set = set_of(&[socket, event, raw(&to_itself)]);
         epoll_wait(&set) == (1, vec![socket as u64])
     });
     assert_eq!(of_epoll, (true, true), "epoll_wait");
@@ -122,6 +124,21 @@ fn an_event_loop_of_a_cancelled_fiber_finds_its_sockets_ready_and_their_calls_ca
     assert_eq!(of_poll, ((1, vec![0, POLLIN, 0]), true), "poll");
     let of_select = told(|socket, event| select(&[socket, event]) == (1, vec![socket]));
     assert_eq!(of_select, (true, true), "select");
+}
+
+#[test]
+fn a_pipe_from_another_process_is_ready() {
+    with_children(|| {
+        let mut child = Command::new("sleep").arg("1000").stdout(Stdio::piped()).spawn().unwrap();
+        let pipe = child.stdout.take().unwrap();
+        let is_told = told(move |_, event| {
+            let set = set_of(&[event, pipe.as_raw_fd()]);
+            epoll_wait(&set) == (1, vec![pipe.as_raw_fd() as u64])
+        });
+        assert_eq!(is_told, (true, true));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    });
 }
 
 #[test]

@@ -10,7 +10,7 @@ use abaca::hook::descriptors::{Direction, Interest};
 use libc::{epoll_event, sigset_t, timespec};
 
 use super::poll::{duration, ended, wait_for};
-use super::told::{is_eventfd, or_interrupted};
+use super::told::{or_interrupted, wakes_its_process};
 use crate::answer::{failed, of_c};
 use crate::enter::looked;
 use crate::hooks::hooks;
@@ -79,7 +79,7 @@ unsafe fn wait(set: c_int, events: *mut epoll_event, room: c_int, timeout: Optio
     }
 }
 
-/// The events that the set waits for, as if they had come, but for those of eventfds.
+/// The events that the set waits for, as if they had come, but for those by which the process wakes itself.
 ///
 /// # Safety
 ///
@@ -94,7 +94,7 @@ unsafe fn all_events(set: c_int, events: *mut epoll_event, room: usize) -> usize
             u64::from_str_radix(words.get(at + 1)?, 16).ok()
         };
         let wanted = value("events")? as u32 & (libc::EPOLLIN | libc::EPOLLOUT) as u32;
-        let is_told = wanted != 0 && !is_eventfd(words.get(1)?.parse().ok()?);
+        let is_told = wanted != 0 && !wakes_its_process(words.get(1)?.parse().ok()?);
         Some(epoll_event { events: wanted, u64: value("data")? }).filter(|_| is_told)
     });
     let mut found = 0;

@@ -141,7 +141,9 @@ fn patient(fd: c_int, bytes: usize, mut call: impl FnMut(c_int) -> isize) -> (Op
         Ended::Unwatchable => None,
         ended => Some(match result(ended, libc::EAGAIN) {
             // See `told`.
-            error if error == failed(libc::ECANCELED) && would_block && is_eventfd(fd) => failed(libc::EAGAIN),
+            error if error == failed(libc::ECANCELED) && would_block && is_eventfd(fd) => {
+                failed(libc::EAGAIN)
+            }
             moved => moved,
         }),
     };

@@ -129,7 +129,11 @@ unsafe fn select_for(count: c_int, sets: [*mut fd_set; 3], limit: Option<Duratio
 }
 
 /// Makes `found` the descriptors that are asked for, to read and to write, and for which `is_told` says so. Returns how many these are.
-fn tell(asked: &[Option<Words>; 3], found: &mut [Option<Words>; 3], is_told: impl Fn(usize) -> bool) -> usize {
+fn tell(
+    asked: &[Option<Words>; 3],
+    found: &mut [Option<Words>; 3],
+    is_told: impl Fn(usize) -> bool,
+) -> usize {
     found.clone_from(asked);
     let [read, write, except] = found;
     except.iter_mut().for_each(|set| set.fill(0));
