@@ -254,7 +254,7 @@ mod libraries {
         let server = SERVER.get_or_init(|| {
             abaca_transparent::as_kernel_threads(|| {
                 let address = string(zmq_server());
-                std::thread::spawn(zmq_serve);
+                std::thread::spawn(|| zmq_serve());
                 address
             })
         });
