@@ -94,7 +94,7 @@ unsafe fn all_events(set: c_int, events: *mut epoll_event, room: usize) -> usize
             u64::from_str_radix(words.get(at + 1)?, 16).ok()
         };
         let wanted = value("events")? as u32 & (libc::EPOLLIN | libc::EPOLLOUT) as u32;
-        let is_told = wanted != 0 && !wakes_its_process(words.get(1)?.parse().ok()?);
+        let is_told = wanted != 0 && !wakes_its_process(words.first()?.parse().ok()?);
         Some(epoll_event { events: wanted, u64: value("data")? }).filter(|_| is_told)
     });
     let mut found = 0;
