@@ -55,7 +55,7 @@ fn by_suppaftp(call: &Call<'_>, time: &str) -> Answer {
 
 /// A client with a pool of one connection. A pool that tests its connections repeats that for 30 s, whatever ends the tests.
 fn by_memcache(call: &Call<'_>, key: &str) -> Answer {
-    let address = format!("memcache://{}?protocol=ascii", call.servers.lines);
+    let address = format!("memcache://{}?protocol=ascii", call.servers.memcached);
     let manager = memcache::ConnectionManager::new(address.parse().map_err(text)?);
     let pool = r2d2::Pool::builder().max_size(1).test_on_check_out(false).build(manager).map_err(text)?;
     let client = memcache::Client::with_pool(pool).map_err(text)?;

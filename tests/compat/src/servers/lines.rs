@@ -7,13 +7,20 @@ use std::time::Duration;
 
 use crate::seen;
 
+/// Greets the client, as SMTP and FTP have it, and answers its commands.
+pub(super) fn greet_and_answer(mut stream: TcpStream) {
+    if stream.write_all(b"220 here\r\n").is_ok() {
+        answer(stream);
+    }
+}
+
 /// Answers commands until the client goes away. `SITE`, `get` and the end of a mail take as many milliseconds as the command, or the mail's sender,
 /// says; with another word it goes away in the middle of its answer.
 pub(super) fn answer(stream: TcpStream) {
     let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
     let mut sender = String::new();
     let say = |line: &str| (&stream).write_all(format!("{line}\r\n").as_bytes()).is_ok();
-    let mut goes_on = say("220 here");
+    let mut goes_on = true;
     while goes_on {
         let Some(line) = lines.next() else { return };
         let (command, rest) = line.split_once(' ').unwrap_or((&line, ""));

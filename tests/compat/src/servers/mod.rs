@@ -35,9 +35,11 @@ pub(crate) struct Servers {
     pub(crate) http: SocketAddr,
     #[cfg(feature = "whole")]
     pub(crate) websocket: SocketAddr,
-    /// Of SMTP, FTP and memcached.
+    /// Of SMTP and FTP.
     #[cfg(feature = "whole")]
     pub(crate) lines: SocketAddr,
+    #[cfg(feature = "whole")]
+    pub(crate) memcached: SocketAddr,
     /// The path of its socket.
     pub(crate) redis: Option<PathBuf>,
     /// The folder of its socket.
@@ -78,7 +80,9 @@ impl Servers {
             #[cfg(feature = "whole")]
             websocket: serve(http::answer_websocket),
             #[cfg(feature = "whole")]
-            lines: serve(lines::answer),
+            lines: serve(lines::greet_and_answer),
+            #[cfg(feature = "whole")]
+            memcached: serve(lines::answer),
             redis,
             postgres,
             mariadb,
