@@ -112,6 +112,9 @@
 //!
 //! An event loop on the fiber, such as that of tokio within a blocking client, does not expect that its wait fails. So `epoll_wait` returns the
 //! events that it waits for, and the calls on those descriptors, which would have nothing to do, return ECANCELED instead of EAGAIN.
+//! Eventfds, by which threads of a process wake each other, are not among them: a read of one that would have to wait is EAGAIN, and a wait
+//! for eventfds alone, also by `poll` or `select`, ends in EINTR, since C libraries such as libzmq end the process at any other error there. `poll` and `select` for an
+//! eventfd and other descriptors tell as `epoll_wait` does. A wait for no descriptor ends as a sleep does.
 //!
 //! A timeout's result is [`Elapsed`](abaca::time::Elapsed) then, whatever the code has made of the error, be it a panic. A write that has
 //! moved a part returns the part. Waits for locks and condition variables go on: std would only look, and wait again. Calls that run on a
