@@ -243,7 +243,8 @@ fn a_copy_waits_for_its_own_children_whose_handles_were_dropped() {
     let status = in_fork(|| {
         // SAFETY: it takes a number. If nobody waits, this ends the copy.
         unsafe { libc::alarm(60) };
-        let child = abaca::process::Command::new("true").spawn().unwrap().id();
+        // It has not ended when its handle is dropped.
+        let child = abaca::process::Command::new("sleep").arg("0.1").spawn().unwrap().id();
         while is_there(child) {
             thread::sleep(Duration::from_millis(1));
         }
