@@ -131,6 +131,26 @@ fn attributes_are_obeyed_as_on_threads() {
     is_as_on_threads("attributes.c", &["1", "2", "2"]);
 }
 
+#[test]
+fn jumps_restore_the_masks_of_threads_that_are_fibers() {
+    is_as_on_threads("jumps.c", &["1", "2"]);
+}
+
+#[test]
+fn handlers_may_jump_out_of_calls_that_wait() {
+    is_as_on_threads("leaves.c", &["1", "2"]);
+}
+
+#[test]
+fn a_program_begins_with_the_mask_of_the_fiber_that_starts_it() {
+    is_as_on_threads("execs.c", &["1", "2"]);
+}
+
+#[test]
+fn signals_go_to_whom_they_are_for_and_handlers_run_in_waits() {
+    is_as_on_threads("sends.c", &["1", "2"]);
+}
+
 /// How many connections are open at once: more than a small number of threads.
 const CONNECTIONS: usize = 300;
 

@@ -82,5 +82,13 @@ pub(super) const ROWS: &[Row] = &[
             prlimit64 process_vm_readv process_vm_writev",
         ways: [NEVER, "kinds.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR],
     },
+    Row {
+        hooks: "__sigsetjmp setjmp longjmp _longjmp siglongjmp __longjmp_chk getcontext setcontext swapcontext",
+        ways: [NEVER, "jumps.c", NEVER, "jumps.c", NEVER, NO_DESCRIPTOR],
+    },
+    Row {
+        hooks: "execve execv execvp execvpe fexecve execveat execl execlp execle",
+        ways: [NEVER, "execs.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR],
+    },
     Row { hooks: "sigaltstack", ways: [NEVER, "stops.c", NEVER, "stops.c", NEVER, NO_DESCRIPTOR] },
 ];

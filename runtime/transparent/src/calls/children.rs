@@ -21,7 +21,7 @@ use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
-use crate::threads::masks::inherited;
+use crate::threads::given::inherited;
 
 hooks! {
     /// wait(2).

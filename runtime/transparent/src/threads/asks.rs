@@ -116,13 +116,13 @@ unsafe fn of_processors(call: c_long, [thread, bytes, set, ..]: [usize; 6]) -> O
     if !is_caller(thread) {
         return None;
     }
-    // SAFETY: the caller's promise, here and below.
     match call {
         libc::SYS_sched_setaffinity => {
+            // SAFETY: the caller's promise.
             Some(of_c(unsafe { sched_setaffinity(thread, bytes, set as *const _) } as isize))
         }
         libc::SYS_sched_getaffinity => {
-            // SAFETY: as above. The kernel tells how many bytes it has written.
+            // SAFETY: the caller's promise. The kernel tells how many bytes it has written.
             let written = unsafe { kernel::call(call, [0, bytes, set, 0, 0, 0]) };
             if written > 0 {
                 // SAFETY: as above.

@@ -18,12 +18,10 @@ use libc::{
 
 use super::acquire::{ONE_KIND, beside};
 use super::begin::{Ended, Routine, begin};
-use super::c11;
-use super::identity;
-use super::masks;
 use super::number;
 use super::record::{Asked, Finished, Record};
 use super::relay::start_relay_if_needed;
+use super::{c11, given, identity, masks};
 use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::own::own;
@@ -158,7 +156,7 @@ hooks! {
                 Some(settings) => create(thread, &settings, Call { routine, argument, is_int: false }),
                 None => {
                     let own = own!(fn pthread_create(*mut pthread_t, *const pthread_attr_t, Routine, *mut c_void) -> c_int);
-                    masks::inherited(|| own(thread, attributes, routine, argument))
+                    given::inherited(|| own(thread, attributes, routine, argument))
                 }
             }
         }
@@ -177,7 +175,7 @@ hooks! {
         unsafe {
             let Some(settings) = Settings::of(std::ptr::null()) else {
                 let own = own!(fn thrd_create(*mut pthread_t, IntRoutine, *mut c_void) -> c_int);
-                return masks::inherited(|| own(thread, routine, argument));
+                return given::inherited(|| own(thread, routine, argument));
             };
             // An int is the low half of the register in which a pointer is returned.
             let routine = std::mem::transmute::<IntRoutine, Routine>(routine);
@@ -275,7 +273,12 @@ impl Settings {
         };
         // libc reckons from the end of the stack, which is null if none was given.
         let has_stack = stack.addr().wrapping_add(stack_bytes) != 0;
-        let has_policy = inherits == PTHREAD_EXPLICIT_SCHED && policy != SCHED_OTHER;
+        let mut parameters = libc::sched_param { sched_priority: 0 };
+        // SAFETY: the caller's promise; libc writes a local.
+        unsafe { libc::pthread_attr_getschedparam(attributes, &mut parameters) };
+        // A priority that the policy does not have is the kernel's to refuse.
+        let has_policy =
+            inherits == PTHREAD_EXPLICIT_SCHED && (policy, parameters.sched_priority) != (SCHED_OTHER, 0);
         // As one comparison: byte by byte it is as much as all the rest.
         let has_processors = processors != [0xff; size_of::<cpu_set_t>()];
         if stack_bytes == 0 {

@@ -11,8 +11,8 @@ use libc::pthread_t;
 
 use super::acquire::{ONE_KIND, beside};
 use super::create::{self, ALIVE};
-use super::masks;
 use super::record::Record;
+use super::{given, masks};
 use crate::calls::kick::set_mask;
 use crate::hooks::hooks;
 use crate::own::own;
@@ -48,7 +48,7 @@ pub(crate) fn became_thread() {
     // Relaxed, all: there is one thread.
     THREAD_OF_COPY.store(current() as usize, Ordering::Relaxed);
     ENDED_MAIN.store(0, Ordering::Relaxed);
-    let set = masks::set_of_caller();
+    let set = given::set_of_caller();
     // SAFETY: a set of this function's.
     unsafe { set_mask(libc::SIG_SETMASK, &set, ptr::null_mut()) };
     masks::main_has_changed();

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use abaca::JoinHandle;
-use abaca::hook;
+use abaca::hook::{self, Pauses};
 use libc::{CLOCK_REALTIME, EBUSY, EDEADLK, EINVAL, ETIMEDOUT, clockid_t, pthread_t, timespec};
 
 use super::c11;
@@ -207,22 +207,19 @@ fn await_end(handle: &JoinHandle<Finished>, until: &Until, point: Option<&Cancel
 
 /// A fiber joins a thread of the kernel's, or one that has become such in a copy of the process: it looks after pauses, since no event tells.
 fn join_of_kernel(limit: &Limit, attempt: &dyn Fn() -> c_int, own: &dyn Fn() -> c_int) -> c_int {
-    /// The longest pause at first; later it is a small part of the wait so far, so that who joins for long does next to nothing.
-    const LONG: Duration = Duration::from_millis(16);
-    const LONGEST: Duration = Duration::from_millis(256);
+    const FIRST: Duration = Duration::from_micros(100);
     let Limit::Until(until) = limit else { return own() };
     let Some(within) = enter() else { return own() };
     let point = CancellationPoint::of(&within);
     let mut result = EBUSY;
     point.call(|| {
-        let (began, mut pause) = (Instant::now(), Duration::from_micros(100));
+        let mut pauses = Pauses::starting_with(FIRST);
         loop {
             match attempt() {
                 EBUSY if until.has_passed() => result = ETIMEDOUT,
                 EBUSY if point.is_cancelled() => {}
                 EBUSY => {
-                    Until::Instant(Instant::now() + pause).sleep();
-                    pause = (pause * 2).min(LONG.max(began.elapsed() / 32)).min(LONGEST);
+                    Until::Instant(Instant::now() + pauses.next_pause()).sleep();
                     continue;
                 }
                 ended => result = ended,

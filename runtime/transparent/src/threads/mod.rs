@@ -4,6 +4,7 @@ mod acquire;
 mod aliases;
 mod alternate;
 mod asks;
+mod attending;
 mod attributes;
 mod barrier;
 mod begin;
@@ -16,10 +17,14 @@ mod create;
 mod details;
 pub(crate) mod faults;
 mod flags;
+mod frames;
 mod futex;
+pub(crate) mod given;
 pub(crate) mod handlers;
 mod identity;
 mod join;
+#[cfg(target_arch = "x86_64")]
+mod jumps;
 pub(crate) mod masks;
 mod mutex;
 mod number;
@@ -51,7 +56,7 @@ pub use create::{as_kernel_threads, threads_are_fibers};
 
 use crate::table::Hook;
 
-pub(crate) use handlers::attend;
+pub(crate) use attending::attend;
 pub(crate) use identity::{await_others, became_thread};
 
 /// The hooks of this room.
@@ -72,6 +77,8 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     identity::EXITS,
     identity::HOOKS,
     join::HOOKS,
+    #[cfg(target_arch = "x86_64")]
+    jumps::HOOKS,
     masks::HOOKS,
     sends::HOOKS,
     mutex::HOOKS,

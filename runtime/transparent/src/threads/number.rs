@@ -20,7 +20,7 @@ use abaca::hook;
 use libc::{ESRCH, id_t, pid_t, sigevent, timer_t};
 
 use super::attributes::send_to_fiber;
-use super::handlers::is_in_handler;
+use super::frames::is_in_handler;
 use super::record::Record;
 use super::sends;
 use crate::answer::{answer, failed};
@@ -108,12 +108,12 @@ pub(super) fn system_call(call: c_long, [a, b, c]: [usize; 3]) -> Option<isize> 
 
 /// Sends a signal to the fiber of this number, if that is one of this process's.
 fn send_in(process: pid_t, number: pid_t, signal: c_int) -> isize {
-    // SAFETY: no memory is involved.
-    match process {
-        ..=0 => failed(libc::EINVAL),
-        _ if process as isize == unsafe { kernel!(libc::SYS_getpid) } => send(number, signal),
-        _ => failed(ESRCH),
+    if process <= 0 {
+        return failed(libc::EINVAL);
     }
+    // SAFETY: no memory is involved.
+    let own = unsafe { kernel!(libc::SYS_getpid) };
+    if process as isize == own { send(number, signal) } else { failed(ESRCH) }
 }
 
 /// Sends a signal to the fiber of this number.
