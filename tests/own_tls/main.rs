@@ -1,7 +1,7 @@
 //! Fibers with thread-local storage of their own: what is theirs, what they hold when they move between threads, how a worker
 //! leaves a thread that is stuck, and what libc, libraries and the kernel refuse or ask of them.
 //!
-//! `bash .ci/run own-tls` runs these, and the other tests once more with such fibers.
+//! `bash .ci/run own-tls-all` runs the other tests once more with such fibers.
 
 mod c;
 mod debugger;

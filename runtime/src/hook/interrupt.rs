@@ -3,6 +3,10 @@
 //! A signal is a kernel thread's, and a fiber that waits is on none. So who knows that a handler has run (`abaca-transparent`'s hooks of
 //! sigaction(2)) says for whom, and that fiber's wait is interrupted here. Nothing of this costs anything before [`arm`] is
 //! called: before the process has a handler. `park/interrupts.rs` has the protocol.
+//!
+//! A handler need not return: it may jump to a frame of the fiber's. So none runs while the runtime has pointers to frames of the
+//! caller's. A wait only takes what was sent to its fiber, and ends; when it has taken itself out of all lists, the handlers run
+//! ([`Unattended`]).
 
 #![expect(unsafe_code, reason = "forgets the waits of other threads")]
 
@@ -14,8 +18,9 @@ use crate::atomic::{AtomicBool, Ordering};
 use crate::cell::{Outcome, Waiter};
 use crate::os::thread;
 pub(super) use crate::park::interrupts::By;
-pub use crate::park::interrupts::{Interrupted, Interruption, Notes};
+pub use crate::park::interrupts::{Interrupted, Interruption};
 use crate::park::interrupts::{Waits, Who};
+pub use crate::park::notes::Notes;
 use crate::scheduler;
 
 impl Interrupted {
@@ -37,17 +42,47 @@ static IS_ARMED: AtomicBool = AtomicBool::new(false);
 /// See [`arm`].
 static CALLS: OnceLock<Calls> = OnceLock::new();
 
-struct Calls {
-    attend: fn() -> Interrupted,
-    blocked: fn() -> u64,
-    is_sent: fn() -> bool,
+/// What knows of signals.
+#[derive(Debug)]
+pub struct Calls {
+    /// Takes, for the calling fiber, the signals that others have sent to it, and says what their handlers do.
+    pub take: fn() -> Interrupted,
+    /// Runs, on the calling fiber, the handlers of what it has taken, and of what has come since, and says what they do. They may not return: the
+    /// runtime has no pointers to frames of the caller's.
+    pub attend: fn() -> Interrupted,
+    /// The signals that do not interrupt the calling fiber.
+    pub blocked: fn() -> u64,
+    /// Whether something was sent to the calling fiber that does.
+    pub is_sent: fn() -> bool,
 }
 
-/// From now on waits can be interrupted. `attend` runs, on the calling fiber, the handlers of the signals that others have sent to
-/// it, and says what they do; `blocked` tells the signals that do not interrupt it, and `is_sent` whether there are such. The first call counts.
-pub fn arm(attend: fn() -> Interrupted, blocked: fn() -> u64, is_sent: fn() -> bool) {
-    CALLS.get_or_init(|| Calls { attend, blocked, is_sent });
+/// From now on waits can be interrupted. The first call counts.
+pub fn arm(calls: Calls) {
+    CALLS.get_or_init(|| calls);
     IS_ARMED.store(true, Ordering::SeqCst);
+}
+
+/// What a wait has taken that is over, and whose handlers have not run.
+#[derive(Debug)]
+#[must_use = "the handlers of what was taken run in `attend`"]
+pub struct Unattended(Interrupted);
+
+impl Unattended {
+    /// Of a wait that nothing has interrupted.
+    pub(super) const NONE: Self = Self(Interrupted::Not);
+
+    /// Whether the wait was interrupted: if not, it has taken nothing.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.0 != Interrupted::Not
+    }
+
+    /// Runs the handlers, of what has come since too, and says what all of them do. They may not return: no list has a pointer to a frame of
+    /// the caller's, and the caller has nothing that must be dropped.
+    #[inline]
+    pub fn attend(self) -> Interrupted {
+        if self.is_interrupted() { self.0.max(attend()) } else { Interrupted::Not }
+    }
 }
 
 /// Forgets all waits.
@@ -58,6 +93,10 @@ pub fn arm(attend: fn() -> Interrupted, blocked: fn() -> u64, is_sent: fn() -> b
 pub(super) unsafe fn begin_anew() {
     // SAFETY: the caller's promise.
     unsafe { WAITS.begin_anew() };
+}
+
+fn take() -> Interrupted {
+    CALLS.get().map_or(Interrupted::Not, |calls| (calls.take)())
 }
 
 fn attend() -> Interrupted {
@@ -73,23 +112,16 @@ pub fn fiber_key() -> usize {
 /// Calls `wait`, in which the caller sleeps at an address of the table of sleepers, and says whether it was interrupted. `wait` looks
 /// at the interruption before each sleep.
 #[inline]
-pub fn interruptible_at<R>(address: usize, wait: impl FnOnce(&Interruption) -> R) -> (R, Interrupted) {
+pub fn interruptible_at<R>(address: usize, wait: impl FnOnce(&Interruption) -> R) -> (R, Unattended) {
     interruptible(By::Address(address), wait)
 }
 
 /// Calls `wait`, which waits for the waiter, in a call that no handler ends: what is sent to the caller alone ends the wait early, as if it was
-/// cancelled. The handlers have not run then.
-pub(super) fn wait_or_leave(waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
-    let Some(calls) = CALLS.get().filter(|_| can_be_interrupted()) else { return wait() };
+/// cancelled. Returns also whether there is something for [`handle`], which the caller calls when the waiter is in no list.
+pub(super) fn wait_or_leave(waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> (Outcome, bool) {
+    let Some(calls) = CALLS.get().filter(|_| can_be_interrupted()) else { return (wait(), false) };
     let who = Who { fiber: fiber_key(), is_main: is_main(), goes_on: true, blocked: (calls.blocked)() };
-    let is_sent = || if (calls.is_sent)() { Interrupted::Restarts } else { Interrupted::Not };
-    WAITS.listed(who, By::Sleeper(waiter), &Interruption::new(), is_sent, |interruption| {
-        if interruption.is_set() && waiter.claim(Outcome::Cancelled).is_some() {
-            Outcome::Cancelled
-        } else {
-            wait()
-        }
-    })
+    WAITS.listed_or_left(who, waiter, calls.is_sent, wait)
 }
 
 /// Runs the handlers of what was sent to the caller, after [`wait_or_leave`].
@@ -103,24 +135,22 @@ pub(super) fn can_be_interrupted() -> bool {
     IS_ARMED.load(Ordering::Relaxed)
 }
 
-/// Calls `wait`, and says whether it was interrupted.
+/// Calls `wait`, and says whether it was interrupted. The handlers run where the call is, on this fiber, when the caller says so.
 #[inline]
-pub(super) fn interruptible<R>(by: By, wait: impl FnOnce(&Interruption) -> R) -> (R, Interrupted) {
+pub(super) fn interruptible<R>(by: By, wait: impl FnOnce(&Interruption) -> R) -> (R, Unattended) {
     let interruption = Interruption::new();
     if !can_be_interrupted() {
-        return (wait(&interruption), Interrupted::Not);
+        return (wait(&interruption), Unattended::NONE);
     }
     let result = listed(by, &interruption, wait);
-    // The handlers run where the call is: on this fiber.
-    let state = interruption.state();
-    (result, state.max(attend()))
+    (result, Unattended(interruption.state()))
 }
 
 #[cold]
 fn listed<R>(by: By, interruption: &Interruption, wait: impl FnOnce(&Interruption) -> R) -> R {
     let blocked = CALLS.get().map_or(0, |calls| (calls.blocked)());
     let who = Who { fiber: fiber_key(), is_main: is_main(), goes_on: false, blocked };
-    WAITS.listed(who, by, interruption, attend, wait)
+    WAITS.listed(who, by, interruption, take, wait)
 }
 
 /// Whether the calling fiber is a runtime's main one.
@@ -153,11 +183,30 @@ pub fn interrupt_one(signal: u64, how: Interrupted) {
     WAITS.interrupt(how, |who| who.is_main && might_be(who), might_be, wake_all_at);
 }
 
+/// Interrupts the wait of a fiber that takes a signal, a bit, which waits for the process: as [`interrupt_one`], or else one of those that wait for a
+/// lock, or in another call that no handler ends.
+pub fn interrupt_taker(signal: u64) {
+    let might_be = |who: &Who| who.blocked & signal == 0;
+    let is_first = |who: &Who| who.is_main && might_be(who) && !who.goes_on;
+    let is_second = |who: &Who| might_be(who) && !who.goes_on;
+    if !WAITS.interrupt(Interrupted::Restarts, is_first, is_second, wake_all_at) {
+        WAITS.interrupt(Interrupted::Restarts, might_be, |_| false, wake_all_at);
+    }
+}
+
 /// Whether a handler that has just run on the calling thread has run for the fibers: the thread waits for the main fiber, or is one of a
 /// runtime's that runs none. The program knows of none of these. May be called in a handler.
 #[must_use]
 pub fn handles_for_fibers() -> bool {
     thread::serves_fibers() && scheduler::current_fiber().is_none()
+}
+
+/// Whether a handler that has just begun on the calling thread has interrupted the runtime: in a hook of a fiber's, or where it runs none. May be
+/// called in a handler.
+#[must_use]
+pub fn has_interrupted_runtime() -> bool {
+    // A fiber's storage says of no thread that it serves fibers.
+    thread::serves_fibers() || super::is_fibers_storage() && !scheduler::is_in_own_code()
 }
 
 #[cfg(all(test, not(loom)))]
@@ -177,7 +226,7 @@ mod tests {
         static BIT: Cell<u64> = const { Cell::new(0) };
     }
 
-    fn attend() -> Interrupted {
+    fn take() -> Interrupted {
         let bit = BIT.get();
         if bit != 0 && SENT.fetch_and(!bit, SeqCst) & bit != 0 {
             Interrupted::Restarts
@@ -192,7 +241,7 @@ mod tests {
         const ROUNDS: usize = 2_000;
         // Not here, if this machine or build has no storage for fibers.
         let Ok(runtime) = Runtime::builder().workers(2).own_tls(true).build() else { return };
-        arm(attend, || 0, || SENT.load(SeqCst) & BIT.get() != 0);
+        arm(Calls { take, attend: take, blocked: || 0, is_sent: || SENT.load(SeqCst) & BIT.get() != 0 });
         runtime.run(|| {
             let fibers: Vec<_> = [1_u64, 2]
                 .map(|bit| {

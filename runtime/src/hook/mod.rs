@@ -5,7 +5,7 @@
 //! * [`on_fiber`], [`enter`]: whether the caller can be parked.
 //! * [`descriptors`]: waits for descriptors by number.
 //! * [`sleep_at`] and [`wake_at`]: a table of sleepers by address, for futexes and locks.
-//! * [`sleep_until`], [`yield_now`], [`offload`] and its kin.
+//! * [`sleep_until`], [`yield_now`], [`offload`] and its kin; [`Pauses`] between looks at what nothing reports.
 //! * [`spawn`] and [`await_end`]: threads that are fibers, and [`Deferred`], their cancellation.
 //! * [`mail`]: what is sent to a fiber that runs.
 //! * [`watch_forks`]: copies of the process begin anew.
@@ -32,11 +32,12 @@ use crate::{blocking, park, scheduler};
 
 pub use crate::park::deferred::{Call, Deferred, Ends};
 pub use crate::queue::Keyed;
+pub use crate::time::pauses::Pauses;
 pub use forked::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{
-    Interrupted, Interruption, Notes, arm, fiber_key, handles_for_fibers, interrupt_fiber, interrupt_one,
-    interruptible_at, is_main,
+    Calls, Interrupted, Interruption, Notes, Unattended, arm, fiber_key, handles_for_fibers,
+    has_interrupted_runtime, interrupt_fiber, interrupt_one, interrupt_taker, interruptible_at, is_main,
 };
 pub use sleepers::{Sleep, has_sleepers, sleep_at, sleep_or_handle_at, wake_at};
 pub use threads::{
@@ -49,6 +50,12 @@ pub use threads::{
 #[must_use]
 pub fn on_fiber() -> bool {
     scheduler::can_park_here()
+}
+
+/// Whether the storage here is a fiber's own: that fiber is here, be it in code of its own or in the runtime. May be called in a handler.
+#[must_use]
+pub fn is_fibers_storage() -> bool {
+    scheduler::mailbox().is_some()
 }
 
 /// Begins a hook, if the caller [can be parked](on_fiber) and is within none. Returns whether it has: then [`set_within`] ends it.
@@ -182,10 +189,15 @@ fn cancelled() {
 /// Sleeps until `at`; `None` is for ever.
 pub fn sleep_until(at: Option<Instant>) -> Slept {
     let waiter = park::waiter();
-    let (outcome, interrupted) = interruptible(By::Waiter(&raw const waiter), |interruption| {
+    let (outcome, unattended) = interruptible(By::Waiter(&raw const waiter), |interruption| {
         interruption.wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Sleep, at)))
     });
-    interrupted.as_slept().unwrap_or(outcome.into())
+    unattended.attend().as_slept().unwrap_or(outcome.into())
+}
+
+/// [`sleep_until`], in which no handler runs.
+fn pause_until(at: Instant) -> Slept {
+    noted(wait_without_unwinding(&park::waiter(), Reason::Sleep, Some(at))).into()
 }
 
 /// Whether the calling fiber is cancelled: its next wait would end at once.

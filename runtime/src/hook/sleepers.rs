@@ -63,12 +63,18 @@ pub fn sleep_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) 
 #[inline]
 pub fn sleep_or_handle_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) -> Slept {
     let Sleep { address, bits, deadline, .. } = sleep;
+    let mut was_sent = false;
     let wait = |waiter: &Waiter, reason, deadline| {
-        wait_or_leave(waiter, || park::wait_shielded(waiter, reason, deadline))
+        let wait = || park::wait_shielded(waiter, reason, deadline);
+        let (outcome, is_sent) = wait_or_leave(waiter, wait);
+        was_sent = is_sent;
+        outcome
     };
-    match TABLE.sleep(Key { address, bits }, deadline, stay, then, wait) {
-        Some(Outcome::Cancelled) => handle(),
-        outcome => outcome.map_or(Slept::Not, Slept::from),
+    let outcome = TABLE.sleep(Key { address, bits }, deadline, stay, then, wait);
+    let handled = was_sent.then(handle);
+    match (outcome, handled) {
+        (Some(Outcome::Cancelled), Some(handled)) => handled,
+        (outcome, _) => outcome.map_or(Slept::Not, Slept::from),
     }
 }
 

@@ -55,8 +55,13 @@ pub fn await_end_or_cancellation<T>(handle: &JoinHandle<T>, deadline: Option<Ins
 }
 
 fn await_end_by<T>(handle: &JoinHandle<T>, wait: impl FnOnce(&Waiter) -> Outcome) -> bool {
-    let has_ended = handle.await_end_by(|waiter| wait_or_leave(waiter, || wait(waiter)));
-    if !has_ended {
+    let mut was_sent = false;
+    let has_ended = handle.await_end_by(|waiter| {
+        let (outcome, is_sent) = wait_or_leave(waiter, || wait(waiter));
+        was_sent = is_sent;
+        outcome
+    });
+    if was_sent {
         handle_what_was_sent();
     }
     has_ended

@@ -1,7 +1,7 @@
 //! How a wait is interrupted from outside, for which it is in a list while it lasts.
 //!
 //! Who interrupts has noted why, takes the list's lock, chooses a wait, and claims its waiter as an event would; under the lock the waiter is
-//! still there. A wait enters the list, and then looks at what was noted (`attend`): what was noted before somebody found the list without it,
+//! still there. A wait enters the list, and then looks at what was noted (`take`): what was noted before somebody found the list without it,
 //! it finds itself; later it is found. It leaves the list before its frame ends, which takes the lock.
 //!
 //! A wait at an address of the table of sleepers is woken there, with all who sleep there. Its look under the bucket's lock is at the
@@ -66,7 +66,18 @@ impl Interruption {
     /// Waits for `waiter`, unless the wait was interrupted before it began.
     #[inline]
     pub(crate) fn wait(&self, waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
-        if self.is_set() && waiter.claim(Outcome::Notified).is_some() { Outcome::Notified } else { wait() }
+        self.wait_or(Outcome::Notified, waiter, wait)
+    }
+
+    /// The same, of a waiter in the table of sleepers: it ends as [`By::Sleeper`] says.
+    #[inline]
+    pub(crate) fn wait_as_sleeper(&self, waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
+        self.wait_or(Outcome::Cancelled, waiter, wait)
+    }
+
+    #[inline]
+    fn wait_or(&self, interrupted: Outcome, waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
+        if self.is_set() && waiter.claim(interrupted).is_some() { interrupted } else { wait() }
     }
 }
 
@@ -126,13 +137,13 @@ impl Waits {
         unsafe { self.list.begin_anew(BTreeMap::new()) };
     }
 
-    /// Calls `wait` while it is in the list. `attend` says what was noted for the caller before.
+    /// Calls `wait` while it is in the list. `take` says what was noted for the caller before.
     pub(crate) fn listed<R>(
         &self,
         who: Who,
         by: By,
         interruption: &Interruption,
-        attend: impl FnOnce() -> Interrupted,
+        take: impl FnOnce() -> Interrupted,
         wait: impl FnOnce(&Interruption) -> R,
     ) -> R {
         struct Listed<'a>(&'a Waits, u64);
@@ -144,8 +155,26 @@ impl Waits {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         self.list.lock().insert(number, Wait { who, by, interruption });
         let _listed = Listed(self, number);
-        interruption.set(attend());
+        interruption.set(take());
         wait(interruption)
+    }
+
+    /// Calls `wait` of a call that no signal ends, while it is in the list: what is sent to the caller ends it early, as if it was cancelled. Returns
+    /// also whether something was sent, which the caller is to attend to: who has sent it relies on that, also if an event was faster.
+    pub(crate) fn listed_or_left(
+        &self,
+        who: Who,
+        waiter: &Waiter,
+        is_sent: impl FnOnce() -> bool,
+        wait: impl FnOnce() -> Outcome,
+    ) -> (Outcome, bool) {
+        let interruption = Interruption::new();
+        let is_sent = || if is_sent() { Interrupted::Restarts } else { Interrupted::Not };
+        let outcome = self.listed(who, By::Sleeper(waiter), &interruption, is_sent, |interruption| {
+            interruption.wait_as_sleeper(waiter, wait)
+        });
+        // It is in the list no more.
+        (outcome, interruption.is_set())
     }
 
     /// Interrupts the first wait that `is_meant`, or else the first that `might_be`. `wake_at` wakes all who sleep at an address. Whether
@@ -182,53 +211,13 @@ impl Waits {
     }
 }
 
-/// Notes that one side takes down, in handlers of signals also, and another acts upon, which sleeps as long as there is none.
-///
-/// Who notes rings the bell afterwards, and who was woken by the bell takes what is noted afterwards: so the last ring is followed by a look
-/// that sees all notes. Rings may be counted together.
-#[derive(Debug)]
-pub struct Notes(AtomicU64);
-
-impl Default for Notes {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Notes {
-    const_fn! {
-        /// No notes.
-        pub const fn new() -> Self {
-            Self(AtomicU64::new(0))
-        }
-    }
-
-    /// Notes bits, and calls `ring`, which wakes the other side. May be called in a handler, if `ring` may.
-    pub fn note(&self, bits: u64, ring: impl FnOnce()) {
-        // Release: pairs with the Acquire in `next`.
-        self.0.fetch_or(bits, Ordering::Release);
-        ring();
-    }
-
-    /// Calls `sleep`, which returns after a ring, and takes what is noted by then.
-    pub fn next(&self, sleep: impl FnOnce()) -> u64 {
-        sleep();
-        self.take()
-    }
-
-    /// Takes what is noted.
-    pub fn take(&self) -> u64 {
-        self.0.swap(0, Ordering::Acquire)
-    }
-}
-
 #[cfg(all(test, loom))]
 mod model {
     //! Every interleaving of a wait, the event that it waits for and somebody who interrupts it: it ends, by an address and by a waiter, and
-    //! what was noted is attended to once. And of handlers that note while the other side acts: nothing that was noted stays.
+    //! what was noted is attended to once.
 
-    use loom::sync::atomic::AtomicU32;
-    use loom::sync::{Arc, Condvar, Mutex};
+    use loom::sync::Arc;
+    use loom::sync::atomic::{AtomicBool, AtomicU32};
     use loom::thread;
 
     use super::*;
@@ -249,6 +238,8 @@ mod model {
         table: Table,
         /// The signals that were sent.
         pending: AtomicU64,
+        /// Whether a sender has found no wait: then it brings the signal in another way.
+        is_brought: AtomicBool,
         /// The event.
         word: AtomicU32,
     }
@@ -256,7 +247,8 @@ mod model {
     impl World {
         fn new() -> Arc<Self> {
             let (waits, table) = (Waits::new(), Table::new());
-            Arc::new(Self { waits, table, pending: AtomicU64::new(0), word: AtomicU32::new(0) })
+            let (is_brought, word) = (AtomicBool::new(false), AtomicU32::new(0));
+            Arc::new(Self { waits, table, pending: AtomicU64::new(0), is_brought, word })
         }
 
         fn attend(&self) -> Interrupted {
@@ -271,7 +263,9 @@ mod model {
         fn send(&self) {
             self.pending.fetch_or(1, Ordering::Relaxed);
             let wake = |address| _ = self.table.wake(Key { address, ..KEY }, usize::MAX);
-            self.waits.interrupt(Interrupted::Restarts, |who| who.fiber == 1, |_| false, wake);
+            if !self.waits.interrupt(Interrupted::Restarts, |who| who.fiber == 1, |_| false, wake) {
+                self.is_brought.store(true, Ordering::Relaxed);
+            }
         }
 
         /// How `wait` has ended, as in a hook.
@@ -302,7 +296,36 @@ mod model {
 
     #[test]
     fn a_wait_at_an_address_ends_by_its_event_or_a_signal() {
-        check(2, || {
+        ends_by_its_event_or_a_signal(|world| {
+            world.wait(By::Address(KEY.address), |interruption| {
+                let stay = || world.word.load(Ordering::SeqCst) == 0 && !interruption.is_set();
+                let _ = world.table.sleep(KEY, None, stay, || (), park::wait);
+            })
+        });
+    }
+
+    #[test]
+    fn a_sleeper_leaves_for_a_signal_and_sleeps_again_until_its_event() {
+        ends_by_its_event_or_a_signal(|world| {
+            // As a lock: what was sent is only looked at while the waiter is in the lists, and taken afterwards.
+            let mut has_letters = false;
+            let wait = |waiter: &Waiter, reason, deadline| {
+                let is_sent = || world.pending.load(Ordering::Relaxed) != 0;
+                let wait = || park::wait(waiter, reason, deadline);
+                let (outcome, is_sent) = world.waits.listed_or_left(ME, waiter, is_sent, wait);
+                has_letters = is_sent;
+                outcome
+            };
+            let stay = || world.word.load(Ordering::SeqCst) == 0;
+            let _ = world.table.sleep(KEY, None, stay, || (), wait);
+            if has_letters { world.attend() } else { Interrupted::Not }
+        });
+    }
+
+    /// `wait` is one of a call that is restarted: it is repeated until its event. Whatever the order of the event and a signal, the wait ends, and
+    /// the signal is there once: for the wait, or, if its sender has found none, afterwards.
+    fn ends_by_its_event_or_a_signal(wait: fn(&World) -> Interrupted) {
+        check(2, move || {
             let world = World::new();
             let [sender, event] = [true, false].map(|is_sender| {
                 let world = world.clone();
@@ -322,50 +345,18 @@ mod model {
                     let mut interruptions = 0;
                     // A call that is restarted: it ends by its event only.
                     while world.word.load(Ordering::Acquire) == 0 {
-                        let ended = world.wait(By::Address(KEY.address), |interruption| {
-                            let stay = || world.word.load(Ordering::SeqCst) == 0 && !interruption.is_set();
-                            let _ = world.table.sleep(KEY, None, stay, || (), park::wait);
-                        });
-                        interruptions += u32::from(ended != Interrupted::Not);
+                        interruptions += u32::from(wait(&world) != Interrupted::Not);
                     }
                     interruptions
                 }
             });
             sender.join().unwrap();
             event.join().unwrap();
-            let interruptions = waiter.join().unwrap() + u32::from(world.attend() != Interrupted::Not);
-            assert!((1..=2).contains(&interruptions), "the signal was noticed: {interruptions}");
-        });
-    }
-
-    #[test]
-    fn nothing_that_handlers_note_is_left() {
-        check(3, || {
-            let notes = Arc::new(Notes::new());
-            // An eventfd: rings are counted, and a look takes them all.
-            let bell = Arc::new((Mutex::new(0), Condvar::new()));
-            let handlers: Vec<_> = [1, 2]
-                .map(|bit| {
-                    let (notes, bell) = (notes.clone(), bell.clone());
-                    thread::spawn(move || {
-                        notes.note(bit, || {
-                            *bell.0.lock().unwrap() += 1;
-                            bell.1.notify_one();
-                        });
-                    })
-                })
-                .into();
-            let mut seen = 0;
-            while seen != 3 {
-                seen |= notes.next(|| {
-                    let mut rings = bell.0.lock().unwrap();
-                    while *rings == 0 {
-                        rings = bell.1.wait(rings).unwrap();
-                    }
-                    *rings = 0;
-                });
+            let mut interruptions = waiter.join().unwrap();
+            if world.is_brought.load(Ordering::Relaxed) {
+                interruptions += u32::from(world.attend() != Interrupted::Not);
             }
-            handlers.into_iter().for_each(|handler| handler.join().unwrap());
+            assert!((1..=2).contains(&interruptions), "the signal was noticed: {interruptions}");
         });
     }
 }

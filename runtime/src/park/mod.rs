@@ -69,6 +69,8 @@ pub(crate) mod interrupts;
 pub(crate) mod latch;
 #[cfg(all(test, loom))]
 mod model_cancel;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+pub(crate) mod notes;
 #[cfg_attr(loom, path = "model_primitive.rs")]
 pub(crate) mod primitive;
 mod thread;

@@ -34,7 +34,7 @@
 //! | `poll` `ppoll` `select` `pselect` `epoll_wait` `epoll_pwait` `epoll_pwait2` | a look; then the fiber waits for any of the descriptors. A signal mask is the fiber's meanwhile |
 //! | `sendfile` `splice` `tee` `vmsplice` | as reads and writes; a socket is in non-blocking mode for the time of each system call |
 //! | `mq_receive` `mq_send` and those with a time, `eventfd_read` `eventfd_write` | as reads and writes |
-//! | `flock`; `msgrcv` `msgsnd` `semop` `semtimedop`; `sendto` of Unix datagrams and `connect` of Unix sockets to a full queue; `wait` of any child | are tried again after pauses of up to 16 ms: no event tells |
+//! | `flock`; `msgrcv` `msgsnd` `semop` `semtimedop`; `sendto` of Unix datagrams and `connect` of Unix sockets to a full queue; `wait` of any child | are tried again after pauses, of up to 32 ms in the first second and up to a quarter of one later: no event tells |
 //! | `waitpid` and `waitid` of one child | a pidfd tells |
 //! | `system` | a thread of the pool starts the command, and a pidfd tells its end |
 //! | `getaddrinfo` and `getnameinfo` but for addresses in figures, `gethost*` `getpw*` `getgr*` `getserv*` `getproto*` `getnet*` `getsp*` `res_*`, `popen` `pclose` `wordexp`, `fsync` `fdatasync` `sync` `syncfs` `sync_file_range` `msync` `copy_file_range`, `lockf`, `fcntl(F_SETLKW)`, reads and writes (`pread` and `pwrite` as well) of files that are not in memory, `close` of a socket that lingers, `tcdrain` and its kin, `syslog` | run on a thread of the runtime's pool |
@@ -68,20 +68,20 @@
 //! * **Signals.** A handler that runs for the process interrupts the call of the main fiber, or, if that does not wait in one, of the fiber that
 //!   has waited the longest: it ends in EINTR, or goes on if the handler restarts calls (SA_RESTART) and the call is one that can be restarted.
 //!   `pthread_kill` runs the handler on the fiber that it is for, whatever that does: it computes, waits in a call or for a lock (which goes on
-//!   afterwards), or is in another handler. Only what runs on a thread of the pool, and a barrier, come to their end before. So collectors of garbage
+//!   afterwards), or is in another handler. Only look-ups of names and other calls on a thread of the pool that no handler ends come to their end before. So collectors of garbage
 //!   stop all threads by signals; a fiber that stays in its handler, in `sigsuspend`, has an OS thread for itself meanwhile. A
-//!   handler may post a semaphore, and write to a pipe. It is to return: after one that leaves by `siglongjmp`, its fiber's calls wait in the
-//!   kernel. The functions of older systems (`sigset`, `sighold`, `sigblock`, the `signal` of System V) are made
+//!   handler may post a semaphore, and write to a pipe. It may leave by `siglongjmp` or `setcontext`, also out of a call in which its fiber waits; such a
+//!   call gives back what it has, but for some memory, and a descriptor if it waits for a child. The functions of older systems (`sigset`, `sighold`, `sigblock`, the `signal` of System V) are made
 //!   of the same.
 //! * **Masks of signals.** `pthread_sigmask` and `sigprocmask` change the calling fiber's mask, and no other's. What is sent to a fiber that
 //!   blocks it waits for that fiber. What is sent to the process waits if the main fiber blocks it (with `threads_are_fibers`, the main
 //!   thread), until a fiber waits that does not, or unblocks it, or takes it by `sigwait`; also what would end the process. `sigsuspend`,
-//!   `ppoll`, `pselect` and `epoll_pwait` use their mask; `sigpending` tells of all. A real-time signal waits
+//!   `ppoll`, `pselect` and `epoll_pwait` use their mask; `sigsetjmp`, `siglongjmp`, `getcontext` and its kin keep the fiber's, and restore it; `sigpending` tells of all. A real-time signal waits
 //!   as often as it was sent, with its values and in its order; of what another process sends, two that two OS threads take at the same moment may
 //!   change places. No more than 4,096 wait: to send one more is EAGAIN, and what comes from another process then is lost. A signal that
 //!   the process sends to itself waits when `kill` returns; from elsewhere it may be some
 //!   microseconds on its way. A child by `vfork` changes its own handlers and masks. A thread of the kernel's, or a child by `posix_spawn` or `system`, has the mask of the fiber that starts it; a copy
-//!   by `fork`, and what it executes, has the fiber's mask as well. What is blocked where the
+//!   by `fork`, and a program that the fiber begins by `exec`, has the fiber's mask as well. What is blocked where the
 //!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A plain thread
 //!   in `sigwait` does not take what the main fiber blocks.
 //! * **`signalfd`** tells a fiber's program of what its fibers block, to reads, `poll` and `epoll`. The descriptor is one of a pair of sockets: a
@@ -172,8 +172,10 @@
 //!
 //! | what | how it is |
 //! |---|---|
-//! | `sigsetjmp` `siglongjmp`, `getcontext` `setcontext` `swapcontext` | save and restore the mask of the worker's thread, and not the fiber's: their machine code is libc's. All else of them works, waits between them too |
-//! | a jump (`longjmp`) out of a handler of a signal, of a fiber that waited in a call | must not be: it leaves behind the frames of the call, on which the runtime still relies. The main thread may jump |
+//! | a jump (`longjmp`) out of a handler that was run where it has interrupted the runtime's own code | ends the process, with a line that says so. It is one for the process, while the main thread blocks it or is a runtime's: what is sent to a fiber is run outside of that |
+//! | `pthread_cancel` of a thread that is in a handler | ends it when the handler has returned: calls of the handler that wait do so in the kernel |
+//! | a handler that leaves by `swapcontext`, and is to be gone on with | is a handler as long: calls wait in the kernel until it has returned |
+//! | `uc_link` of a context | the fiber's mask stays that of the context that ends |
 //! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`, `setpriority`, `prctl` but for the name; `ptrace`, whose tracer is the thread that began it | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
 //! | `gettid` | is a number of the fiber's own, beyond the kernel's. `tgkill`, `sched_setaffinity` and their kin and `timer_create` know it; `/proc/self/task`, and system calls that are no functions of libc's, do not |
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
@@ -181,7 +183,7 @@
 //! | `pthread_getattr_np` | tells of the stack and the guard that were asked for: the stack that there is may be larger, and the guard is a page at least |
 //! | the number of the next descriptor | need not be the lowest that the program has free: the runtime opens some of its own, also for a moment |
 //! | PTHREAD_KEYS_MAX | a few of the keys are the runtime's |
-//! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, and in its next call that is a cancellation point; not while it computes or waits for a lock |
+//! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, from a wait for a lock, and in its next call that is a cancellation point; not while it computes |
 //! | `sigaltstack` | is noted and told, each fiber's for itself. Handlers with SA_ONSTACK run on a stack that the OS thread has for them, of 64 KiB at least |
 
 mod answer;

@@ -115,8 +115,40 @@ fn threads_of_a_library_that_is_closed_call_what_nobody_has_called() {
 }
 
 #[test]
+fn a_main_thread_and_who_joins_its_joiner_are_joined() {
+    let Some(program) = build("joins.c") else { return };
+    let on_threads = run(&program, None);
+    for workers in ["1", "2"] {
+        let on_fibers = run(&program, Some(workers));
+        let said = (lines(&on_fibers), on_fibers.status, on_fibers.stderr);
+        assert_eq!(said, (lines(&on_threads), on_threads.status, Vec::new()), "on {workers} workers");
+    }
+    assert_eq!(on_threads.status.code(), Some(7), "{on_threads:?}");
+}
+
+#[test]
 fn attributes_are_obeyed_as_on_threads() {
     is_as_on_threads("attributes.c", &["1", "2", "2"]);
+}
+
+#[test]
+fn jumps_restore_the_masks_of_threads_that_are_fibers() {
+    is_as_on_threads("jumps.c", &["1", "2"]);
+}
+
+#[test]
+fn handlers_may_jump_out_of_calls_that_wait() {
+    is_as_on_threads("leaves.c", &["1", "2"]);
+}
+
+#[test]
+fn a_program_begins_with_the_mask_of_the_fiber_that_starts_it() {
+    is_as_on_threads("execs.c", &["1", "2"]);
+}
+
+#[test]
+fn signals_go_to_whom_they_are_for_and_handlers_run_in_waits() {
+    is_as_on_threads("sends.c", &["1", "2"]);
 }
 
 /// How many connections are open at once: more than a small number of threads.

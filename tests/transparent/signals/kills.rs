@@ -8,10 +8,10 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use libc::{FILE, SA_RESTART, SIG_BLOCK, SIG_UNBLOCK, SIGUSR1, SIGUSR2, c_int};
+use libc::{FILE, SA_RESTART, SIG_BLOCK, SIG_UNBLOCK, SIGABRT, SIGUSR1, SIGUSR2, c_int};
 
 use crate::masks::change;
-use crate::{HANDLER, LONG, outcome, semaphore, set_up};
+use crate::{HANDLER, LONG, POSTS, outcome, semaphore, set_up};
 
 // SAFETY: as glibc defines them.
 unsafe extern "C" {
@@ -121,6 +121,49 @@ pub(super) fn beside_a_lock() {
     println!("a handler beside a lock: {}", thread.join().unwrap());
     // SAFETY: as above.
     unsafe { libc::fclose(file) };
+}
+
+/// What all other threads block is the main thread's, also while it is in a handler of that signal.
+pub(super) fn for_main() {
+    set_up(SIGUSR2, 0);
+    POSTS.store(true, SeqCst);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let busy = std::thread::spawn({
+        let is_over = is_over.clone();
+        move || {
+            change(SIG_BLOCK, &[SIGUSR2]);
+            while !is_over.load(SeqCst) {}
+        }
+    });
+    let sender = std::thread::spawn(|| {
+        change(SIG_BLOCK, &[SIGUSR2]);
+        // SAFETY: valid arguments.
+        let sends = || unsafe {
+            assert_eq!(libc::kill(libc::getpid(), SIGUSR2), 0);
+            libc::sem_wait(semaphore()) == 0
+        };
+        (0..300).filter(|_| sends()).count()
+    });
+    println!("handlers for the main thread: {}", sender.join().unwrap());
+    is_over.store(true, SeqCst);
+    busy.join().unwrap();
+    POSTS.store(false, SeqCst);
+}
+
+/// SIGABRT is sent and handled as any other.
+pub(super) fn aborts() {
+    set_up(SIGABRT, 0);
+    let thread = std::thread::spawn(|| {
+        // SAFETY: it takes nothing.
+        outcome(unsafe { libc::pause() } as isize)
+    });
+    // One that comes before the pause does not end it.
+    while !thread.is_finished() {
+        // SAFETY: it is joined later.
+        assert_eq!(unsafe { libc::pthread_kill(thread.as_pthread_t(), SIGABRT) }, 0);
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    println!("SIGABRT: {}", thread.join().unwrap());
 }
 
 /// How often the inner handler has run.

@@ -4,6 +4,7 @@
 #![expect(unsafe_code, reason = "calls C functions, in handlers too")]
 
 mod calls;
+mod contexts;
 mod faults;
 mod kills;
 mod masks;
@@ -61,12 +62,14 @@ fn main() -> ExitCode {
             masks::of_threads();
             queued::of_threads();
             masks::of_copies();
+            contexts::of_threads();
         }
         Ok("masks of fibers") => {
             abaca_transparent::threads_are_fibers().unwrap();
             masks::of_threads();
             queued::of_threads();
             masks::of_copies();
+            contexts::of_threads();
         }
         Ok("kill threads") => of_others(),
         Ok("kill fibers") => {
@@ -89,6 +92,8 @@ fn of_others() {
     kills::kills();
     kills::beside_a_lock();
     kills::in_a_handler();
+    kills::aborts();
+    kills::for_main();
 }
 
 fn compare() -> ExitCode {

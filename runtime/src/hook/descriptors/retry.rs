@@ -13,7 +13,7 @@ use super::table::{Watched, find, watched};
 use super::{Direction, Ended, WaitLimit};
 use crate::cell::{Header, Outcome, Reason, Waiter};
 use crate::hook::{
-    By, Interrupted, can_be_interrupted, interruptible, noted, wait_without_unwinding,
+    By, Unattended, can_be_interrupted, interruptible, noted, wait_without_unwinding,
     wait_without_unwinding_on,
 };
 use crate::os::nowait::{NOT_OPEN, WOULD_BLOCK, is_unpollable};
@@ -46,7 +46,7 @@ impl<C> std::fmt::Debug for Attempt<'_, C> {
 
 #[cold]
 #[inline(never)]
-fn wait_interruptibly(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> (Outcome, Interrupted) {
+fn wait_interruptibly(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> (Outcome, Unattended) {
     interruptible(By::Waiter(waiter), |interruption| {
         interruption.wait(waiter, || noted(wait_without_unwinding(waiter, reason, deadline)))
     })
@@ -66,7 +66,17 @@ fn current_poller() -> Arc<Poller> {
     scheduler::current_poller().expect("a fiber's worker has a poller")
 }
 
-/// Waits for an event after `seen`, at most until `deadline`. `None` if there was one; otherwise how the call ends.
+/// How a wait was over.
+enum Over {
+    /// By an event, or because there was one before.
+    Event,
+    /// The call ends so.
+    Ended(Ended),
+    /// By signals, whose handlers are to run.
+    Interrupted(Unattended),
+}
+
+/// Waits for an event after `seen`, at most until `deadline`.
 #[inline(never)]
 fn wait(
     watched: &Watched,
@@ -75,7 +85,7 @@ fn wait(
     seen: Snapshot<'_>,
     limit: &mut WaitLimit,
     (worker, me): Caller,
-) -> Option<Ended> {
+) -> Over {
     let deadline = limit.deadline(watched, fd, direction);
     let waiter = Waiter::new(Some(me));
     // SAFETY: the waiter outlives the node, and neither moves.
@@ -84,9 +94,9 @@ fn wait(
     let borrowed = unsafe { borrow(fd) };
     let entry = match watched.source.link(borrowed, direction.of_poller(), &node, seen, current_poller) {
         Ok(Some(entry)) => entry,
-        Ok(None) => return None,
+        Ok(None) => return Over::Event,
         Err(error) => {
-            return Some(match error.raw_os_error() {
+            return Over::Ended(match error.raw_os_error() {
                 Some(number) if !is_unpollable(&error) => Ended::Done(-(number as isize)),
                 _ => Ended::Unwatchable,
             });
@@ -94,19 +104,21 @@ fn wait(
     };
     let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
     watched.waits.begin();
-    let (outcome, interrupted) = if can_be_interrupted() {
+    let (outcome, unattended) = if can_be_interrupted() {
         wait_interruptibly(&waiter, reason, deadline)
     } else {
-        (noted(wait_without_unwinding_on(worker, me, &waiter, reason, deadline)), Interrupted::Not)
+        (noted(wait_without_unwinding_on(worker, me, &waiter, reason, deadline)), Unattended::NONE)
     };
-    if outcome == Outcome::Notified && interrupted == Interrupted::Not {
-        return None;
+    if unattended.is_interrupted() {
+        entry.unlink(&node);
+        return Over::Interrupted(unattended);
     }
-    entry.unlink(&node);
-    if interrupted != Interrupted::Not {
-        return if limit.is_restarted(interrupted) { None } else { Some(Ended::Interrupted) };
+    match outcome {
+        // Who has notified the waiter has unlinked the node.
+        Outcome::Notified => return Over::Event,
+        Outcome::TimedOut | Outcome::Cancelled => entry.unlink(&node),
     }
-    Some(if outcome == Outcome::TimedOut { Ended::TimedOut } else { Ended::Cancelled })
+    Over::Ended(if outcome == Outcome::TimedOut { Ended::TimedOut } else { Ended::Cancelled })
 }
 
 /// Makes a call until it need not wait, and parks the calling fiber in between.
@@ -125,6 +137,27 @@ pub fn retry<C: FnMut(RawFd) -> isize>(mut attempt: Attempt<'_, C>) -> Ended {
 /// [`retry`], of a call that reads, or of one that would have waited. By reference: what is copied would be in each waiting fiber's stack twice.
 #[inline(never)]
 fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>) -> Ended {
+    loop {
+        let mut unattended = Unattended::NONE;
+        let ended = retry_until_interrupted(attempt, &mut unattended);
+        if !unattended.is_interrupted() {
+            return ended;
+        }
+        // Nothing of the table is in use here: a handler that does not return would leave the file open for ever.
+        let by = unattended.attend();
+        if ended != Ended::Interrupted || !attempt.limit.is_restarted(by) {
+            return ended;
+        }
+        // As in the kernel, the call begins anew, under its number.
+    }
+}
+
+/// The same. It ends in [`Ended::Interrupted`] if signals have ended a wait, whose handlers are to run, unless it has a result by then.
+#[inline(always)]
+fn retry_until_interrupted<C: FnMut(RawFd) -> isize>(
+    attempt: &mut Attempt<'_, C>,
+    unattended: &mut Unattended,
+) -> Ended {
     let Attempt { fd, direction, wanted, ref mut limit, ref mut call } = *attempt;
     let watched = match find(fd) {
         Some(known) => known,
@@ -182,12 +215,15 @@ fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>) -> Ende
             (unsafe { borrow(now_fd) }, current_poller())
         });
         match wait(&watched, now_fd, direction, seen, limit, me.unwrap_or_else(caller)) {
-            None => {}
+            Over::Event => {}
             // What has come meanwhile counts.
-            Some(Ended::Interrupted) => gave_up = Some(Ended::Interrupted),
+            Over::Interrupted(by) => {
+                *unattended = by;
+                gave_up = Some(Ended::Interrupted);
+            }
             // The poller may not have run since something came, or cannot watch.
-            Some(ended) if is_hinted => gave_up = Some(ended),
-            Some(ended) => return ended,
+            Over::Ended(ended) if is_hinted => gave_up = Some(ended),
+            Over::Ended(ended) => return ended,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::borrow::borrow;
 use super::table::{Watched, watched};
 use super::{Direction, Ended};
 use crate::cell::{Outcome, Reason, Waiter};
-use crate::hook::{By, Interrupted, interruptible, noted, wait_without_unwinding};
+use crate::hook::{By, Unattended, interruptible, noted, wait_without_unwinding};
 use crate::park::{self, Cost};
 use crate::poller::{Entry, Node, Snapshot};
 use crate::scheduler;
@@ -54,12 +54,14 @@ pub fn wait_any(interests: &[Interest], deadline: Option<Instant>, mut look: imp
                 return Ended::Done(result);
             }
         }
-        let (outcome, interrupted) = wait_once(&watching, deadline);
-        if interrupted != Interrupted::Not {
-            return match look() {
-                0 => Ended::Interrupted,
-                result => Ended::Done(result),
-            };
+        let (outcome, unattended) = wait_once(&watching, deadline);
+        if unattended.is_interrupted() {
+            let result = look();
+            drop(watching);
+            // A handler that does not return would leave the files open for ever.
+            drop(all);
+            unattended.attend();
+            return if result == 0 { Ended::Interrupted } else { Ended::Done(result) };
         }
         match outcome {
             Outcome::Notified => {}
@@ -75,7 +77,7 @@ pub fn wait_any(interests: &[Interest], deadline: Option<Instant>, mut look: imp
 }
 
 /// Waits until there may be a change.
-fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> (Outcome, Interrupted) {
+fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> (Outcome, Unattended) {
     let waiter: Waiter = park::waiter();
     // SAFETY: the waiter is in this frame, and so are the nodes, which are dropped before it.
     let nodes: Vec<Node> = watching.iter().map(|_| unsafe { Node::of(&waiter, false) }).collect();
@@ -99,7 +101,7 @@ fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> (Outcome, 
     watching.iter().for_each(|watching| watching.watched.waits.begin());
     // If an event was faster, its wake-up is on its way and must be taken.
     let outcome = if is_changed && waiter.claim(Outcome::Notified).is_some() {
-        (Outcome::Notified, Interrupted::Not)
+        (Outcome::Notified, Unattended::NONE)
     } else {
         interruptible(By::Waiter(&raw const waiter), |interruption| {
             interruption.wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Select, deadline)))

@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 use super::borrow::borrow;
 use super::table::{for_each_of_file, for_each_watched};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::hook::{Slept, sleep_until, yield_now};
+use crate::hook::{Slept, pause_until, yield_now};
 use crate::os::socket;
 use crate::park::trust::Trust;
 
@@ -166,7 +166,7 @@ fn is_nonblocking_for_good(fd: RawFd) -> bool {
         looks += 1;
         if looks < LOOKS {
             yield_now();
-        } else if sleep_until(Some(Instant::now() + PAUSE)) == Slept::Cancelled {
+        } else if pause_until(Instant::now() + PAUSE) == Slept::Cancelled {
             return true;
         }
     }

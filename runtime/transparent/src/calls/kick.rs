@@ -11,10 +11,11 @@
 
 use std::ffi::c_int;
 use std::ptr;
+use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use abaca::hook::{self, Interrupted, Sleep, Slept};
+use abaca::hook::{self, Interrupted, Sleep, Slept, Unattended};
 
 use crate::answer::failed;
 use crate::kernel::kernel;
@@ -47,24 +48,39 @@ enum State {
 }
 
 /// The call's state; its address is where the caller sleeps.
-struct Call(Mutex<State>);
+struct Call {
+    state: Mutex<State>,
+    /// The result, once there is one; else [`NONE_YET`]. Who is about to sleep looks at it under a lock of the table of sleepers, which an unlocking
+    /// of the mutex may want.
+    result: AtomicIsize,
+}
+
+/// No result of a call.
+const NONE_YET: isize = isize::MIN;
 
 impl Call {
+    fn new() -> Self {
+        Self { state: Mutex::new(State::Queued), result: AtomicIsize::new(NONE_YET) }
+    }
+
     fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&mut state);
+        if let State::Ended(result) = *state {
+            // Release: pairs with the Acquire below.
+            self.result.store(result, Ordering::Release);
+        }
+        changed
     }
 
     fn result(&self) -> Option<isize> {
-        self.change(|state| if let State::Ended(result) = *state { Some(result) } else { None })
+        Some(self.result.load(Ordering::Acquire)).filter(|result| *result != NONE_YET)
     }
 
     fn address(&self) -> usize {
         ptr::from_ref(self).addr()
     }
 }
-
-/// No error: the caller wants no more of the call.
-const OVER: c_int = 0;
 
 /// How long a thread has to end its call before it is sent another signal.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -245,11 +261,39 @@ pub(crate) unsafe fn wait_elsewhere_or(
     is_over: &dyn Fn() -> bool,
     mut call: impl FnMut() -> isize,
 ) -> Option<isize> {
-    if hook::ends_in_error() {
-        return Some(failed(libc::ECANCELED));
+    loop {
+        if hook::ends_in_error() {
+            return Some(failed(libc::ECANCELED));
+        }
+        let (ended, unattended) = wait_once(&mut call);
+        if !unattended.is_interrupted() {
+            return Some(ended);
+        }
+        let was_over = is_over();
+        // No thread has anything of the caller's any more.
+        let by = unattended.attend();
+        if ended != failed(libc::EINTR) {
+            return Some(ended);
+        }
+        if was_over {
+            return None;
+        }
+        let ends = match handlers {
+            Handlers::End => true,
+            Handlers::EndUnlessRestarted => by == Interrupted::Ends,
+            Handlers::DoNotEnd => false,
+        };
+        if ends {
+            return Some(ended);
+        }
+        // As in the kernel, the call is made anew.
     }
-    let state = Arc::new(Call(Mutex::new(State::Queued)));
-    let borrowed: *mut (dyn FnMut() -> isize + '_) = &raw mut call;
+}
+
+/// Makes the call once. A handler that is to run ends it, in `-EINTR`.
+fn wait_once(call: &mut dyn FnMut() -> isize) -> (isize, Unattended) {
+    let state = Arc::new(Call::new());
+    let borrowed: *mut (dyn FnMut() -> isize + '_) = call;
     // SAFETY: only the lifetime changes. It is used as long as this function waits.
     let lent = Lent(unsafe {
         std::mem::transmute::<*mut (dyn FnMut() -> isize + '_), *mut (dyn FnMut() -> isize + 'static)>(
@@ -262,36 +306,19 @@ pub(crate) unsafe fn wait_elsewhere_or(
         let mut call = || unsafe { (*lent.get())() };
         make(&of_thread, &mut call);
     });
-    match wait(&state, handlers, is_over) {
-        Ok(result) => Some(result),
-        Err(OVER) => Some(give_up(&state, OVER)).filter(|result| *result != failed(OVER)),
-        Err(error) => Some(give_up(&state, error)),
-    }
-}
-
-/// Waits for the end of the call, or for what ends it early: its error.
-fn wait(call: &Call, handlers: Handlers, is_over: &dyn Fn() -> bool) -> Result<isize, c_int> {
-    let sleep = Sleep { address: call.address(), bits: u32::MAX, deadline: None, is_cancellable: true };
+    let sleep = Sleep { address: state.address(), bits: u32::MAX, deadline: None, is_cancellable: true };
     loop {
-        let (slept, interrupted) = hook::interruptible_at(call.address(), |interruption| {
-            hook::sleep_at(sleep, || call.result().is_none() && !interruption.is_set(), || ())
+        let (slept, unattended) = hook::interruptible_at(state.address(), |interruption| {
+            hook::sleep_at(sleep, || state.result().is_none() && !interruption.is_set(), || ())
         });
-        if let Some(result) = call.result() {
-            return Ok(result);
+        if let Some(result) = state.result() {
+            return (result, unattended);
         }
-        if is_over() {
-            return Err(OVER);
-        }
-        let ends = match handlers {
-            Handlers::End => interrupted != Interrupted::Not,
-            Handlers::EndUnlessRestarted => interrupted == Interrupted::Ends,
-            Handlers::DoNotEnd => false,
-        };
-        if ends {
-            return Err(libc::EINTR);
+        if unattended.is_interrupted() {
+            return (give_up(&state, libc::EINTR), unattended);
         }
         if slept == Slept::Cancelled {
-            return Err(libc::ECANCELED);
+            return (give_up(&state, libc::ECANCELED), unattended);
         }
     }
 }
@@ -332,4 +359,20 @@ fn give_up(call: &Call, error: c_int) -> isize {
         let _ = hook::ends_in_error();
     }
     failed(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_about_to_sleep_sees_the_result_whoever_has_the_state() {
+        let call = Call::new();
+        let state = call.state.lock().unwrap();
+        assert_eq!(call.result(), None);
+        drop(state);
+        call.change(|state| *state = State::Ended(-7));
+        let _state = call.state.lock().unwrap();
+        assert_eq!(call.result(), Some(-7));
+    }
 }

@@ -14,6 +14,7 @@ pub(crate) mod kick;
 mod lists;
 mod loading;
 mod names;
+mod programs;
 mod puts;
 mod queues;
 mod scans;
@@ -41,6 +42,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     lists::HOOKS,
     loading::HOOKS,
     names::HOOKS,
+    programs::HOOKS,
     puts::HOOKS,
     queues::HOOKS,
     scans::HOOKS,

@@ -118,7 +118,7 @@ fn run(text: &CStr) -> c_int {
             mask
         };
         // On a fiber the child gets the fiber's.
-        let mask = if is_fiber { crate::threads::masks::set_of_caller() } else { mask };
+        let mask = if is_fiber { crate::threads::given::set_of_caller() } else { mask };
         let start = || start(text, &command.restored, &mask);
         let waited = match if is_fiber { offload(start) } else { start() } {
             Ok(child) => wait(child, is_fiber).map_or_else(|error| (-1, error), |status| (status, 0)),

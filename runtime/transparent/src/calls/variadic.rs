@@ -6,7 +6,7 @@
 use std::arch::naked_asm;
 use std::ffi::c_void;
 
-use super::{formats, scans, told, wide};
+use super::{formats, programs, scans, told, wide};
 use crate::table::Hook;
 
 /// C's `va_list` as an argument.
@@ -44,6 +44,55 @@ impl Copied {
         return self.words.as_mut_ptr().cast();
         #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         self.list
+    }
+}
+
+impl Copied {
+    /// The next argument, which is a number or an address.
+    ///
+    /// # Safety
+    ///
+    /// There is one.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) unsafe fn next(&mut self) -> usize {
+        // How far the registers are used up, of which there are six words; the next on the stack; where the registers are.
+        let [used, stack, registers] = &mut self.words;
+        let in_registers = *used as u32;
+        let address = if in_registers < 48 {
+            *used += 8;
+            *registers + u64::from(in_registers)
+        } else {
+            *stack += 8;
+            *stack - 8
+        };
+        // SAFETY: the caller's promise.
+        unsafe { std::ptr::with_exposed_provenance::<usize>(address as usize).read() }
+    }
+
+    /// As above.
+    #[cfg(target_arch = "aarch64")]
+    pub(super) unsafe fn next(&mut self) -> usize {
+        // The next on the stack; the ends of the registers; how far before them the next of each is, in one word.
+        let [stack, registers, _, left] = &mut self.words;
+        let before = *left as u32 as i32;
+        let address = if before < 0 {
+            *left = *left & !0xffff_ffff | u64::from((before + 8) as u32);
+            registers.wrapping_add_signed(before.into())
+        } else {
+            *stack += 8;
+            *stack - 8
+        };
+        // SAFETY: the caller's promise.
+        unsafe { std::ptr::with_exposed_provenance::<usize>(address as usize).read() }
+    }
+
+    /// As above.
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    pub(super) unsafe fn next(&mut self) -> usize {
+        let address = self.list.cast::<usize>();
+        self.list = address.wrapping_add(1).cast();
+        // SAFETY: the caller's promise.
+        unsafe { address.read() }
     }
 }
 
@@ -220,6 +269,9 @@ variadic! {
     fn __isoc99_fscanf = 2, scans::__isoc99_vfscanf;
     fn __isoc23_scanf = 1, scans::__isoc23_vscanf;
     fn __isoc23_fscanf = 2, scans::__isoc23_vfscanf;
+    fn execl = 2, programs::execl;
+    fn execlp = 2, programs::execlp;
+    fn execle = 2, programs::execle;
 }
 
 /// Not only where fibers have storage of their own: elsewhere as well these are the process's functions, which call libc's.

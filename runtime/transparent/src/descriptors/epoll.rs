@@ -16,7 +16,7 @@ use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
-use crate::threads::masks::{is_kernels, with_mask};
+use crate::threads::given::{is_kernels, with_mask};
 
 hooks! {
     /// epoll_wait(2).

@@ -11,6 +11,7 @@ use std::sync::atomic::{Ordering, fence};
 use abaca::hook::{self, Slept};
 use libc::{EBUSY, ETIMEDOUT};
 
+use super::cancel::Point;
 use super::until::Until;
 
 /// What sleeps at an object, as bits of a sleep.
@@ -31,14 +32,32 @@ pub(crate) fn acquire(address: usize, bits: u32, until: &Until, attempt: impl Fn
     acquire_by(attempt, |stay| until.sleep_at(address, bits, stay, || ()))
 }
 
+/// What [`acquire_lock`] returns to a caller that is cancelled, and wants to end wherever it is.
+pub(crate) const CANCELLED: c_int = -1;
+
 /// The same for a lock, whose wait no handler ends: the handlers of what is sent to the caller run meanwhile.
 pub(crate) fn acquire_lock(
     address: usize,
     bits: u32,
     until: &Until,
-    attempt: impl FnMut() -> c_int,
+    ends: Ends,
+    mut attempt: impl FnMut() -> c_int,
 ) -> c_int {
+    let point = if ends == Ends::IfAsynchronous { Point::of_asynchronous(address) } else { Point::NONE };
+    let attempt = || match attempt() {
+        EBUSY if point.is_cancelled() => CANCELLED,
+        result => result,
+    };
     acquire_by(attempt, |stay| until.sleep_or_handle_at(address, bits, stay, || ()))
+}
+
+/// Whether a cancellation ends a wait for a lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// If the caller wants to end wherever it is (PTHREAD_CANCEL_ASYNCHRONOUS).
+    IfAsynchronous,
+    /// No: who has waited for a condition has its mutex when it ends.
+    Never,
 }
 
 fn acquire_by(

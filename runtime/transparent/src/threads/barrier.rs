@@ -7,7 +7,7 @@
 use std::ffi::{c_int, c_uint};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use abaca::hook::{self, Sleep};
+use abaca::hook::{self, Sleep, Slept};
 use libc::{
     PTHREAD_BARRIER_SERIAL_THREAD, PTHREAD_PROCESS_PRIVATE, pthread_barrier_t, pthread_barrierattr_t,
 };
@@ -26,8 +26,10 @@ struct Private {
     count: c_uint,
     arrived: AtomicU32,
     round: AtomicU32,
+    /// How many are in a wait. Who ends the barrier waits for them, as in libc.
+    inside: AtomicU32,
     /// libc's barriers end before this.
-    unused: [u32; 4],
+    unused: [u32; 3],
     /// Tells it from one of libc's.
     mark: u32,
 }
@@ -49,7 +51,8 @@ hooks! {
                 libc::pthread_barrierattr_getpshared(attributes, &mut sharing);
             }
             if result == 0 && sharing == PTHREAD_PROCESS_PRIVATE {
-                barrier.cast::<Private>().write(Private { count, arrived: AtomicU32::new(0), round: AtomicU32::new(0), unused: [0; 4], mark: MARK });
+                let [arrived, round, inside] = [const { AtomicU32::new(0) }; 3];
+                barrier.cast::<Private>().write(Private { count, arrived, round, inside, unused: [0; 3], mark: MARK });
             }
             result
         }
@@ -62,7 +65,11 @@ hooks! {
             if !is_private(barrier) {
                 return own!(fn pthread_barrier_destroy(Barrier) -> c_int)(barrier);
             }
-            // Who was woken does not touch the barrier again.
+            // Acquire: pairs with the Release of who leaves. Those are woken, or in handlers.
+            while (*barrier.cast::<Private>()).inside.load(Ordering::Acquire) != 0 {
+                let _within = enter();
+                hook::yield_now();
+            }
             (*barrier.cast::<Private>()).mark = 0;
             0
         }
@@ -92,26 +99,26 @@ fn bit(round: c_uint) -> u32 {
 
 /// # Safety
 ///
-/// It is a barrier of ours. When all have come, its memory may be gone before this returns.
+/// It is a barrier of ours, whose memory is there until nobody is inside.
 unsafe fn wait(barrier: *mut Private) -> c_int {
-    let _within = enter();
+    let within = enter();
     let address = beside(barrier);
+    // SAFETY: the caller's promise: the caller is about to be inside, or is.
+    let barrier = unsafe { &*barrier };
     // Who waits must say its bit before it can look at the round under the lock, so it looks again. Relaxed, all: the lock orders them.
-    // SAFETY: the caller's promise: not all have come.
-    let mut round = unsafe { &*barrier }.round.load(Ordering::Relaxed);
+    let mut round = barrier.round.load(Ordering::Relaxed);
     loop {
         let mut is_last = false;
         let mut is_another = false;
         let sleep = Sleep { address, bits: bit(round), deadline: None, is_cancellable: false };
         let arrive = || {
-            // SAFETY: as above.
-            let barrier = unsafe { &*barrier };
             let now = barrier.round.load(Ordering::Relaxed);
             is_another = now != round;
             if is_another {
                 round = now;
                 return false;
             }
+            barrier.inside.fetch_add(1, Ordering::Relaxed);
             let arrived = barrier.arrived.load(Ordering::Relaxed) + 1;
             is_last = arrived == barrier.count;
             barrier.arrived.store(if is_last { 0 } else { arrived }, Ordering::Relaxed);
@@ -120,13 +127,21 @@ unsafe fn wait(barrier: *mut Private) -> c_int {
             }
             !is_last
         };
-        hook::sleep_at(sleep, arrive, || ());
+        let mut slept = hook::sleep_or_handle_at(sleep, arrive, || ());
+        if is_another {
+            continue;
+        }
         if is_last {
             hook::wake_at(address, bit(round), usize::MAX);
-            return PTHREAD_BARRIER_SERIAL_THREAD;
         }
-        if !is_another {
-            return 0;
+        // Handlers have run: the caller has come, and waits for the others.
+        while matches!(slept, Slept::Handled | Slept::Interrupted) {
+            let stay = || barrier.round.load(Ordering::Relaxed) == round;
+            slept = hook::sleep_or_handle_at(sleep, stay, || ());
         }
+        // Release: pairs with the Acquire of who ends the barrier.
+        barrier.inside.fetch_sub(1, Ordering::Release);
+        drop(within);
+        return if is_last { PTHREAD_BARRIER_SERIAL_THREAD } else { 0 };
     }
 }

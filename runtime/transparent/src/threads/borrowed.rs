@@ -47,16 +47,21 @@ pub(super) fn is_child() -> bool {
     owner != 0 && owner != process()
 }
 
+/// What the calling child blocks; on another fiber what that blocks.
+pub(super) fn blocked() -> u64 {
+    match MASK.get() {
+        (child, mask) if child == process() => mask,
+        _ => masks::blocked(),
+    }
+}
+
 /// Changes the mask of the calling child, which has begun with that of the fiber that has made it. The result is an error number, or 0.
 ///
 /// # Safety
 ///
 /// As pthread_sigmask(3).
 pub(super) unsafe fn change_mask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int {
-    let before = match MASK.get() {
-        (child, mask) if child == process() => mask,
-        _ => masks::blocked(),
-    };
+    let before = blocked();
     // SAFETY: the caller's promise.
     let now = match unsafe { masks::changed(before, how, new) } {
         Ok(now) => now,

@@ -1,8 +1,8 @@
 //! pthread_cancel, of threads that are fibers: deferred, as it is by default.
 //!
 //! A cancelled thread ends at its next cancellation point, or from the one that it waits in: a sleep, a wait for a condition or a
-//! semaphore, a join, a call that waits for a descriptor. One with `PTHREAD_CANCEL_ASYNCHRONOUS` also ends where it says so, where it
-//! enables its cancellation, and where it cancels itself; nobody ends it while it computes.
+//! semaphore, a join, a call that waits for a descriptor. One with `PTHREAD_CANCEL_ASYNCHRONOUS` also ends from a wait for a lock, where it says
+//! so, where it enables its cancellation, and where it cancels itself; nobody ends it while it computes.
 //!
 //! A sleep in the table is woken there. A wait for a descriptor is ended by cancelling the fiber. The thread unwinds then, and what its clean-up
 //! handlers wait for is waited for, as on a thread: the fiber's cancellation does not end it.
@@ -62,6 +62,18 @@ impl Request {
         }
     }
 
+    /// The thread, which is the caller, has jumped out of its call.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn leave_call(&self) {
+        self.deferred.set_sleep(0);
+        self.deferred.end_call();
+    }
+
+    /// Whether somebody has cancelled the thread.
+    pub(super) fn was_made(&self) -> bool {
+        self.deferred.was_requested()
+    }
+
     /// Whether the thread, which is the caller, is to end.
     fn is_pending(&self) -> bool {
         self.deferred.is_pending()
@@ -72,6 +84,14 @@ impl Request {
 pub(crate) struct Point(Option<&'static Request>);
 
 impl Point {
+    /// No point at all.
+    pub(crate) const NONE: Self = Self(None);
+
+    /// A point where the caller sleeps at `address`, if it wants to end wherever it is: no point for any other.
+    pub(crate) fn of_asynchronous(address: usize) -> Self {
+        if is_asynchronous() { Self::at(address) } else { Self::NONE }
+    }
+
     /// A point where the caller sleeps at `address`.
     pub(crate) fn at(address: usize) -> Self {
         let request = Record::current().map(|record| &record.cancel);
@@ -91,10 +111,10 @@ impl Point {
         let Some(request) = self.0 else { return until.sleep() };
         let address = request.deferred.sleeps_at();
         let sleep = Sleep { address, bits: ONE_KIND, deadline: until.deadline(), is_cancellable: true };
-        let (slept, interrupted) = hook::interruptible_at(address, |interruption| {
+        let (slept, unattended) = hook::interruptible_at(address, |interruption| {
             hook::sleep_at(sleep, || !self.is_cancelled() && !interruption.is_set(), || ())
         });
-        match (interrupted.as_slept(), slept) {
+        match (unattended.attend().as_slept(), slept) {
             (Some(interrupted), _) => interrupted,
             (None, Slept::Not) => Slept::Cancelled,
             (None, slept) => slept,

@@ -133,7 +133,7 @@ unsafe fn wait(condition: Condition, mutex: Mutex, until: &Until) -> c_int {
     let result = match slept {
         Slept::Not => error,
         // SAFETY: the caller's promise.
-        _ => match unsafe { mutex::pthread_mutex_lock(mutex) } {
+        _ => match unsafe { mutex::lock_again(mutex) } {
             0 if slept == Slept::TimedOut && until.has_passed() => ETIMEDOUT,
             result => result,
         },

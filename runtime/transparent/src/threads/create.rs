@@ -18,11 +18,10 @@ use libc::{
 
 use super::acquire::{ONE_KIND, beside};
 use super::begin::{Ended, Routine, begin};
-use super::c11;
-use super::masks;
 use super::number;
 use super::record::{Asked, Finished, Record};
 use super::relay::start_relay_if_needed;
+use super::{c11, given, identity, masks};
 use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::own::own;
@@ -157,7 +156,7 @@ hooks! {
                 Some(settings) => create(thread, &settings, Call { routine, argument, is_int: false }),
                 None => {
                     let own = own!(fn pthread_create(*mut pthread_t, *const pthread_attr_t, Routine, *mut c_void) -> c_int);
-                    masks::inherited(|| own(thread, attributes, routine, argument))
+                    given::inherited(|| own(thread, attributes, routine, argument))
                 }
             }
         }
@@ -176,7 +175,7 @@ hooks! {
         unsafe {
             let Some(settings) = Settings::of(std::ptr::null()) else {
                 let own = own!(fn thrd_create(*mut pthread_t, IntRoutine, *mut c_void) -> c_int);
-                return masks::inherited(|| own(thread, routine, argument));
+                return given::inherited(|| own(thread, routine, argument));
             };
             // An int is the low half of the register in which a pointer is returned.
             let routine = std::mem::transmute::<IntRoutine, Routine>(routine);
@@ -345,6 +344,10 @@ impl Start {
             value = record.exit_value.load(Ordering::Relaxed);
         } else if self.call.is_int {
             value = value as c_int as usize;
+        }
+        if !hook::on_fiber() {
+            // In a copy of the process, of which this is the first thread.
+            identity::main_ends(value);
         }
         record.pending.end();
         number::forget();

@@ -48,8 +48,7 @@ static HANDLE: unsafe extern "C-unwind" fn(c_int, *mut siginfo_t, *mut c_void) =
 
 /// What of a signal is of the process, or the thread's own doing.
 pub(super) fn is_fault(signal: c_int) -> bool {
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT]
-        .contains(&signal)
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS].contains(&signal)
 }
 
 /// Ends what is noted of a handler, also if that unwinds.
@@ -110,9 +109,23 @@ pub(crate) fn was_left() -> bool {
 
 /// Whether the caller is in a handler that has interrupted the user's code.
 pub(super) fn is_in_handler() -> bool {
-    let (lowest, highest) = FRAMES.get();
     let mut local = 0_u8;
-    (lowest..highest).contains(&black_box(&raw mut local).addr())
+    has_frame(black_box(&raw mut local).addr())
+}
+
+/// Whether a handler that has interrupted the user's code has its frames where `address` is.
+pub(super) fn has_frame(address: usize) -> bool {
+    let (lowest, highest) = FRAMES.get();
+    (lowest..highest).contains(&address)
+}
+
+/// The caller, which is in no handler of another signal, is about to jump to frames whose stack pointer is `target`.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn leave(target: usize) {
+    if FRAMES.get() != NOWHERE && !has_frame(target) {
+        FRAMES.set(NOWHERE);
+        hook::set_within(false);
+    }
 }
 
 #[cold]

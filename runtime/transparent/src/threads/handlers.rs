@@ -12,7 +12,6 @@
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc, and calls handlers")]
 
-use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -22,14 +21,12 @@ use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sigh
 
 use super::faults::{self, is_fault};
 use super::flags::{FLAGS, ask_for_info, is_without_info, note_flags, note_info};
+use super::frames::{self, attends, handling, has_attended};
 use super::queued::is_queued;
-use super::record::Record;
-use super::relay::{await_fibers, has_started, note_handled, start_relay};
-use super::waiting::{self, Taken};
-use super::{borrowed, details, masks, search};
+use super::relay::{await_fibers, note_handled, start_relay};
+use super::{borrowed, details, given, masks, search, waiting};
 use crate::answer::failed;
-use crate::calls::kick::{set_mask, sigaction as own_sigaction};
-use crate::enter::within_handler;
+use crate::calls::kick::sigaction as own_sigaction;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
@@ -40,25 +37,31 @@ pub(super) const SIGNALS: usize = 65;
 /// What the user wants to be called for each; 0 if that is nothing of this file.
 static HANDLERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
 
-thread_local! {
-    /// The signals that the calling fiber sends itself, since others have sent them to it.
-    static ATTENDED: Cell<u64> = const { Cell::new(0) };
-    /// How many handlers the caller is in.
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
-}
-
 pub(super) fn index(signal: c_int) -> Option<usize> {
     usize::try_from(signal).ok().filter(|signal| (1..SIGNALS).contains(signal))
+}
+
+/// The signals that have ever had a handler of the user's.
+static HANDLED_ONCE: AtomicU64 = AtomicU64::new(0);
+
+/// Sets what the user wants to be called.
+fn set_handler(index: usize, handler: usize) {
+    HANDLED_ONCE.fetch_or(masks::bit(index), Ordering::SeqCst);
+    HANDLERS[index].store(handler, Ordering::SeqCst);
+}
+
+/// Whether the function of this file stands for what the signal does by default: it must wait while the main fiber blocks it, and a search for
+/// who was sent it may be under way (`search.rs`), unless that does nothing by default.
+fn stands_for_default(index: usize) -> bool {
+    let does_nothing =
+        [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH, libc::SIGCONT].contains(&(index as c_int));
+    let has_been_handled = HANDLED_ONCE.load(Ordering::SeqCst) & masks::bit(index) != 0;
+    masks::main_blocks(index) || has_been_handled && !does_nothing
 }
 
 /// Whether the signal has a handler of the user's.
 pub(super) fn has_handler(signal: usize) -> bool {
     HANDLERS[signal].load(Ordering::SeqCst) != 0
-}
-
-/// Whether the caller is in a handler.
-pub(super) fn is_in_handler() -> bool {
-    DEPTH.get() != 0
 }
 
 /// [`handle`]. A static has one value; the compiler may make a function several times, each with an address of its own.
@@ -68,34 +71,61 @@ static HANDLE: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = handle;
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let index = index(signal).unwrap_or(0);
     // Another signal may come meanwhile, or be sent by a handler.
-    let is_attending = index > 0 && ATTENDED.get() & masks::bit(index) != 0;
+    let is_attending = index > 0 && attends(index);
     let is_told = FLAGS[index].load(Ordering::SeqCst) & SA_SIGINFO != 0;
     // SAFETY: the kernel has written it, if the handler was set up for that.
     let is_search = is_told && unsafe { info.as_ref() }.is_some_and(search::is_search);
     if is_attending && !is_queued(index) {
-        // The fiber has sent itself one; the next is another. The kernel keeps one at a time, so a search stands for that one.
-        ATTENDED.set(ATTENDED.get() & !masks::bit(index));
+        // The kernel keeps one at a time, so a search stands for that one.
+        has_attended(index);
         let mut own = details::sent(index, libc::SI_TKILL, None);
-        run(signal, index, if is_search { &mut own } else { info }, context);
+        run(signal, index, if is_search { &mut own } else { info }, context, true);
         return;
     }
     if is_search {
         return search::search(signal, index, context);
     }
-    if !is_attending && masks::is_held_back(index) {
+    if !is_attending && (masks::is_held_back(index) || is_mains(index)) && !is_own_abort(signal, info) {
         // SAFETY: as above.
         let info = if is_told { unsafe { info.as_ref() } } else { None };
         // Nobody is there to be told that it does not wait.
         let _ = waiting::hold_back(index, info);
+        if !masks::main_blocks(index) {
+            // The kernel prefers the main thread, but for one that is in a handler of this signal: then that takes it afterwards.
+            search::look_on_main(signal);
+        }
         return;
     }
-    if run(signal, index, info, context) && !is_attending && hook::handles_for_fibers() {
+    if run(signal, index, info, context, is_attending) && !is_attending && hook::handles_for_fibers() {
         note_handled(index);
     }
 }
 
+/// Whether a signal is for the main thread although it has come elsewhere: there it has interrupted the runtime, which is nobody's thread to the
+/// program, and may be in malloc. The kernel chooses the thread that has forked for SIGCHLD.
+fn is_mains(index: usize) -> bool {
+    let is_within = || frames::is_in_handler() || faults::is_in_handler();
+    has_handler(index)
+        && !masks::main_blocks(index)
+        && hook::has_interrupted_runtime()
+        && !is_within()
+        && !masks::is_main_thread()
+}
+
+/// Whether the signal is that of abort(3), which lets it through to the handler, whatever the fiber blocks.
+fn is_own_abort(signal: c_int, info: *mut siginfo_t) -> bool {
+    // SAFETY: the kernel has written it: the function of this file is set up for that.
+    signal == libc::SIGABRT && unsafe { info.as_ref() }.is_some_and(|info| info.si_code == libc::SI_TKILL)
+}
+
 /// Calls the user's handler. Whether there is one: else the signal does what it does by default.
-pub(super) fn run(signal: c_int, index: usize, info: *mut siginfo_t, context: *mut c_void) -> bool {
+pub(super) fn run(
+    signal: c_int,
+    index: usize,
+    info: *mut siginfo_t,
+    context: *mut c_void,
+    is_attending: bool,
+) -> bool {
     let handler = HANDLERS[index].load(Ordering::SeqCst);
     if handler == 0 {
         act_by_default(signal);
@@ -104,23 +134,13 @@ pub(super) fn run(signal: c_int, index: usize, info: *mut siginfo_t, context: *m
     if FLAGS[index].load(Ordering::SeqCst) & SA_RESETHAND != 0 {
         forget_handler(signal, index);
     }
-    let record = Record::current();
-    let note = |begins| {
-        if let Some(record) = record {
-            record.pending.note_handlers(begins);
-        }
-    };
-    note(true);
-    DEPTH.set(DEPTH.get() + 1);
-    within_handler(|| {
+    handling(is_attending, context, || {
         // SAFETY: the user has set it up for this, and the arguments are the kernel's.
         let handler = unsafe {
             std::mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(handler)
         };
         handler(signal, info, context);
     });
-    DEPTH.set(DEPTH.get() - 1);
-    note(false);
     true
 }
 
@@ -131,7 +151,7 @@ fn forget_handler(signal: c_int, index: usize) {
     // SAFETY: all zeros are the default.
     unsafe {
         let mut default: libc::sigaction = std::mem::zeroed();
-        if masks::main_blocks(index) {
+        if stands_for_default(index) {
             stand_for_default(&mut default);
         }
         own_sigaction(signal, &default, ptr::null_mut());
@@ -198,52 +218,6 @@ pub(super) fn effect(signal: usize) -> Interrupted {
     }
 }
 
-/// Runs the handlers of the signals that were sent to the calling thread, or to any, and that it does not block. If there is one that it
-/// waits for, its wait ends.
-pub(crate) fn attend() -> Interrupted {
-    if !has_started() {
-        start_relay();
-    }
-    let mut effect_of_all = if waiting::has_awaited() { Interrupted::Restarts } else { Interrupted::Not };
-    let taken = waiting::take_unblocked();
-    if !taken.is_empty() {
-        effect_of_all = taken.iter().fold(effect_of_all, |all, (signal, _)| all.max(effect(*signal)));
-        run_handlers(&taken);
-    }
-    effect_of_all
-}
-
-/// Has the kernel run the handlers here, with all that belongs to them, in the order in which it runs those of signals that have waited.
-fn run_handlers(taken: &[Taken]) {
-    let attended = taken.iter().fold(0, |bits, (signal, _)| bits | masks::bit(*signal));
-    // SAFETY: sets, and what the kernel has told of the signals, for the calling thread, which may block them.
-    unsafe {
-        let (process, thread) = (kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid));
-        let (mut set, mut mask) = (std::mem::zeroed(), std::mem::zeroed());
-        taken.iter().for_each(|(signal, _)| _ = libc::sigaddset(&mut set, *signal as c_int));
-        let send = |signal: usize, info: &Option<siginfo_t>| match info {
-            Some(info) => {
-                kernel!(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, ptr::from_ref(info))
-            }
-            None => kernel!(libc::SYS_tgkill, process, thread, signal),
-        };
-        set_mask(libc::SIG_BLOCK, &set, &mut mask);
-        // None of these comes between.
-        let before = ATTENDED.replace(attended);
-        for (signal, info) in taken {
-            if send(*signal, info) == failed(libc::EAGAIN) {
-                // The kernel keeps no more: those before run first.
-                set_mask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
-                set_mask(libc::SIG_BLOCK, &set, ptr::null_mut());
-                send(*signal, info);
-            }
-        }
-        set_mask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
-        set_mask(libc::SIG_SETMASK, &mask, ptr::null_mut());
-        ATTENDED.set(before);
-    }
-}
-
 hooks! {
     /// sigaction(2).
     fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int, |_| -> always {
@@ -264,12 +238,12 @@ hooks! {
         let was_without_info = is_without_info(index);
         if let Some(action) = &mut action {
             if ![SIG_DFL, SIG_IGN, ours].contains(&action.sa_sigaction) {
-                HANDLERS[index].store(action.sa_sigaction, Ordering::SeqCst);
+                set_handler(index, action.sa_sigaction);
                 action.sa_sigaction = ours;
                 await_fibers();
             } else if action.sa_sigaction != ours {
                 HANDLERS[index].store(0, Ordering::SeqCst);
-                if action.sa_sigaction == SIG_DFL && masks::main_blocks(index) {
+                if action.sa_sigaction == SIG_DFL && stands_for_default(index) {
                     stand_for_default(action);
                 }
             }
@@ -321,12 +295,12 @@ hooks! {
             return if old == ours { before } else { old };
         }
         let is_handler = ![SIG_DFL, SIG_IGN, SIG_ERR, ours].contains(&handler);
-        let is_default = handler == SIG_DFL && masks::main_blocks(index);
+        let is_default = handler == SIG_DFL && stands_for_default(index);
         if [SIG_DFL, SIG_IGN].contains(&handler) {
             HANDLERS[index].store(0, Ordering::SeqCst);
         }
         if is_handler {
-            HANDLERS[index].store(handler, Ordering::SeqCst);
+            set_handler(index, handler);
             await_fibers();
         }
         // SAFETY: the caller's promise.
@@ -361,12 +335,12 @@ hooks! {
     fn sigsuspend(mask: *const libc::sigset_t) -> c_int, |_| -> kernel_point {
         start_relay();
         // SAFETY: the caller's promise, here and below.
-        if unsafe { masks::is_kernels(mask) } {
+        if unsafe { given::is_kernels(mask) } {
             // SAFETY: as above.
             return unsafe { crate::answer::of_c(own!(fn sigsuspend(*const libc::sigset_t) -> c_int)(mask) as isize) };
         }
         // SAFETY: as above.
-        unsafe { masks::with_mask(mask, until_handled) }
+        unsafe { given::with_mask(mask, until_handled) }
     }
 }
 

@@ -17,13 +17,15 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use abaca::hook::{self, Interrupted};
+use abaca::hook;
 use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, sigset_t};
 
-use super::borrowed;
-use super::handlers::{SIGNALS, attend, has_handler, stand_for_defaults};
+use super::attending::attend;
+use super::frames::is_in_handler;
+use super::handlers::{SIGNALS, has_handler, stand_for_defaults};
 use super::record::Record;
 use super::waiting::waiting;
+use super::{borrowed, faults};
 use crate::answer::{answer, failed};
 use crate::calls::kick::set_mask;
 use crate::enter::{enter, is_installed};
@@ -92,12 +94,64 @@ pub(super) fn blocked() -> u64 {
     MASK.get().unwrap_or_else(|| MAIN.load(Ordering::SeqCst))
 }
 
+/// Whether the caller is in a handler, be it of a fault. Masks are the OS thread's there.
+pub(super) fn is_in_any_handler() -> bool {
+    is_in_handler() || faults::is_in_handler()
+}
+
+/// The calling fiber's mask, outside of handlers, in which masks are the OS thread's.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn of_fiber() -> Option<u64> {
+    (hook::on_fiber() && !is_in_any_handler() && !borrowed::is_child()).then(blocked)
+}
+
+/// Blocks more for the calling fiber, which leaves handlers. What of that it has not blocked before.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn block(more: u64) -> u64 {
+    let new = more & !blocked();
+    if new != 0 {
+        set(Some(blocked() | new));
+    }
+    new
+}
+
+/// Unblocks these for the calling fiber.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn unblock(signals: u64) {
+    if signals != 0 {
+        restore(blocked() & !signals);
+    }
+}
+
+/// Makes this the calling fiber's mask.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn restore(mask: u64) {
+    let mut set_of_mask = MaybeUninit::uninit();
+    let within = enter();
+    if within.is_some() {
+        // SAFETY: a set of this function's.
+        unsafe {
+            write(set_of_mask.as_mut_ptr(), mask);
+            change(SIG_SETMASK, set_of_mask.as_ptr(), ptr::null_mut());
+        }
+    } else {
+        // It stays in a handler: what it lets through runs after that.
+        set(Some(mask & !NEVER));
+    }
+}
+
 /// Calls `wait`, in which the calling fiber takes these signals.
 pub(super) fn awaiting<R>(signals: u64, wait: impl FnOnce() -> R) -> R {
     AWAITED.set(signals);
     let result = wait();
     AWAITED.set(0);
     result
+}
+
+/// The calling fiber has left the call in which it would have taken some.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn await_nothing() {
+    AWAITED.set(0);
 }
 
 /// What the calling fiber takes by sigwait(3).
@@ -128,39 +182,18 @@ pub(super) fn of_creator() -> u64 {
     }
 }
 
-/// The calling fiber's mask.
-pub(crate) fn set_of_caller() -> sigset_t {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: a set to be written.
-    unsafe {
-        write(set.as_mut_ptr(), blocked());
-        set.assume_init()
-    }
-}
-
-/// Calls `start`, which starts a thread of the kernel's, or a child, with the mask of the caller: that of the fiber, if it is one.
-pub(crate) fn inherited<R>(start: impl FnOnce() -> R) -> R {
-    let mask = if hook::on_fiber() && !hook::starts_runtimes_thread() { blocked() } else { 0 };
-    if mask == 0 {
-        return start();
-    }
-    let (mut set, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    // SAFETY: two sets of this function's.
-    unsafe {
-        write(set.as_mut_ptr(), mask);
-        set_mask(SIG_BLOCK, set.as_ptr(), before.as_mut_ptr());
-        let result = start();
-        set_mask(SIG_SETMASK, before.as_ptr(), ptr::null_mut());
-        result
-    }
-}
-
 /// The calling fiber begins with its creator's mask.
 pub(super) fn begin(mask: u64) {
     MASK.set(Some(mask));
 }
 
-fn set(mask: Option<u64>) {
+/// The calling fiber's mask, if it has one of its own.
+pub(super) fn own_mask() -> Option<u64> {
+    MASK.get()
+}
+
+/// Sets the calling fiber's mask; `None` is the main fiber's.
+pub(super) fn set(mask: Option<u64>) {
     MASK.set(mask);
     let now = blocked();
     if hook::is_main() {
@@ -174,9 +207,7 @@ fn set(mask: Option<u64>) {
 
 /// A plain thread may have changed its mask: that of the main thread counts where there is no main fiber.
 pub(super) fn main_has_changed() {
-    // SAFETY: no memory is involved.
-    let is_main = || unsafe { kernel!(libc::SYS_gettid) == kernel!(libc::SYS_getpid) };
-    if !is_installed() || hook::on_fiber() || !is_main() || borrowed::is_child() {
+    if !is_main_thread() {
         return;
     }
     let mut now = MaybeUninit::uninit();
@@ -185,6 +216,25 @@ pub(super) fn main_has_changed() {
         set_mask(SIG_BLOCK, ptr::null(), now.as_mut_ptr());
         bits_of(now.as_ptr())
     };
+    main_is(now);
+}
+
+/// A jump is about to make this the mask of a plain thread.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn will_be(mask: u64) {
+    if is_main_thread() {
+        main_is(mask & !NEVER);
+    }
+}
+
+/// Whether the caller is the process's main thread, and no fiber. May be called in a handler.
+pub(super) fn is_main_thread() -> bool {
+    // SAFETY: no memory is involved.
+    let is_main = || unsafe { kernel!(libc::SYS_gettid) == kernel!(libc::SYS_getpid) };
+    is_installed() && !hook::is_fibers_storage() && is_main() && !borrowed::is_child()
+}
+
+fn main_is(now: u64) {
     if MAIN.swap(now, Ordering::SeqCst) != now {
         stand_for_defaults(now);
         if waiting() & !now != 0 {
@@ -196,49 +246,11 @@ pub(super) fn main_has_changed() {
 /// Whether a handler that is about to run on the calling thread must not: the fiber there blocks the signal, or the main one does, and it is
 /// for the fibers, or would do what it does by default. May be called in a handler.
 pub(super) fn is_held_back(signal: usize) -> bool {
-    if hook::on_fiber() {
+    // Also where it has interrupted the runtime, which works for the fiber.
+    if hook::is_fibers_storage() {
         return blocked() & bit(signal) != 0;
     }
     main_blocks(signal) && (hook::handles_for_fibers() || !has_handler(signal))
-}
-
-/// Calls `wait` with this mask of the user's, if it is one. A result of 0, that nothing has come, is EINTR if a handler has run.
-///
-/// # Safety
-///
-/// The mask is null, or initialised.
-pub(crate) unsafe fn with_mask(mask: *const sigset_t, wait: impl FnOnce() -> isize) -> isize {
-    if mask.is_null() {
-        return wait();
-    }
-    // The main fiber's mask is that of all who have none: to forget it would leave this one to them.
-    let before = if hook::is_main() { Some(blocked()) } else { MASK.get() };
-    // SAFETY: the caller's promise.
-    set(Some(unsafe { bits_of(mask) } & !NEVER));
-    let result = wait();
-    let is_interrupted = result == 0 && attend() != Interrupted::Not;
-    set(before);
-    if waiting() & !blocked() != 0 {
-        attend();
-    }
-    if is_interrupted { failed(libc::EINTR) } else { result }
-}
-
-/// Whether the OS thread blocks what this mask lets through: who has built the runtime blocked it. Then only the kernel can wait with the mask.
-///
-/// # Safety
-///
-/// The mask is null, or initialised.
-pub(crate) unsafe fn is_kernels(mask: *const sigset_t) -> bool {
-    if mask.is_null() {
-        return false;
-    }
-    let mut now = MaybeUninit::uninit();
-    // SAFETY: a set to be written; the caller's promise.
-    unsafe {
-        set_mask(SIG_BLOCK, ptr::null(), now.as_mut_ptr());
-        bits_of(now.as_ptr()) & !bits_of(mask) & !NEVER != 0
-    }
 }
 
 hooks! {
@@ -269,14 +281,17 @@ hooks! {
     }
 
     /// sigpending(2).
-    fn sigpending(set: *mut sigset_t) -> c_int, |_| -> kernel {
+    fn sigpending(set: *mut sigset_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe {
             let result = own!(fn sigpending(*mut sigset_t) -> c_int)(set);
-            if result == 0 {
-                write(set, (bits_of(set) | waiting()) & blocked());
+            if result == 0 && hook::on_fiber() {
+                let mask = blocked();
+                // In a handler: what waits for the OS thread as well.
+                let here = if is_in_any_handler() { u64::MAX } else { mask };
+                write(set, bits_of(set) & here | waiting() & mask);
             }
-            crate::answer::of_c(result as isize)
+            result
         }
     }
 }

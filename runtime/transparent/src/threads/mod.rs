@@ -3,6 +3,8 @@
 mod acquire;
 mod aliases;
 mod alternate;
+mod asks;
+mod attending;
 mod attributes;
 mod barrier;
 mod begin;
@@ -15,10 +17,14 @@ mod create;
 mod details;
 pub(crate) mod faults;
 mod flags;
+mod frames;
 mod futex;
+pub(crate) mod given;
 pub(crate) mod handlers;
 mod identity;
 mod join;
+#[cfg(target_arch = "x86_64")]
+mod jumps;
 pub(crate) mod masks;
 mod mutex;
 mod number;
@@ -41,6 +47,7 @@ mod spin;
 pub(crate) mod until;
 mod waiting;
 
+pub(crate) use asks::owned_by_caller;
 pub(crate) use borrowed::own_notes;
 pub(crate) use cancel::{
     CancellationPoint, ends_with_hook, in_clean_up, test as test_cancellation, wait_at_point,
@@ -49,13 +56,14 @@ pub use create::{as_kernel_threads, threads_are_fibers};
 
 use crate::table::Hook;
 
-pub(crate) use handlers::attend;
+pub(crate) use attending::attend;
 pub(crate) use identity::{await_others, became_thread};
 
 /// The hooks of this room.
 pub(crate) const HOOKS: &[&[Hook]] = &[
     aliases::HOOKS,
     alternate::HOOKS,
+    asks::HOOKS,
     attributes::HOOKS,
     barrier::HOOKS,
     by_number::HOOKS,
@@ -69,6 +77,8 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     identity::EXITS,
     identity::HOOKS,
     join::HOOKS,
+    #[cfg(target_arch = "x86_64")]
+    jumps::HOOKS,
     masks::HOOKS,
     sends::HOOKS,
     mutex::HOOKS,

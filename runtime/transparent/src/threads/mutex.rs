@@ -14,7 +14,8 @@ use libc::{
     CLOCK_REALTIME, EBUSY, EPERM, ETIMEDOUT, clockid_t, pthread_mutex_t, pthread_mutexattr_t, timespec,
 };
 
-use super::acquire::{ONE_KIND, acquire_lock, beside, has_sleepers};
+use super::acquire::{CANCELLED, Ends, ONE_KIND, acquire_lock, beside, has_sleepers};
+use super::cancel;
 use super::until::Until;
 use crate::enter::{enter, is_installed};
 use crate::hooks::hooks;
@@ -28,7 +29,7 @@ hooks! {
         // SAFETY: the caller's promise.
         match unsafe { own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) } {
             // SAFETY: the caller's promise.
-            EBUSY => unsafe { lock(mutex, &Until::Never, &|| own!(fn pthread_mutex_lock(Mutex) -> c_int)(mutex)) },
+            EBUSY => unsafe { lock(mutex, &Until::Never, Ends::IfAsynchronous, &|| own!(fn pthread_mutex_lock(Mutex) -> c_int)(mutex)) },
             result => result,
         }
     }
@@ -42,7 +43,7 @@ hooks! {
             // SAFETY: the caller's promise.
             EBUSY => match unsafe { Until::clock(CLOCK_REALTIME, time) } {
                 // SAFETY: the caller's promise.
-                Ok(until) => unsafe { lock(mutex, &until, &own) },
+                Ok(until) => unsafe { lock(mutex, &until, Ends::IfAsynchronous, &own) },
                 // libc's own function knows what comes first.
                 Err(_) => own(),
             },
@@ -59,7 +60,7 @@ hooks! {
             // SAFETY: the caller's promise.
             Ok(until) => match unsafe { own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) } {
                 // SAFETY: the caller's promise.
-                EBUSY => unsafe { lock(mutex, &until, &own) },
+                EBUSY => unsafe { lock(mutex, &until, Ends::IfAsynchronous, &own) },
                 result => result,
             },
             Err(_) => own(),
@@ -75,7 +76,8 @@ hooks! {
             unsafe {
                 let kind = mutex.cast::<c_int>().add(KIND);
                 if *kind & INHERITS != 0 {
-                    *kind ^= INHERITS | OWNERS;
+                    // Of a robust one libc itself looks at the owner, which is none while its state may be wrong.
+                    *kind ^= if *kind & ROBUST == 0 { INHERITS | OWNERS } else { INHERITS };
                 }
             }
         }
@@ -108,6 +110,23 @@ hooks! {
     fn __pthread_mutex_unlock(mutex: Mutex) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe { pthread_mutex_unlock(mutex) }
+    }
+}
+
+/// Locks a mutex that the caller has unlocked for the time of a wait.
+///
+/// # Safety
+///
+/// As pthread_mutex_lock(3).
+pub(crate) unsafe fn lock_again(mutex: Mutex) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) {
+            EBUSY => lock(mutex, &Until::Never, Ends::Never, &|| {
+                own!(fn pthread_mutex_lock(Mutex) -> c_int)(mutex)
+            }),
+            result => result,
+        }
     }
 }
 
@@ -154,6 +173,8 @@ pub(crate) const LONG_AGO: timespec = timespec { tv_sec: 0, tv_nsec: 0 };
 const KIND: usize = if cfg!(target_pointer_width = "64") { 4 } else { 3 };
 /// The word that says who has it.
 const OWNER: usize = 2;
+/// Of a mutex that tells of owners who have ended with it.
+const ROBUST: c_int = 16;
 /// Of a mutex whose owner inherits priorities.
 const INHERITS: c_int = 32;
 /// Of one that was such a mutex. libc leaves the bit alone.
@@ -167,8 +188,8 @@ const OF_LIBC: c_int = 0xf0;
 ///
 /// The mutex is initialised.
 #[cold]
-unsafe fn lock(mutex: Mutex, until: &Until, own: &dyn Fn() -> c_int) -> c_int {
-    let Some(_within) = enter() else { return own() };
+unsafe fn lock(mutex: Mutex, until: &Until, ends: Ends, own: &dyn Fn() -> c_int) -> c_int {
+    let Some(within) = enter() else { return own() };
     // SAFETY: the mutex has the word, which changes by atomic operations.
     let kind = unsafe { mutex.cast::<c_int>().add(KIND).read_volatile() };
     if kind & OF_LIBC != 0 {
@@ -184,7 +205,12 @@ unsafe fn lock(mutex: Mutex, until: &Until, own: &dyn Fn() -> c_int) -> c_int {
         }
     }
     // SAFETY: as above.
-    acquire_lock(beside(mutex), ONE_KIND, until, || unsafe {
+    let result = acquire_lock(beside(mutex), ONE_KIND, until, ends, || unsafe {
         own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex)
-    })
+    });
+    drop(within);
+    if result == CANCELLED {
+        cancel::test();
+    }
+    result
 }

@@ -7,7 +7,8 @@ use abaca::hook::mail::Reach;
 use abaca::hook::{self, Interrupted};
 use libc::siginfo_t;
 
-use super::handlers::{attend, has_handler, index};
+use super::attending::attend;
+use super::handlers::{has_handler, index};
 use super::queued::{self, NoPlace, Owner, is_queued, new_owner};
 use super::search::undisturbed;
 use super::signal_fd;
@@ -87,6 +88,15 @@ impl Pending {
         was_sent.then(|| details::sent(signal, libc::SI_TKILL, None))
     }
 
+    /// Keeps a signal that the thread, which is the caller, has sent to itself and blocks. May be called in a handler.
+    pub(super) fn keep(&self, signal: usize, info: siginfo_t) -> Result<(), NoPlace> {
+        if is_queued(signal) {
+            queued::put(self.owner, signal, info)?;
+        }
+        self.signals.fetch_or(masks::bit(signal), Ordering::SeqCst);
+        Ok(())
+    }
+
     /// Sends a signal to the thread; `None` if the thread does not block it, and it has no handler that the thread could run.
     pub(crate) fn send(
         &self,
@@ -119,7 +129,11 @@ impl Pending {
                 let waits = hook::interrupt_fiber(fiber, bit, Interrupted::Restarts);
                 wake();
                 // One that waits looks itself, unless it is in a handler meanwhile.
-                if !waits || self.handlers.load(Ordering::SeqCst) != 0 {
+                if waits && self.handlers.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                // What it blocks it takes when it unblocks it. It may have done so since, and have looked before this was sent.
+                if self.blocked.load(Ordering::SeqCst) & bit == 0 {
                     self.reach.tell(|thread| search::look_for(thread, signal));
                 }
             }),

@@ -191,6 +191,17 @@ impl Record {
         Some(handle.join().ok())
     }
 
+    /// The thread, which is the caller, has jumped out of its call: that is over.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn leave_call(&self) {
+        self.cancel.leave_call();
+        let joined = self.joins.swap(ptr::null_mut(), Ordering::SeqCst);
+        // SAFETY: a thread that the caller joins is joined by nobody else, and its record is there.
+        if let Some(joined) = unsafe { joined.as_ref() } {
+            joined.state.store(JOINABLE, Ordering::Release);
+        }
+    }
+
     fn change(&self, from: u8, to: u8) -> Result<(), i32> {
         self.state
             .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)

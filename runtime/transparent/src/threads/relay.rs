@@ -5,10 +5,12 @@
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-use abaca::hook::{self, Interrupted, Notes};
+use abaca::hook::{self, Calls, Notes};
 
+use super::attending::{attend, take};
 use super::create::ALIVE;
-use super::handlers::{SIGNALS, attend, effect, has_handler, is_in_handler};
+use super::frames::is_in_handler;
+use super::handlers::{SIGNALS, effect, has_handler};
 use super::{masks, waiting};
 use crate::calls::kick::set_mask;
 use crate::enter::is_installed;
@@ -16,6 +18,10 @@ use crate::kernel::kernel;
 
 /// The signals whose handlers have run since the relay looked.
 static HANDLED: Notes = Notes::new();
+
+/// What the waits of fibers ask.
+const CALLS: Calls =
+    Calls { take, attend, blocked: masks::not_interrupting, is_sent: waiting::has_unblocked };
 
 /// Whether the relay was started.
 static HAS_RELAY: AtomicBool = AtomicBool::new(false);
@@ -84,7 +90,7 @@ pub(crate) fn start_relay() {
     }
     // SAFETY: the handler is static, and writes atomics.
     WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(lose_relay)) });
-    hook::arm(attend, masks::not_interrupting, waiting::has_unblocked);
+    hook::arm(CALLS);
     let started =
         hook::as_kernel_threads(|| std::thread::Builder::new().name("abaca-handlers".into()).spawn(relay));
     if started.is_err() {
@@ -124,7 +130,7 @@ pub(super) fn await_fibers() {
     if has_fibers() {
         start_relay();
     } else {
-        hook::arm(attend, masks::not_interrupting, waiting::has_unblocked);
+        hook::arm(CALLS);
     }
 }
 
@@ -154,6 +160,6 @@ fn act(handled: u64) {
     }
     // Who is interrupted takes it, and runs the handler.
     for signal in masks::signals(waiting::of_process()) {
-        hook::interrupt_one(masks::bit(signal), Interrupted::Restarts);
+        hook::interrupt_taker(masks::bit(signal));
     }
 }

@@ -11,7 +11,8 @@ use libc::{
     pthread_rwlockattr_t, timespec,
 };
 
-use super::acquire::{READERS, WRITERS, acquire_lock, beside, has_sleepers};
+use super::acquire::{CANCELLED, Ends, READERS, WRITERS, acquire_lock, beside, has_sleepers};
+use super::cancel;
 use super::mutex::LONG_AGO;
 use super::observed::Observed;
 use super::preference::{Announced, prefers_writers, refuses_readers};
@@ -210,9 +211,14 @@ unsafe fn take(
     }
     // SAFETY: the lock is initialised, and stays while somebody waits for it.
     let announced = unsafe { (bits == WRITERS && prefers_writers(lock)).then(|| Announced::new(lock)) };
-    let result = acquire_lock(beside(lock), bits, &until, attempt);
-    if result != 0 {
-        announced.into_iter().for_each(Announced::give_up);
+    let result = acquire_lock(beside(lock), bits, &until, Ends::IfAsynchronous, attempt);
+    match result {
+        0 => drop(announced),
+        _ => announced.into_iter().for_each(Announced::give_up),
+    }
+    drop(within);
+    if result == CANCELLED {
+        cancel::test();
     }
     result
 }

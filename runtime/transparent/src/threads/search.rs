@@ -8,12 +8,14 @@
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
-use abaca::hook::mail;
+use abaca::hook::{self, mail};
 use libc::siginfo_t;
 
-use super::handlers::{has_handler, index, is_in_handler, run};
+use super::frames::is_in_handler;
+use super::handlers::{has_handler, index, run};
 use super::record::Record;
-use super::{details, faults};
+use super::relay::note_handled;
+use super::{details, faults, masks, waiting};
 use crate::calls::kick::set_mask;
 use crate::enter::enter;
 use crate::kernel::kernel;
@@ -38,10 +40,12 @@ pub(super) fn undisturbed(f: impl FnOnce()) {
     }
 }
 
-/// Has a thread look whether the fiber that is there was sent this signal.
+/// Has a thread look whether the fiber that is there was sent this signal, which has a handler. If that is taken off meanwhile, `handlers.rs`
+/// leaves its own function there.
 pub(super) fn look_for(thread: i32, signal: c_int) {
     let mark = libc::sigval { sival_ptr: ptr::from_ref(&SEARCH).cast_mut().cast() };
-    let Some(index) = index(signal) else { return };
+    // Without one the thread takes it in its next call.
+    let Some(index) = index(signal).filter(|index| has_handler(*index)) else { return };
     let info = details::sent(index, libc::SI_QUEUE, Some(mark));
     // SAFETY: what is told of the signal is this function's. If the kernel keeps no more, the fiber finds it in its next call.
     unsafe {
@@ -56,9 +60,26 @@ pub(super) fn is_search(info: &siginfo_t) -> bool {
         && unsafe { info.si_value() }.sival_ptr.cast_const() == ptr::from_ref(&SEARCH).cast()
 }
 
+/// Has the main thread look for a signal that waits for the process, and that it does not block. May be called in a handler.
+pub(super) fn look_on_main(signal: c_int) {
+    // SAFETY: no memory is involved.
+    look_for(unsafe { kernel!(libc::SYS_getpid) as i32 }, signal);
+}
+
 /// Runs the handlers of what was sent to the fiber that was interrupted, if it is there for that: outside of the runtime, or in a handler. Else it looks
-/// itself when it leaves the runtime.
+/// itself when it leaves the runtime. The main thread, where it is no fiber's, takes what waits for the process.
 pub(super) fn search(signal: c_int, index: usize, context: *mut c_void) {
+    if masks::is_main_thread() {
+        while has_handler(index)
+            && !masks::main_blocks(index)
+            && let Some(mut info) = waiting::take_of_process(index)
+        {
+            if run(signal, index, &mut info, context, false) && hook::handles_for_fibers() {
+                note_handled(index);
+            }
+        }
+        return;
+    }
     if !is_in_handler() && !faults::is_in_handler() && !mail::is_in_own_code() {
         return;
     }
@@ -66,6 +87,6 @@ pub(super) fn search(signal: c_int, index: usize, context: *mut c_void) {
     while has_handler(index)
         && let Some(mut info) = record.pending.take(index)
     {
-        run(signal, index, &mut info, context);
+        run(signal, index, &mut info, context, false);
     }
 }

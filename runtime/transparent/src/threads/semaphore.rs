@@ -97,12 +97,13 @@ unsafe fn wait(
     }
     let point = Point::at(beside(semaphore));
     loop {
-        let (result, interrupted) = hook::interruptible_at(beside(semaphore), |interruption| {
+        let (result, unattended) = hook::interruptible_at(beside(semaphore), |interruption| {
             acquire(beside(semaphore), ONE_KIND, &until, || match attempt() {
                 EBUSY if point.is_cancelled() || interruption.is_set() => EINTR,
                 result => result,
             })
         });
+        let interrupted = unattended.attend();
         // With SA_RESTART the wait goes on, unless it has a limit: then the kernel ends it all the same.
         let is_restarted = interrupted != Interrupted::Ends && matches!(until, Until::Never);
         if result != EINTR || !is_restarted || point.is_cancelled() {

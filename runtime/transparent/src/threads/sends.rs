@@ -3,11 +3,14 @@
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
 use std::ffi::c_int;
+use std::ptr;
 
+use abaca::hook;
 use libc::{pid_t, siginfo_t, sigval};
 
+use super::attending::attend;
 use super::handlers::{index, stands_for};
-use super::masks::main_blocks;
+use super::masks::{self, main_blocks};
 use super::queued::NoPlace;
 use super::waiting::{hold_back, hold_back_own};
 use super::{borrowed, details};
@@ -35,13 +38,9 @@ hooks! {
 
     /// raise(3): a signal for the calling thread.
     fn raise(signal: c_int) -> c_int, |_| -> always {
-        let waits = || {
-            let number = index(signal).filter(|_| !borrowed::is_child())?;
-            let _within = enter()?;
-            hold_back_own(number, details::sent(number, libc::SI_TKILL, None))
-        };
+        let waits = |number| waits_for_caller(number, details::sent(number, libc::SI_TKILL, None));
         // SAFETY: it takes a number.
-        waits().map_or_else(|| unsafe { own!(fn raise(c_int) -> c_int)(signal) }, of_sent)
+        index(signal).and_then(waits).map_or_else(|| unsafe { own!(fn raise(c_int) -> c_int)(signal) }, of_sent)
     }
 }
 
@@ -53,7 +52,7 @@ fn of_sent(sent: Result<(), NoPlace>) -> c_int {
     }
 }
 
-/// Lets a signal for this process wait; `None` if it need not.
+/// Lets a signal for this process wait; `None` if it need not. A caller that does not block it has handled it then, unless somebody was faster.
 fn waits(
     process: pid_t,
     signal: c_int,
@@ -61,22 +60,58 @@ fn waits(
 ) -> Option<Result<(), NoPlace>> {
     // SAFETY: no memory is involved.
     let is_own = process > 0 && process as isize == unsafe { kernel!(libc::SYS_getpid) };
-    let signal = index(signal).filter(|_| is_own)?;
-    let must_wait = main_blocks(signal) && enter().is_some() && stands_for(signal) && !borrowed::is_child();
-    must_wait.then(|| hold_back(signal, Some(&info(signal))))
+    let signal = index(signal).filter(|signal| is_own && main_blocks(*signal))?;
+    let _within = enter()?;
+    if !stands_for(signal) || borrowed::is_child() {
+        return None;
+    }
+    let sent = hold_back(signal, Some(&info(signal)));
+    if masks::blocked() & masks::bit(signal) == 0 {
+        attend();
+    }
+    Some(sent)
+}
+
+/// Lets a signal that the calling fiber sends to itself wait; `None` if it need not. In a handler the kernel knows what that blocks, and not
+/// what the fiber does.
+fn waits_for_caller(signal: usize, info: siginfo_t) -> Option<Result<(), NoPlace>> {
+    if borrowed::is_child() {
+        return None;
+    }
+    let within = enter();
+    if within.is_none() && !(hook::on_fiber() && masks::is_in_any_handler()) {
+        return None;
+    }
+    hold_back_own(signal, info)
 }
 
 /// Sends a signal with a value to the calling fiber, as pthread_sigqueue(3). The result is an error number, or 0.
 pub(super) fn queue_to_caller(signal: c_int, value: sigval) -> c_int {
     let Some(number) = index(signal) else { return if signal == 0 { 0 } else { libc::EINVAL } };
     let info = details::sent(number, libc::SI_QUEUE, Some(value));
-    if let Some(sent) = enter().and_then(|_within| hold_back_own(number, info)) {
+    if let Some(sent) = waits_for_caller(number, info) {
         return if sent.is_ok() { 0 } else { libc::EAGAIN };
     }
-    // SAFETY: what is told of the signal is this function's. It is for the OS thread of the caller, which runs the handler before this returns.
+    // It is for the OS thread of the caller, which runs the handler before this returns.
+    // SAFETY: no memory is involved.
+    queue_to(unsafe { kernel!(libc::SYS_gettid) }, signal, &info)
+}
+
+/// The same for the process's first thread.
+pub(super) fn queue_to_main(signal: c_int, value: sigval) -> c_int {
+    let Some(number) = index(signal) else { return if signal == 0 { 0 } else { libc::EINVAL } };
+    // SAFETY: no memory is involved.
+    queue_to(
+        unsafe { kernel!(libc::SYS_getpid) },
+        signal,
+        &details::sent(number, libc::SI_QUEUE, Some(value)),
+    )
+}
+
+fn queue_to(thread: isize, signal: c_int, info: &siginfo_t) -> c_int {
+    // SAFETY: what is told of the signal is the caller's.
     let sent = unsafe {
-        let (process, thread) = (kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid));
-        kernel!(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, &raw const info)
+        kernel!(libc::SYS_rt_tgsigqueueinfo, kernel!(libc::SYS_getpid), thread, signal, ptr::from_ref(info))
     };
     if answer(sent) == 0 { 0 } else { errno() }
 }

@@ -18,7 +18,7 @@ use libc::{EMFILE, SIG_BLOCK, siginfo_t, signalfd_siginfo, sigset_t};
 
 use super::masks::{bit, bits_of};
 use super::waiting;
-use crate::answer::{answer, failed};
+use crate::answer::{answer, failed, of_c};
 use crate::calls::kick::set_mask;
 use crate::descriptors::kind::{Kind, kind_of};
 use crate::descriptors::numbers::made;
@@ -200,7 +200,7 @@ hooks! {
             let made_fd = unsafe { own!(fn signalfd(c_int, *const sigset_t, c_int) -> c_int)(fd, mask, flags) };
             if made_fd == fd { made_fd } else { made(made_fd) }
         };
-        let Some(_within) = enter().filter(|_| flags & !(libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) == 0) else { return own() };
+        let Some(within) = enter().filter(|_| flags & !(libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) == 0) else { return own() };
         // SAFETY: the caller's promise, and a set to be written.
         let (wanted, kernels) = unsafe {
             let mut now = MaybeUninit::uninit();
@@ -208,19 +208,20 @@ hooks! {
             (bits_of(mask), bits_of(now.as_ptr()))
         };
         // What the kernel keeps back from the worker's thread, it keeps back from all. An empty set may be filled later.
-        if wanted & kernels != 0 {
-            return own();
-        }
-        let _changing = changing();
-        if fd == -1 {
-            return answer(make(wanted, flags).unwrap_or(failed(EMFILE))) as c_int;
-        }
-        match pair_of(fd) {
-            Some(pair) => {
-                pair.is_for(wanted);
-                fd
+        let result = if wanted & kernels != 0 {
+            of_c(own() as isize)
+        } else {
+            let _changing = changing();
+            match pair_of(fd) {
+                _ if fd == -1 => make(wanted, flags).unwrap_or(failed(EMFILE)),
+                Some(pair) => {
+                    pair.is_for(wanted);
+                    fd as isize
+                }
+                None => of_c(own() as isize),
             }
-            None => own(),
-        }
+        };
+        drop(within);
+        answer(result) as c_int
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use libc::siginfo_t;
 
 use super::details;
-use super::masks::{awaited, bit, blocked, signals};
+use super::masks::{awaited, bit, blocked, is_in_any_handler, signals};
 use super::queued::{self, NoPlace, Owner, PROCESS, is_queued, new_owner};
 use super::record::Record;
 use super::relay::ring;
@@ -26,8 +26,8 @@ impl Drop for Forget {
 }
 
 thread_local! {
-    /// What the fiber has sent to itself, and blocks.
-    static OF_FIBER: Cell<u64> = const { Cell::new(0) };
+    /// What the fiber, which is no thread, has sent to itself, and blocks. Its handlers send as well: atomic for these, and relaxed.
+    static OF_FIBER: AtomicU64 = const { AtomicU64::new(0) };
     /// The fiber's number where real-time signals wait; 0 before the first that it sends to itself.
     static NUMBER: Cell<Owner> = const { Cell::new(PROCESS) };
     static FORGET: Forget = const { Forget };
@@ -58,7 +58,7 @@ pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) -> Result<(), N
     Ok(())
 }
 
-/// Notes a signal that the calling fiber sends to itself; `None` if it does not block it.
+/// Notes a signal that the calling fiber sends to itself; `None` if it does not block it. May be called in a handler.
 pub(super) fn hold_back_own(signal: usize, info: siginfo_t) -> Option<Result<(), NoPlace>> {
     if blocked() & bit(signal) == 0 {
         return None;
@@ -66,9 +66,15 @@ pub(super) fn hold_back_own(signal: usize, info: siginfo_t) -> Option<Result<(),
     if signal_fd::deliver(signal, Some(&info)) {
         return Some(Ok(()));
     }
+    if let Some(record) = Record::current() {
+        return Some(record.pending.keep(signal, info));
+    }
     let mut result = Ok(());
     if is_queued(signal) {
         if NUMBER.get() == PROCESS {
+            if is_in_any_handler() {
+                return None;
+            }
             NUMBER.set(new_owner());
             // What is sent while the fiber's storage goes is not forgotten, and nobody's.
             let _ = FORGET.try_with(|_| ());
@@ -76,14 +82,28 @@ pub(super) fn hold_back_own(signal: usize, info: siginfo_t) -> Option<Result<(),
         result = queued::put(NUMBER.get(), signal, info);
     }
     if result.is_ok() {
-        OF_FIBER.set(OF_FIBER.get() | bit(signal));
+        note_of_fiber(signal);
     }
     Some(result)
+}
+
+fn note_of_fiber(signal: usize) {
+    OF_FIBER.with(|signals| signals.fetch_or(bit(signal), Ordering::Relaxed));
 }
 
 /// The signals of the process that wait.
 pub(super) fn of_process() -> u64 {
     OF_PROCESS.load(Ordering::SeqCst)
+}
+
+/// Takes a signal that waits for the process. May be called in a handler.
+pub(super) fn take_of_process(signal: usize) -> Option<siginfo_t> {
+    if is_queued(signal) {
+        // The bit may stay, as one of a signal that somebody else takes just now.
+        return queued::take(PROCESS, signal);
+    }
+    let was_there = OF_PROCESS.fetch_and(!bit(signal), Ordering::SeqCst) & bit(signal) != 0;
+    was_there.then(|| details::take(signal).unwrap_or_else(|| details::unknown(signal)))
 }
 
 /// A set of signals that wait for somebody.
@@ -95,7 +115,7 @@ enum Set<'a> {
 impl Set<'_> {
     /// Those of the calling fiber, its own first, and the process's.
     fn all() -> impl Iterator<Item = Set<'static>> {
-        let own = Set::OfFiber(NUMBER.get(), OF_FIBER.get());
+        let own = Set::OfFiber(NUMBER.get(), OF_FIBER.with(|signals| signals.load(Ordering::Relaxed)));
         let of_thread =
             Record::current_within().map(|record| Set::Shared(record.pending.owner, &record.pending.signals));
         [Some(own), of_thread, Some(Set::Shared(PROCESS, &OF_PROCESS))].into_iter().flatten()
@@ -117,9 +137,8 @@ impl Set<'_> {
     /// Takes those of the signals that are there.
     fn clear(&self, wanted: u64) -> u64 {
         match self {
-            Self::OfFiber(_, signals) => {
-                OF_FIBER.set(OF_FIBER.get() & !wanted);
-                signals & wanted
+            Self::OfFiber(..) => {
+                OF_FIBER.with(|signals| signals.fetch_and(!wanted, Ordering::Relaxed)) & wanted
             }
             Self::Shared(_, signals) => match signals.load(Ordering::SeqCst) & wanted {
                 0 => 0,
@@ -130,7 +149,7 @@ impl Set<'_> {
 
     fn put_back(&self, signal: usize) {
         match self {
-            Self::OfFiber(..) => OF_FIBER.set(OF_FIBER.get() | bit(signal)),
+            Self::OfFiber(..) => note_of_fiber(signal),
             Self::Shared(_, signals) => _ = signals.fetch_or(bit(signal), Ordering::SeqCst),
         }
     }

@@ -1,0 +1,90 @@
+//! How a fiber runs the handlers of what was sent to it: it takes the signals, and then has the kernel run their handlers, on its stack.
+//!
+//! It takes them while its wait is in lists of the runtime's, and runs the handlers when it is in none any more: they may not return.
+
+#![expect(unsafe_code, reason = "sends signals to the calling thread, and changes its mask")]
+
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::mem::ManuallyDrop;
+use std::ptr;
+
+use abaca::hook::Interrupted;
+use libc::siginfo_t;
+
+use super::frames::attending;
+use super::handlers::effect;
+use super::masks;
+use super::relay::{has_started, start_relay};
+use super::waiting::{self, Taken};
+use crate::answer::failed;
+use crate::calls::kick::set_mask;
+use crate::kernel::kernel;
+
+thread_local! {
+    /// What the calling fiber has taken, until its wait is over. It is there to the end of the fiber's storage: [`attend`] leaves it empty.
+    static TAKEN: Cell<ManuallyDrop<Vec<Taken>>> = const { Cell::new(ManuallyDrop::new(Vec::new())) };
+}
+
+fn all_taken() -> Vec<Taken> {
+    ManuallyDrop::into_inner(TAKEN.replace(ManuallyDrop::new(Vec::new())))
+}
+
+/// Takes the signals that were sent to the calling thread, or to any, and that it does not block, and says what their handlers do. If there is
+/// one that it waits for, its wait ends.
+pub(super) fn take() -> Interrupted {
+    if !has_started() {
+        start_relay();
+    }
+    let effect_of_all = if waiting::has_awaited() { Interrupted::Restarts } else { Interrupted::Not };
+    let taken = waiting::take_unblocked();
+    if taken.is_empty() {
+        return effect_of_all;
+    }
+    let effect_of_all = taken.iter().fold(effect_of_all, |all, (signal, _)| all.max(effect(*signal)));
+    let mut all = all_taken();
+    all.extend(taken);
+    TAKEN.set(ManuallyDrop::new(all));
+    effect_of_all
+}
+
+/// Runs the handlers of what the caller has taken, and of what it can take now, and says what they do.
+pub(crate) fn attend() -> Interrupted {
+    let effect_of_all = take();
+    let taken = all_taken();
+    if !taken.is_empty() {
+        run_handlers(&taken);
+    }
+    effect_of_all
+}
+
+/// Has the kernel run the handlers here, with all that belongs to them, in the order in which it runs those of signals that have waited.
+fn run_handlers(taken: &[Taken]) {
+    let signals = taken.iter().fold(0, |bits, (signal, _)| bits | masks::bit(*signal));
+    // SAFETY: sets, and what the kernel has told of the signals, for the calling thread, which may block them.
+    unsafe {
+        let (process, thread) = (kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid));
+        let (mut set, mut mask) = (std::mem::zeroed(), std::mem::zeroed());
+        taken.iter().for_each(|(signal, _)| _ = libc::sigaddset(&mut set, *signal as c_int));
+        let send = |signal: usize, info: &Option<siginfo_t>| match info {
+            Some(info) => {
+                kernel!(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, ptr::from_ref(info))
+            }
+            None => kernel!(libc::SYS_tgkill, process, thread, signal),
+        };
+        // None of these comes between.
+        set_mask(libc::SIG_BLOCK, &set, &mut mask);
+        attending(signals, mask, || {
+            for (signal, info) in taken {
+                if send(*signal, info) == failed(libc::EAGAIN) {
+                    // The kernel keeps no more: those before run first.
+                    set_mask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
+                    set_mask(libc::SIG_BLOCK, &set, ptr::null_mut());
+                    send(*signal, info);
+                }
+            }
+            set_mask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
+        });
+        set_mask(libc::SIG_SETMASK, &mask, ptr::null_mut());
+    }
+}
