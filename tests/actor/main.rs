@@ -7,6 +7,7 @@ mod calls;
 mod deaths;
 mod mailbox;
 mod names;
+mod restarts;
 mod stress;
 mod supervision;
 

@@ -187,6 +187,10 @@ fn a_child_that_cannot_be_restarted_is_tried_again_until_it_is_too_much() {
             .child(child)
             .start();
         end(&supervisor, "a", failed());
+        // It answers in between.
+        while pid(&supervisor, "a").is_none() {
+            abaca::yield_now();
+        }
         assert_eq!(log.take(), "+a -a a failed: test a panicked: not now +a");
         pid(&supervisor, "a").unwrap().kill();
         assert_eq!(supervisor.wait(), ExitReason::Shutdown);

@@ -8,6 +8,7 @@ mod every_call;
 mod io;
 mod join_set;
 mod join_set_oracle;
+mod kept;
 mod nested;
 mod nested_locks;
 mod passed_on;

@@ -5,7 +5,14 @@ fn main() {}
 
 #[cfg(feature = "whole")]
 fn main() {
-    for (library, name) in [("libpq", "libpq"), ("hiredis", "hiredis"), ("rdkafka", "rdkafka")] {
+    for (library, name) in [
+        ("libpq", "libpq"),
+        ("libmariadb", "mariadb"),
+        ("hiredis", "hiredis"),
+        ("rdkafka", "rdkafka"),
+        ("libzmq", "zmq"),
+        ("libuv", "uv"),
+    ] {
         let source = format!("c/{name}.c");
         println!("cargo::rerun-if-changed={source}");
         println!("cargo::rerun-if-changed=c/call.h");

@@ -10,6 +10,7 @@ mod conversions;
 mod convert;
 mod copy;
 mod copy_fd;
+mod copy_steps;
 mod drain;
 mod kinds;
 mod line;

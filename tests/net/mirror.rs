@@ -23,6 +23,7 @@ observes_what_std_does! {
     a_write_to_a_closed_peer_fails
     a_peek_takes_nothing
     an_empty_buffer_moves_nothing
+    calls_that_move_nothing_end
     a_read_times_out_and_can_go_on
     a_write_times_out
     a_timeout_of_zero_is_refused

@@ -4,6 +4,7 @@
 
 use std::io::{Read, Write, pipe};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -225,4 +226,67 @@ fn a_plain_thread_s_child_leaves_the_runtime_alone() {
         std::process::exit(WELL);
     });
     assert_eq!(status, Some(WELL));
+}
+
+/// A child that has ended and that nobody has waited for is there still.
+fn is_there(child: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{child}")).exists()
+}
+
+#[test]
+fn a_copy_waits_for_its_own_children_whose_handles_were_dropped() {
+    if !is_child() {
+        return passes("a_copy_waits_for_its_own_children_whose_handles_were_dropped");
+    }
+    // One that its parent's thread waits for meanwhile.
+    let parents = abaca::process::Command::new("sleep").arg("1000").spawn().unwrap().id();
+    let status = in_fork(|| {
+        // SAFETY: it takes a number. If nobody waits, this ends the copy.
+        unsafe { libc::alarm(60) };
+        let child = abaca::process::Command::new("true").spawn().unwrap().id();
+        while is_there(child) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        std::process::exit(WELL)
+    });
+    // SAFETY: it takes numbers; the child lives until then, and is waited for afterwards.
+    unsafe { libc::kill(parents as i32, libc::SIGKILL) };
+    while is_there(parents) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(status, Some(WELL));
+}
+
+/// Whatever locks it finds as they were copied: others look at the parent's runtimes, and make some, at each moment.
+#[test]
+fn a_copy_looks_at_itself_and_makes_runtimes_while_its_parent_does() {
+    if !is_child() {
+        return passes("a_copy_looks_at_itself_and_makes_runtimes_while_its_parent_does");
+    }
+    let parents = Runtime::builder().workers(1).build().unwrap();
+    let waits = parents.spawn(abaca::park);
+    let stop = AtomicBool::new(false);
+    let again = |what: fn()| {
+        while !stop.load(Ordering::Relaxed) {
+            what();
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| again(|| drop(abaca::observe::dump())));
+        scope.spawn(|| again(|| drop(Runtime::builder().workers(1).build().unwrap())));
+        for _ in 0..5 {
+            let status = in_fork(|| {
+                // SAFETY: it takes a number. If a lock is never given back, this ends the copy.
+                unsafe { libc::alarm(60) };
+                assert!(abaca::observe::dump().fibers().is_empty(), "those of the parent are not there");
+                let own = Runtime::builder().workers(1).build().unwrap();
+                assert_eq!(own.run(|| abaca::observe::dump().fibers().len()), 1);
+                std::process::exit(WELL)
+            });
+            assert_eq!(status, Some(WELL));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    waits.fiber().unpark();
+    waits.join().unwrap();
 }

@@ -36,6 +36,8 @@ fn a_full_disk_is_the_systems_error() {
         let mut full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         assert_eq!(full.write(b"x").unwrap_err().raw_os_error(), NO_SPACE);
         assert_eq!(full.write_all(b"x").unwrap_err().kind(), ErrorKind::StorageFull);
+        assert_eq!(full.write(b"").unwrap_err().raw_os_error(), NO_SPACE, "as std's: the device is asked");
+        assert_eq!(full.write_vectored(&[]).unwrap(), 0, "as std's: it is not");
         assert_eq!(full.write_at(b"x", 0).unwrap_err().raw_os_error(), NO_SPACE);
         assert_eq!(fs::write("/dev/full", "x").unwrap_err().raw_os_error(), NO_SPACE);
         assert_eq!(fs::copy("/etc/passwd", "/dev/full").unwrap_err().raw_os_error(), NO_SPACE);

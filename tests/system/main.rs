@@ -6,6 +6,7 @@
 mod blocking;
 mod blocking_owned;
 mod children;
+mod children_late;
 mod exhaustion;
 mod fifo;
 mod fs;

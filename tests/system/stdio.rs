@@ -95,7 +95,15 @@ fn lines_of_many_fibers_and_threads_stay_whole_and_locked_ones_together() {
 
 #[test]
 fn half_a_line_is_written_at_the_exit() {
+    /// Comes after what the first use of the stream has registered.
+    extern "C" fn last() {
+        abaca::print!(", and the rest");
+    }
     if is_child() {
+        #[expect(unsafe_code, reason = "registers a hook of the exit")]
+        // SAFETY: the function is static, and does not unwind.
+        let registered = unsafe { libc::atexit(last) };
+        assert_eq!(registered, 0);
         // It ends from the thread of a test, while the main one waits for that.
         abaca_tests::leaks::settle();
         one_worker().run(|| abaca::print!("\n> first\n> half"));
@@ -104,7 +112,7 @@ fn half_a_line_is_written_at_the_exit() {
     }
     let output = in_child("stdio::half_a_line_is_written_at_the_exit", "exec \"$@\"");
     assert!(output.status.success());
-    assert!(output.stdout.ends_with(b"> first\n> half"), "{output:?}");
+    assert!(output.stdout.ends_with(b"> first\n> half, and the rest"), "{output:?}");
     assert!(output.stderr.ends_with(b"error 1\n"), "{output:?}");
 }
 

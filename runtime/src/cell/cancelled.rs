@@ -33,10 +33,13 @@ pub struct Cancelled {
 pub(crate) struct UnderWay {
     /// The fiber or thread that unwinds. The payload may outlive it, so an address would not do. `None`: whoever holds the payload.
     pub(crate) whose: Option<FiberId>,
+    /// Tells this unwinding from others of the same fiber: another may begin in a destructor's or callback's wait while somebody keeps
+    /// this one's payload.
+    pub(crate) number: u64,
     /// Whether the caller has this id.
     pub(crate) is_callers: fn(FiberId) -> bool,
-    /// Called when the unwinding ends.
-    pub(crate) end: fn(FiberId),
+    /// Called when the unwinding ends, with its number.
+    pub(crate) end: fn(FiberId, u64),
 }
 
 impl Cancelled {
@@ -51,7 +54,7 @@ impl Cancelled {
 
     /// The payload of an unwinding of the calling fiber for a reason that is not the runtime's.
     pub(crate) fn thrown() -> Self {
-        Self::to(Target::Fiber, UnderWay { whose: None, is_callers: |_| false, end: |_| () })
+        Self::to(Target::Fiber, UnderWay { whose: None, number: 0, is_callers: |_| false, end: |_, _| () })
     }
 
     /// Whether `payload`, which the caller has just caught, is the payload of the caller's own cancellation. If a join has returned
@@ -99,7 +102,7 @@ impl UnderWay {
 
     fn end(self) {
         if let Some(whose) = self.whose {
-            (self.end)(whose);
+            (self.end)(whose, self.number);
         }
     }
 }

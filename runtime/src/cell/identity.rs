@@ -77,6 +77,8 @@ pub(crate) struct Identity {
     /// header keeps the fiber from ending.
     header: SpinLock<Attached>,
     labels: SpinLock<Labels>,
+    /// How many unwindings the fiber has begun because it was cancelled. Only the fiber itself counts and looks.
+    unwindings: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -98,6 +100,17 @@ impl Identity {
 
     pub(crate) fn detach(&self) {
         self.header.lock().0 = None;
+    }
+
+    /// The number of the fiber's unwinding that begins now.
+    pub(crate) fn next_unwinding(&self) -> u64 {
+        // Relaxed, here and below: the fiber's own.
+        self.unwindings.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The number of the last one.
+    pub(crate) fn last_unwinding(&self) -> u64 {
+        self.unwindings.load(Ordering::Relaxed)
     }
 
     pub(crate) fn labels(&self) -> Labels {
@@ -149,6 +162,7 @@ impl Fiber {
             token: ParkToken::new(),
             header: SpinLock::new(Attached(None)),
             labels: SpinLock::default(),
+            unwindings: AtomicU64::new(0),
         }))
     }
 

@@ -44,7 +44,7 @@ pub(super) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
         match blocking::run_owned(move || attempt(&options, &path))? {
             Attempt::Opened(opened) => return Ok(File::new(opened)),
             Attempt::Reader(file) => return wait_for_a_writer(file),
-            Attempt::NoReader => time::sleep(pauses.next()),
+            Attempt::NoReader => time::sleep(pauses.next_pause()),
         }
     }
 }
@@ -95,7 +95,7 @@ fn wait_for_a_writer(file: fs::File) -> io::Result<File> {
     let file = Descriptor::new(file, Kind::Other);
     let mut pauses = Pauses::new();
     loop {
-        let soon = Instant::now() + pauses.next();
+        let soon = Instant::now() + pauses.next_pause();
         match file.retry(Direction::Read, Reason::Open, Some(soon), look, |()| false) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             result => break result?,

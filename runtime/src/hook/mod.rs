@@ -5,7 +5,7 @@
 //! * [`on_fiber`], [`enter`]: whether the caller can be parked.
 //! * [`descriptors`]: waits for descriptors by number.
 //! * [`sleep_at`] and [`wake_at`]: a table of sleepers by address, for futexes and locks.
-//! * [`sleep_until`], [`yield_now`], [`offload`] and its kin.
+//! * [`sleep_until`], [`yield_now`], [`offload`] and its kin; [`Pauses`] between looks at what nothing reports.
 //! * [`spawn`] and [`await_end`]: threads that are fibers, and [`Deferred`], their cancellation.
 //! * [`mail`]: what is sent to a fiber that runs.
 //! * [`watch_forks`]: copies of the process begin anew.
@@ -32,6 +32,7 @@ use crate::{blocking, park, scheduler};
 
 pub use crate::park::deferred::{Call, Deferred, Ends};
 pub use crate::queue::Keyed;
+pub use crate::time::pauses::Pauses;
 pub use forked::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{

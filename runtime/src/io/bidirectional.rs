@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 
 use super::kernel_copy::{End, through_a_buffer};
+use crate::cancel;
 use crate::fiber::try_scope::try_scope;
 
 /// The most that each direction reads at once.
@@ -143,6 +144,8 @@ fn read_and_write(mut reader: impl Read, mut writer: impl Write) -> io::Result<u
         };
         writer.write_all(&buffer[..length])?;
         copied += length as u64;
+        // It may go on for ever without a wait.
+        cancel::checkpoint();
     }
     writer.flush()?;
     Ok(copied)

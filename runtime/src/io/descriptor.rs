@@ -324,7 +324,7 @@ impl<T: AsFd> Descriptor<T> {
             if self.is_nonblocking() || deadline.is_some_and(|at| at <= now) {
                 return Err(would_block());
             }
-            let soon = now + pauses.next();
+            let soon = now + pauses.next_pause();
             time::sleep_until(deadline.map_or(soon, |at| at.min(soon)));
         }
     }

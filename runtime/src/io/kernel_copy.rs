@@ -20,10 +20,10 @@ use super::Pollable;
 use super::descriptor::{self, Descriptor};
 use super::preview::{Preview, Step};
 use super::settings::NonblockingGuard;
-use crate::blocking;
 use crate::os::copy::{self, Kind};
 use crate::os::{epoll, reopen};
 use crate::poller::Direction;
+use crate::{blocking, cancel};
 
 /// The most bytes that one system call copies. Between two calls the copy can be cancelled.
 const CHUNK: usize = 4 << 20;
@@ -232,7 +232,11 @@ fn repeat(mut step: impl FnMut() -> io::Result<usize>) -> io::Result<u64> {
     loop {
         match step() {
             Ok(0) => return Ok(copied),
-            Ok(length) => copied += length as u64,
+            Ok(length) => {
+                copied += length as u64;
+                // It may go on for ever without a wait.
+                cancel::checkpoint();
+            }
             Err(error) if copy::is_unsupported(&error) => return Ok(copied),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -332,7 +336,10 @@ pub(super) fn through_a_buffer(reader: End<'_>, writer: End<'_>, bytes: usize) -
     loop {
         match direct(reader, writer, &mut step) {
             Ok(0) => return Ok(copied),
-            Ok(length) => copied += length as u64,
+            Ok(length) => {
+                copied += length as u64;
+                cancel::checkpoint();
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

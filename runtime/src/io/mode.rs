@@ -11,18 +11,21 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::Once;
 
-use crate::os::fork::Generation;
+use crate::os::fork::{Generation, PerProcess};
 use crate::os::{identity, process, socket};
 
-/// By open file, all users of the mode: those that switched it on, and those that found it on because of another user.
-static USERS: Mutex<Users> = Mutex::new(Users { next: 0, of: BTreeMap::new() });
+/// By open file, all users of the mode: those that switched it on, and those that found it on because of another user. To a copy of the
+/// process, whose exit must not wait for a lock that another thread of its parent held, the mode was on before.
+static USERS: PerProcess<Users> = PerProcess::new(Users::default);
 
+#[derive(Default)]
 struct Users {
     /// The number of the open file that comes next.
     next: u64,
-    of: BTreeMap<OpenFile, Vec<User>>,
+    /// Their descriptors.
+    of: BTreeMap<OpenFile, Vec<RawFd>>,
 }
 
 /// A file, and the number of one of its open files. All eventfds are one file, as are all timers.
@@ -31,10 +34,12 @@ type OpenFile = (identity::File, u64);
 /// Registers what is done at the exit, once there is a first user.
 static AT_EXIT: Once = Once::new();
 
-struct User {
-    fd: RawFd,
-    /// The process whose user it is: the list of a copy has its parent's as well.
-    generation: Generation,
+struct GiveBack;
+
+impl process::AtExit for GiveBack {
+    fn run() {
+        set_all(false);
+    }
 }
 
 /// Keeps an open file in non-blocking mode, until it is [given back](Mode::give_back).
@@ -43,6 +48,8 @@ struct User {
 pub(super) struct Mode {
     /// `None` if the mode was on before: then it stays on.
     entry: Option<OpenFile>,
+    /// The process that has the entry: a copy of it has none.
+    generation: Generation,
 }
 
 impl Mode {
@@ -53,24 +60,24 @@ impl Mode {
     /// Those of fstat(2) and fcntl(2): none for an open descriptor.
     pub(super) fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let file = identity::file(fd)?;
-        let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = Generation::current();
+        let mut users = USERS.lock();
         let open_file = if socket::set_nonblocking(fd, true)? {
             // So it has no other user, for whom it would be on. There is no search among the many open files that a file may have.
             users.next += 1;
             (file, users.next)
         } else {
             // The descriptor number is only compared: if it was closed behind our back, it is another open file's, or none's.
-            let shares = |user: &User| identity::is_same_open_file(user.fd, fd.as_raw_fd());
+            let shares = |user: &RawFd| identity::is_same_open_file(*user, fd.as_raw_fd());
             let mut of_file = users.of.range((file, 0)..=(file, u64::MAX));
             match of_file.find(|(_, all)| all.iter().any(shares)) {
                 Some((open_file, _)) => *open_file,
-                None => return Ok(Self { entry: None }),
+                None => return Ok(Self { entry: None, generation }),
             }
         };
-        AT_EXIT.call_once(|| process::at_exit(|| set_all(false)));
-        let user = User { fd: fd.as_raw_fd(), generation: Generation::current() };
-        users.of.entry(open_file).or_default().push(user);
-        Ok(Self { entry: Some(open_file) })
+        AT_EXIT.call_once(process::at_exit::<GiveBack>);
+        users.of.entry(open_file).or_default().push(fd.as_raw_fd());
+        Ok(Self { entry: Some(open_file), generation })
     }
 
     /// Whether the mode was on before.
@@ -80,11 +87,11 @@ impl Mode {
 
     /// Switches the mode off, unless it was on before or others still need it. `fd` is the descriptor of the constructor.
     pub(super) fn give_back(&mut self, fd: BorrowedFd<'_>) {
-        let Some(open_file) = self.entry.take() else { return };
-        let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(open_file) = self.entry.take().filter(|_| self.generation.is_current()) else { return };
+        let mut users = USERS.lock();
         let Some(all) = users.of.get_mut(&open_file) else { return };
-        let at = all.iter().position(|user| user.fd == fd.as_raw_fd());
-        let is_ours = at.map(|at| all.swap_remove(at)).is_some_and(|user| user.generation.is_current());
+        let at = all.iter().position(|user| *user == fd.as_raw_fd());
+        let is_ours = at.map(|at| all.swap_remove(at)).is_some();
         if !all.is_empty() {
             return;
         }
@@ -108,9 +115,9 @@ pub(crate) fn with_all_given_back<T>(exec: impl FnOnce() -> T) -> T {
 
 /// Switches the mode of all users' open files on or off.
 fn set_all(on: bool) {
-    for ((file, _), all) in &USERS.lock().unwrap_or_else(PoisonError::into_inner).of {
-        for user in all.iter().filter(|user| user.generation.is_current()) {
-            identity::set_nonblocking_of(user.fd, *file, on);
+    for ((file, _), all) in &USERS.lock().of {
+        for user in all {
+            identity::set_nonblocking_of(*user, *file, on);
         }
     }
 }

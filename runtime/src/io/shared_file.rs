@@ -62,6 +62,10 @@ impl<T: AsFd> SharedFile<T> {
     }
 
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            // A device may refuse it, as /dev/full does. The calls with several buffers never ask it.
+            return self.on_pool(Block::Freely, |fd, _| socket::write(fd, bytes));
+        }
         self.write_vectored(&[IoSlice::new(bytes)])
     }
 

@@ -1,6 +1,10 @@
 //! The methods and traits that all sockets share, as macros over a `struct X(Descriptor<std's X>)`. std writes them out for
 //! each of its types in the same words.
 
+use std::io;
+
+use crate::park::{self, Cost};
+
 /// The conversions from and into std's type. The socket's mode is the one that the user asked for.
 macro_rules! std_conversions {
     ($t:ident, $std:ty, $kind:expr) => {
@@ -267,6 +271,12 @@ macro_rules! descriptor_traits {
             }
         }
     };
+}
+
+/// The result of readv(2) and writev(2) if all buffers are empty: they ask neither the socket nor its peer. Unlike read(2), which waits.
+pub(super) fn moved_nothing() -> io::Result<usize> {
+    park::spend(Cost::SystemCall);
+    Ok(0)
 }
 
 pub(super) use {copy_end, descriptor_traits, listener_conversions, socket_settings, std_conversions};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::address::first_that;
-use super::socket::{copy_end, descriptor_traits, socket_settings, std_conversions};
+use super::socket::{copy_end, descriptor_traits, moved_nothing, socket_settings, std_conversions};
 use super::{IdleHandle, ToSocketAddrs, connect, happy_eyeballs};
 use crate::io::{Descriptor, Duplex, End, Kind, Sealed};
 use crate::os::socket;
@@ -97,6 +97,13 @@ impl TcpStream {
         Self(descriptor)
     }
 
+    /// A read of no bytes waits until there are some, or until its time is up, and the kernel does not tell which.
+    #[cold]
+    fn unless_nothing_was_wanted(&self, wanted: usize, error: io::Error) -> io::Result<usize> {
+        let is_over = wanted == 0 && error.kind() == io::ErrorKind::WouldBlock && !self.0.is_nonblocking();
+        if is_over { Ok(0) } else { Err(error) }
+    }
+
     #[cfg(feature = "hyper")]
     pub(super) fn descriptor(&self) -> &Descriptor<std::net::TcpStream> {
         &self.0
@@ -150,8 +157,9 @@ impl TcpStream {
     ///
     /// As for a read.
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = buffer.len();
         let call = |inner: &std::net::TcpStream| socket::receive(inner.as_fd(), buffer, socket::PEEK);
-        self.0.peek(call)
+        self.0.peek(call).or_else(|error| self.unless_nothing_was_wanted(wanted, error))
     }
 
     /// Sets `TCP_NODELAY`: small writes are sent at once. Default false: they wait until earlier ones are acknowledged.
@@ -267,11 +275,16 @@ impl Read for &TcpStream {
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = buffer.len();
-        self.0.receive(wanted, |inner| socket::receive(inner.as_fd(), buffer, socket::TAKE))
+        self.0
+            .receive(wanted, |inner| socket::receive(inner.as_fd(), buffer, socket::TAKE))
+            .or_else(|error| self.unless_nothing_was_wanted(wanted, error))
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let wanted = socket::vector_bytes(buffers.iter().map(|buffer| buffer.len()));
+        if wanted == 0 {
+            return moved_nothing();
+        }
         self.0.receive(wanted, |inner| socket::receive_vectored(inner.as_fd(), buffers))
     }
 }
@@ -333,6 +346,9 @@ impl Write for &TcpStream {
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let wanted = socket::vector_bytes(slices.iter().map(|slice| slice.len()));
+        if wanted == 0 {
+            return moved_nothing();
+        }
         self.0.send(wanted, |inner| socket::send_vectored(inner.as_fd(), slices))
     }
 

@@ -14,6 +14,7 @@ use super::frames::Walker;
 use super::object::Object;
 use super::stuck;
 use crate::cell::{CoarseTime, FiberId, Flags, Header, Reason};
+use crate::os::fork::PerProcess;
 use crate::os::hidden::Hidden;
 use crate::scheduler::inspect::{Inspection, Standing, Step};
 use crate::scheduler::{Shared, registry};
@@ -212,11 +213,11 @@ fn look(fiber: &Header, standing: Standing, runtime: usize, worker: usize, found
 }
 
 /// Held during a collection.
-pub(super) static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+pub(super) static ONE_AT_A_TIME: PerProcess<()> = PerProcess::new(|| ());
 
 /// Collects the facts. On a plain thread; on a worker's thread it would wait for itself, and read that worker from outside.
 pub(super) fn collect() -> Collection {
-    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one = ONE_AT_A_TIME.lock();
     let runtimes = registry::all();
     let mut collection = Collection::default();
     collection.stacks.push(Vec::new());

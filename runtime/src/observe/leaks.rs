@@ -11,6 +11,7 @@ use super::collect;
 use super::dump::{Dump, FiberDump, Wait, count, elsewhere};
 use super::leak::{self, NotSearched};
 use super::text;
+use crate::os::fork::PerProcess;
 use crate::os::thread;
 
 /// In how many looks in a row a site must have grown.
@@ -208,7 +209,7 @@ struct Seen {
     before: usize,
 }
 
-static SITES: Mutex<Option<HashMap<Site, Seen>>> = Mutex::new(None);
+static SITES: PerProcess<HashMap<Site, Seen>> = PerProcess::new(HashMap::new);
 
 fn growth(dump: &Dump) -> Vec<Growth> {
     let mut counts: HashMap<Site, (usize, &FiberDump)> = HashMap::new();
@@ -217,8 +218,8 @@ fn growth(dump: &Dump) -> Vec<Growth> {
             counts.entry((site, wait)).or_insert((0, fiber)).0 += 1;
         }
     }
-    let mut sites = SITES.lock().unwrap_or_else(PoisonError::into_inner);
-    let earlier = sites.take().unwrap_or_default();
+    let mut sites = SITES.lock();
+    let earlier = std::mem::take(&mut *sites);
     let mut growing = Vec::new();
     let mut now = HashMap::new();
     for (site, (fibers, sample)) in counts {
@@ -232,7 +233,7 @@ fn growth(dump: &Dump) -> Vec<Growth> {
             growing.push(Growth { spawn_site, reason, fibers, before, sample: sample.clone() });
         }
     }
-    *sites = Some(now);
+    *sites = now;
     growing.sort_by_key(|growth| std::cmp::Reverse(growth.fibers));
     growing
 }

@@ -155,7 +155,7 @@ fn count_beside(shared: &Shared) -> Standings {
 }
 
 fn count(shared: &Shared) -> Standings {
-    let Ok(_one) = collect::ONE_AT_A_TIME.try_lock() else { return Standings::default() };
+    let Some(_one) = collect::ONE_AT_A_TIME.try_lock() else { return Standings::default() };
     let has_roaming = shared.roaming_count() > 0;
     let busy = |index: &usize| shared.workers[*index].live().len() > 0 || has_roaming;
     let workers: Vec<_> = (0..shared.workers.len()).filter(busy).collect();

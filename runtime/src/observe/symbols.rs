@@ -3,8 +3,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use crate::os::fork::PerProcess;
+#[cfg(feature = "backtrace")]
+use crate::os::names;
 use crate::os::objects::{self, Object};
 
 /// A frame of a fiber's stack: a place in the code.
@@ -93,12 +96,11 @@ impl fmt::Display for Frame {
 type CodeAddress = (usize, bool);
 
 /// What was found for the places of earlier dumps: of each one frame, or several if the compiler has inlined functions.
-static KNOWN: Mutex<Option<HashMap<CodeAddress, Arc<[Frame]>>>> = Mutex::new(None);
+static KNOWN: PerProcess<HashMap<CodeAddress, Arc<[Frame]>>> = PerProcess::new(HashMap::new);
 
 /// The frames of each of these stacks.
 pub(super) fn resolve(stacks: &[Vec<usize>]) -> Vec<Vec<Frame>> {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_with(HashMap::new);
+    let mut known = KNOWN.lock();
     let objects = Objects::new();
     let mut frames_of = |stack: &Vec<usize>| {
         let mut frames = Vec::new();
@@ -151,7 +153,7 @@ impl Objects {
 
 #[cfg(feature = "backtrace")]
 fn add_names(address: usize, plain: &Frame, frames: &mut Vec<Frame>) {
-    backtrace::resolve(std::ptr::without_provenance_mut(address), |symbol| {
+    names::resolve(std::ptr::without_provenance_mut(address), |symbol| {
         if let Some(name) = symbol.name() {
             let file = symbol.filename().map(|file| file.display().to_string());
             frames.push(Frame {

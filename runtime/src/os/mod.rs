@@ -14,6 +14,7 @@ pub(crate) mod descriptor_name;
 mod dwarf;
 pub(crate) mod epoch;
 pub(crate) mod epoll;
+mod foreign_lock;
 pub(crate) mod fork;
 #[cfg(feature = "backtrace")]
 pub(crate) mod frames;
@@ -29,6 +30,8 @@ pub(crate) mod lookup;
 pub(crate) mod mask;
 pub(crate) mod memory;
 pub(crate) mod message;
+#[cfg(feature = "backtrace")]
+pub(crate) mod names;
 pub(crate) mod nowait;
 pub(crate) mod objects;
 pub(crate) mod page;

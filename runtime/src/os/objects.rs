@@ -6,6 +6,8 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::ops::Range;
 
+use super::foreign_lock;
+
 /// A loaded object.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Object {
@@ -23,11 +25,13 @@ pub(crate) struct Object {
     pub(crate) eh_frame_hdr: Option<(Range<usize>, Range<usize>)>,
 }
 
-/// All loaded objects. They stay loaded unless somebody calls `dlclose`.
+/// All loaded objects; none in a copy of the process that cannot ask for them. They stay loaded unless somebody calls `dlclose`.
 pub(crate) fn all() -> Vec<Object> {
     let mut found = Vec::new();
-    // SAFETY: the callback gets the argument that is passed here, and does not outlive it.
-    unsafe { libc::dl_iterate_phdr(Some(add), (&raw mut found).cast()) };
+    foreign_lock::within(|| {
+        // SAFETY: the callback gets the argument that is passed here, and does not outlive it.
+        unsafe { libc::dl_iterate_phdr(Some(add), (&raw mut found).cast()) }
+    });
     found
 }
 

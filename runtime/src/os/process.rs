@@ -4,7 +4,6 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -16,24 +15,18 @@ pub(crate) fn pidfd(id: u32) -> io::Result<OwnedFd> {
     Ok(pidfd_open(id, PidfdFlags::empty())?)
 }
 
-/// A process exits once, so the list of hooks is a static.
-static HOOKS: Mutex<Vec<fn()>> = Mutex::new(Vec::new());
-
-/// Registers `hook`, which is called when `main` returns or `exit` is called. Each caller does so once.
-pub(crate) fn at_exit(hook: fn()) {
-    let mut hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
-    if hooks.is_empty() {
-        // If there is no memory for one more entry, the hooks are not called.
-        // SAFETY: the function is static, and does not unwind: it catches the hooks' panics.
-        unsafe { libc::atexit(on_exit) };
-    }
-    hooks.push(hook);
+/// Something to be done when `main` returns or `exit` is called.
+pub(crate) trait AtExit {
+    fn run();
 }
 
-extern "C" fn on_exit() {
-    // Not under the lock: a hook may lead to the registration of another.
-    let hooks = std::mem::take(&mut *HOOKS.lock().unwrap_or_else(PoisonError::into_inner));
-    for hook in hooks {
-        let _ = std::panic::catch_unwind(hook);
+/// Registers this, with the C library and not in a list of our own: a lock around that could be held by another thread at a fork, and a copy
+/// that exits would wait for ever. Each caller does so once.
+pub(crate) fn at_exit<H: AtExit>() {
+    extern "C" fn on_exit<H: AtExit>() {
+        let _ = std::panic::catch_unwind(H::run);
     }
+    // If there is no memory for one more entry, it is not called.
+    // SAFETY: the function is static, and does not unwind: it catches the panics of what it calls.
+    unsafe { libc::atexit(on_exit::<H>) };
 }

@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 use std::time::Instant;
 
 use crate::cell::{
-    CancelScope, Cancelled, Chain, FiberId, Flags, Header, Outcome, Target, UnderWay, Waiter,
+    CancelScope, Cancelled, Chain, FiberId, Flags, Header, Identity, Outcome, Target, UnderWay, Waiter,
     catch_and_resume,
 };
 use crate::scheduler::cancel::deliverable;
@@ -24,6 +24,8 @@ thread_local! {
     static THREAD: Chain = const { Chain::new() };
     /// The counterpart of [`Flags::CANCELLING`] for a plain thread.
     static CANCELLING: Cell<bool> = const { Cell::new(false) };
+    /// The number of the last unwinding that a plain thread has begun because it was cancelled.
+    static LAST: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Calls `visit` with the cancel scopes of the calling fiber, or of the calling plain thread.
@@ -95,10 +97,16 @@ impl Cancellation {
     /// Unwinds to the target of the cancellation.
     pub(crate) fn unwind(self) -> ! {
         require_unwinding();
-        let whose = with_me(|_, me| match me {
-            // SAFETY: the caller is this fiber, which does not end here.
-            Some(me) => unsafe { Header::handle(NonNull::from(me)) }.id(),
-            None => FiberId::of_thread(),
+        let (whose, number) = with_me(|_, me| match me {
+            Some(me) => {
+                // SAFETY: the caller is this fiber, which does not end here.
+                let me = unsafe { Header::handle(NonNull::from(me)) };
+                (me.id(), me.identity().next_unwinding())
+            }
+            None => {
+                LAST.set(LAST.get() + 1);
+                (FiberId::of_thread(), LAST.get())
+            }
         });
         if self.is_nested {
             // It may be in a panic hook.
@@ -106,8 +114,8 @@ impl Cancellation {
         } else {
             set_cancelling(true);
         }
-        let end = if self.is_nested { |_| () } else { end_cancellation };
-        let under_way = UnderWay { whose: Some(whose), is_callers, end };
+        let end = if self.is_nested { |_, _| () } else { end_cancellation };
+        let under_way = UnderWay { whose: Some(whose), number, is_callers, end };
         std::panic::resume_unwind(Box::new(Cancelled::to(self.target, under_way)))
     }
 }
@@ -131,9 +139,15 @@ fn is_callers(whose: FiberId) -> bool {
 }
 
 /// Notes that the payload of a cancellation has been dropped, so that nothing unwinds with it any more. `whose` is the id of the
-/// cancelled fiber or thread.
-fn end_cancellation(whose: FiberId) {
-    if is_callers(whose) {
+/// cancelled fiber or thread. If that has begun another unwinding since, to a scope further out, it goes on with that one.
+fn end_cancellation(whose: FiberId, number: u64) {
+    let last = || {
+        with_me(|_, me| match me {
+            Some(me) => me.peek_identity().map_or(0, Identity::last_unwinding),
+            None => LAST.get(),
+        })
+    };
+    if is_callers(whose) && last() == number {
         set_cancelling(false);
     }
 }

@@ -83,6 +83,11 @@ impl Deferred {
         if is_in_call { Ends::Call } else { Ends::Nothing }
     }
 
+    /// Whether somebody has cancelled the thread, which may have seen it already.
+    pub fn was_requested(&self) -> bool {
+        self.state.load(Ordering::SeqCst) != NONE
+    }
+
     /// Whether the caller, the thread itself, is to end.
     #[inline]
     pub fn is_pending(&self) -> bool {

@@ -19,9 +19,9 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// A lease of the calling thread. `None` if the thread does not belong to a pool.
+    /// A lease of the calling thread. `None` if the thread does not belong to a pool, or is in the destructor of a thread-local.
     pub(crate) fn take() -> Option<Self> {
-        let hold = OWN.with_borrow(Clone::clone)?;
+        let hold = OWN.try_with(|own| own.borrow().clone()).ok()??;
         Some(Self { hold: Some(hold), thread: thread::current() })
     }
 }

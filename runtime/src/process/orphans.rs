@@ -3,16 +3,19 @@
 //! One thread, the *reaper*, does that for the whole process. It runs only while there are orphans, and sleeps until one of
 //! them ends: an epoll instance watches their pidfds. If there is no descriptor for a pidfd, the reaper looks at the orphan
 //! again and again, ever more rarely. The code that drops a handle never waits here.
+//!
+//! A copy of the process by fork(2) has neither the reaper nor the orphans, and begins with none.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, MutexGuard, OnceLock};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use crate::os;
 use crate::os::epoll::{Epoll, EventBuffer, EventFd};
+use crate::os::fork::PerProcess;
 use crate::pool::Lease;
 
 /// The first pause between two looks at orphans that are not watched. Each later pause is twice as long, up to the longest.
@@ -22,10 +25,10 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(512);
 /// The key of the eventfd; no orphan has it.
 const NOTIFY: u64 = u64::MAX;
 
-static ORPHANS: Mutex<Orphans> =
-    Mutex::new(Orphans { by_number: BTreeMap::new(), next: 0, unwatched: 0, reaper: None });
+static ORPHANS: PerProcess<Orphans> = PerProcess::new(Orphans::default);
 
 /// All orphans of the process.
+#[derive(Default)]
 struct Orphans {
     by_number: BTreeMap<u64, Orphan>,
     /// The number of the next orphan.
@@ -83,7 +86,7 @@ pub(super) fn reap_later(child: process::Child, pidfd: Option<OwnedFd>, lease: O
 }
 
 fn orphans() -> MutexGuard<'static, Orphans> {
-    ORPHANS.lock().unwrap_or_else(PoisonError::into_inner)
+    ORPHANS.lock()
 }
 
 impl Orphan {

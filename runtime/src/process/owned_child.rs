@@ -83,7 +83,7 @@ impl OwnedChild {
             if status.is_some() || deadline.is_some_and(|at| now >= at) {
                 return Ok(status);
             }
-            let soon = now + pauses.next();
+            let soon = now + pauses.next_pause();
             time::sleep_until(deadline.map_or(soon, |at| at.min(soon)));
         }
     }

@@ -9,10 +9,10 @@ use crate::cell::Reason;
 use crate::io::shared_file::{reads_shared_file, shared_file_traits, writes_shared_file};
 use crate::io::{Descriptor, Kind, Read, SharedFile};
 use crate::os::epoll::{Epoll, EventBuffer};
-use crate::os::socket;
+use crate::os::{nowait, socket};
 use crate::poller::Direction;
 use crate::time::{self, Pauses};
-use crate::{cancel, fiber};
+use crate::{blocking, cancel, fiber};
 
 /// The write end of the child's standard input. Mirrors [`std::process::ChildStdin`]. When it is dropped, the child reads the
 /// end of its input.
@@ -60,7 +60,7 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
             return Ok((stdout.bytes, stderr.bytes));
         }
         let Some(events) = &events else {
-            time::sleep(pauses.next());
+            time::sleep(pauses.next_pause());
             continue;
         };
         let take = |epoll: &Epoll| match epoll.wait(&mut buffer, Some(Duration::ZERO), |_| ())? {
@@ -78,21 +78,29 @@ const TURN_BYTES: u64 = 1 << 20;
 struct Stream {
     /// `None` at its end.
     pipe: Option<std::fs::File>,
+    /// Whether it is a file that the user has put in the pipe's place: epoll cannot watch it, and its reads wait for a disk.
+    is_file: bool,
     bytes: Vec<u8>,
 }
 
 impl Stream {
     fn new(epoll: Option<&Epoll>, pipe: OwnedFd) -> io::Result<Self> {
-        // The mode of this end affects nobody else: the child has the other end.
-        socket::set_nonblocking(pipe.as_fd(), true)?;
-        epoll.map_or(Ok(()), |epoll| epoll.add(pipe.as_fd(), 0))?;
-        Ok(Self { pipe: Some(pipe.into()), bytes: Vec::new() })
+        let is_file = match epoll.map_or(Ok(()), |epoll| epoll.add(pipe.as_fd(), 0)) {
+            Err(error) if nowait::is_unpollable(&error) => true,
+            result => result.map(|()| false)?,
+        };
+        if !is_file {
+            // The mode of this end affects nobody else: the child has the other end.
+            socket::set_nonblocking(pipe.as_fd(), true)?;
+        }
+        Ok(Self { pipe: Some(pipe.into()), is_file, bytes: Vec::new() })
     }
 
     /// Reads the bytes that are there, at most those of one turn. Returns whether there may be more.
     fn drain(&mut self) -> io::Result<bool> {
         let Some(pipe) = &mut self.pipe else { return Ok(false) };
-        match pipe.take(TURN_BYTES).read_to_end(&mut self.bytes) {
+        let mut read = || pipe.take(TURN_BYTES).read_to_end(&mut self.bytes);
+        match if self.is_file { blocking::run(read) } else { read() } {
             Ok(length) if length as u64 == TURN_BYTES => return Ok(true),
             Ok(_) => self.pipe = None,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -6,7 +6,7 @@ use std::ptr;
 use std::time::Duration;
 
 use super::current_fiber;
-use crate::os::trace_signal;
+use crate::os::{names, trace_signal};
 
 /// How long the monitor waits for the frames.
 const LIMIT: Duration = Duration::from_millis(200);
@@ -46,7 +46,7 @@ pub(super) fn frames(thread_id: i32, fiber: usize, limit: Duration) -> Option<Ve
 fn write_frame(text: &mut String, index: usize, frame: usize) {
     let mut is_known = false;
     // `resolve` takes return addresses, behind a call; ours is inside of the instruction.
-    backtrace::resolve(ptr::without_provenance_mut(frame + 1), |symbol| {
+    names::resolve(ptr::without_provenance_mut(frame + 1), |symbol| {
         is_known = true;
         let name = symbol.name().map_or_else(|| "<unknown>".into(), |name| format!("{name:#}"));
         let _ = writeln!(text, "{index:4}: {name}");

@@ -4,10 +4,11 @@
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, MutexGuard, Weak};
 
 use super::roaming::RoamingList;
 use super::shared::Shared;
+use crate::os::fork::PerProcess;
 
 /// An entry. A debugger follows it: `shared` is where it looks.
 #[derive(Debug)]
@@ -40,10 +41,10 @@ pub(crate) const LAYOUT: RegistryLayout = RegistryLayout {
 /// The newest entry. Written with the lock held.
 static FIRST: AtomicPtr<Entry> = AtomicPtr::new(ptr::null_mut());
 
-static LOCK: Mutex<()> = Mutex::new(());
+static LOCK: PerProcess<()> = PerProcess::new(|| ());
 
 fn lock() -> MutexGuard<'static, ()> {
-    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+    LOCK.lock()
 }
 
 /// Adds a runtime.
@@ -74,10 +75,10 @@ pub(super) fn remove(shared: &Shared) {
     }
 }
 
-/// The runtimes of the process, oldest first.
+/// The runtimes of the process, oldest first; in a copy by fork(2), not those of its parent.
 pub(crate) fn all() -> Vec<Arc<Shared>> {
     let lock = lock();
-    let mut found = Vec::new();
+    let mut found: Vec<Arc<Shared>> = Vec::new();
     let mut at = FIRST.load(Ordering::Relaxed);
     // SAFETY: as in `remove`.
     while let Some(entry) = unsafe { at.as_ref() } {
@@ -86,6 +87,7 @@ pub(crate) fn all() -> Vec<Arc<Shared>> {
     }
     // The last handle of a runtime may be dropped below, which takes the lock.
     drop(lock);
+    found.retain(|shared| !shared.is_elsewhere());
     found.reverse();
     found
 }

@@ -140,7 +140,7 @@ impl Signals {
             if arrived.is_some() || deadline.is_some_and(|at| now >= at) {
                 return arrived;
             }
-            let soon = now + pauses.next();
+            let soon = now + pauses.next_pause();
             time::sleep_until(deadline.map_or(soon, |at| at.min(soon)));
         }
     }

@@ -24,7 +24,7 @@
 //! ```
 
 mod interval;
-mod pauses;
+pub(crate) mod pauses;
 pub(crate) mod sleeping;
 mod timeout;
 

@@ -34,7 +34,7 @@
 //! | `poll` `ppoll` `select` `pselect` `epoll_wait` `epoll_pwait` `epoll_pwait2` | a look; then the fiber waits for any of the descriptors. A signal mask is the fiber's meanwhile |
 //! | `sendfile` `splice` `tee` `vmsplice` | as reads and writes; a socket is in non-blocking mode for the time of each system call |
 //! | `mq_receive` `mq_send` and those with a time, `eventfd_read` `eventfd_write` | as reads and writes |
-//! | `flock`; `msgrcv` `msgsnd` `semop` `semtimedop`; `sendto` of Unix datagrams and `connect` of Unix sockets to a full queue; `wait` of any child | are tried again after pauses of up to 16 ms: no event tells |
+//! | `flock`; `msgrcv` `msgsnd` `semop` `semtimedop`; `sendto` of Unix datagrams and `connect` of Unix sockets to a full queue; `wait` of any child | are tried again after pauses, of up to 32 ms in the first second and up to a quarter of one later: no event tells |
 //! | `waitpid` and `waitid` of one child | a pidfd tells |
 //! | `system` | a thread of the pool starts the command, and a pidfd tells its end |
 //! | `getaddrinfo` and `getnameinfo` but for addresses in figures, `gethost*` `getpw*` `getgr*` `getserv*` `getproto*` `getnet*` `getsp*` `res_*`, `popen` `pclose` `wordexp`, `fsync` `fdatasync` `sync` `syncfs` `sync_file_range` `msync` `copy_file_range`, `lockf`, `fcntl(F_SETLKW)`, reads and writes (`pread` and `pwrite` as well) of files that are not in memory, `close` of a socket that lingers, `tcdrain` and its kin, `syslog` | run on a thread of the runtime's pool |
@@ -112,6 +112,9 @@
 //!
 //! An event loop on the fiber, such as that of tokio within a blocking client, does not expect that its wait fails. So `epoll_wait` returns the
 //! events that it waits for, and the calls on those descriptors, which would have nothing to do, return ECANCELED instead of EAGAIN.
+//! Eventfds, by which threads of a process wake each other, are not among them: a read of one that would have to wait is EAGAIN, and a wait
+//! for eventfds alone, also by `poll` or `select`, ends in EINTR, since C libraries such as libzmq end the process at any other error there. `poll` and `select` for an
+//! eventfd and other descriptors tell as `epoll_wait` does. A wait for no descriptor ends as a sleep does.
 //!
 //! A timeout's result is [`Elapsed`](abaca::time::Elapsed) then, whatever the code has made of the error, be it a panic. A write that has
 //! moved a part returns the part. Waits for locks and condition variables go on: std would only look, and wait again. Calls that run on a

@@ -1,7 +1,7 @@
 //! What a program does with sockets, and what it observes: ends, errors, timeouts, options. `super` decides whose
 //! sockets they are.
 
-use std::io::{ErrorKind, Read, Result, Write};
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Result, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -127,6 +127,29 @@ pub(crate) fn an_empty_buffer_moves_nothing() -> (usize, usize, u8) {
     let read = server.read(&mut []).unwrap();
     server.read_exact(&mut byte).unwrap();
     (written, read, byte[0])
+}
+
+/// A read of nothing ends with its time, and is no error; with several buffers, all of them empty, it does not even wait.
+pub(crate) fn calls_that_move_nothing_end() -> Vec<std::result::Result<usize, ErrorKind>> {
+    let (mut client, mut server) = pair();
+    server.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+    let mut seen = vec![
+        server.read(&mut []),
+        server.peek(&mut []),
+        server.read_vectored(&mut []),
+        server.read_vectored(&mut [IoSliceMut::new(&mut []), IoSliceMut::new(&mut [])]),
+        client.write(&[]),
+        client.write_vectored(&[]),
+        client.write_vectored(&[IoSlice::new(&[])]),
+    ];
+    server.set_nonblocking(true).unwrap();
+    seen.extend([server.read(&mut []), server.peek(&mut []), server.read_vectored(&mut [])]);
+    reset(client);
+    while server.take_error().unwrap().is_none() {
+        thread::yield_now();
+    }
+    seen.push(server.write_vectored(&[]));
+    seen.into_iter().map(|result| result.map_err(|error| error.kind())).collect()
 }
 
 pub(crate) fn a_read_times_out_and_can_go_on() -> ((ErrorKind, Option<i32>), ErrorKind, u8) {

@@ -94,10 +94,12 @@ pub(crate) fn unix_reads_time_out_and_can_go_on() -> Vec<ErrorKind> {
     one.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
     let seen = vec![
         kind(one.read(&mut [0])),
+        kind(one.read(&mut [])),
         kind(one.set_read_timeout(Some(Duration::ZERO))),
         kind(one.set_write_timeout(Some(Duration::ZERO))),
     ];
     one.set_read_timeout(None).unwrap();
+    assert_eq!(one.read_vectored(&mut [IoSliceMut::new(&mut [])]).unwrap(), 0, "it does not wait");
     assert_eq!(one.read_timeout().unwrap(), None);
     let reading = thread::spawn(move || one.read(&mut [0]).unwrap());
     other.write_all(b"x").unwrap();

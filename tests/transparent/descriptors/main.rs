@@ -12,6 +12,7 @@ mod flushes;
 mod gives_up;
 mod looks;
 mod lookups;
+mod loops;
 mod numbers;
 mod old_names;
 mod queues;

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -147,6 +148,9 @@ static void *priorities(void *unused) {
         if (is_robust) {
             pthread_create(&threads[0], NULL, takes_and_ends, NULL), pthread_join(threads[0], NULL);
             SAY(pthread_mutex_lock(&mutex)), SAY(pthread_mutex_consistent(&mutex)), SAY(pthread_mutex_unlock(&mutex));
+            pthread_create(&threads[0], NULL, takes_and_ends, NULL), pthread_join(threads[0], NULL);
+            // Nobody says that what it protects is right.
+            SAY(pthread_mutex_lock(&mutex)), SAY(pthread_mutex_unlock(&mutex)), SAY(pthread_mutex_lock(&mutex));
         }
         SAY(pthread_mutex_destroy(&mutex));
     }
@@ -283,6 +287,19 @@ static void *numbered(void *of_index) {
     struct sched_param parameters = {0};
     created += getpriority(PRIO_PROCESS, gettid()) + setpriority(PRIO_PROCESS, gettid(), getpriority(PRIO_PROCESS, 0)) + sched_getscheduler(gettid());
     created += sched_getparam(gettid(), &parameters) + sched_setparam(gettid(), &parameters) + sched_setscheduler(gettid(), SCHED_OTHER, &parameters);
+    struct { unsigned version; int thread; } header = {0x20080522, gettid()}, refused = {0, gettid()};
+    unsigned capabilities[6], attributes[14] = {56};
+    struct timespec interval;
+    struct rlimit limit;
+    struct iovec list = {&header, 4}, same_list = {capabilities, 4};
+    cpu_set_t set;
+    created += syscall(SYS_capget, &header, capabilities) + syscall(SYS_capset, &header, capabilities) + (getpgid(gettid()) != getpgrp());
+    created += (syscall(SYS_capget, &refused, NULL) != 0) + syscall(SYS_sched_getattr, gettid(), attributes, 56, 0) + (getsid(gettid()) != getsid(0));
+    created += sched_rr_get_interval(gettid(), &interval) + prlimit(gettid(), RLIMIT_NOFILE, NULL, &limit) + (syscall(SYS_ioprio_get, 1, gettid()) < 0);
+    created += (process_vm_readv(gettid(), &same_list, 1, &list, 1, 0) != 4) + (syscall(SYS_sched_getaffinity, gettid(), sizeof set, &set) <= 0);
+    created += syscall(SYS_sched_setaffinity, 0, sizeof set, &set) + (syscall(SYS_getpriority, PRIO_PROCESS, gettid()) < 0);
+    struct f_owner_ex owner = {F_OWNER_TID, gettid()};
+    created += fcntl(0, F_SETOWN_EX, &owner);
     printf("%ld has its number, %d, which was handled, %d, and by itself, %d; %d\n", same, is_number, 1, by_itself, created);
     return NULL;
 }
@@ -293,7 +310,7 @@ static void *together_with_others(void *unused) {
     pthread_barrier_init(&together, NULL, 4);
     for (long i = 0; i < 4; i++) pthread_create(&threads[i], NULL, numbered, (void *)i);
     for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
-    SAY(tgkill(getpid(), 1 << 29, 0));
+    SAY(tgkill(getpid(), 1 << 29, 0)), SAY(tgkill(getppid(), gettid(), 0)), SAY(tgkill(0, gettid(), 0)), SAY(syscall(SYS_tgkill, -1, gettid(), 0));
     return unused;
 }
 
@@ -313,6 +330,20 @@ static void *disks(void *unused) {
     return unused;
 }
 
+// Through a file that does not wait nobody waits for a child.
+static void *children(void *unused) {
+    int ends[2];
+    siginfo_t info;
+    if (pipe(ends)) exit(3);
+    pid_t child = fork();
+    if (child == 0) _exit(read(ends[0], byte, 1) == 1 ? 5 : 6);
+    int file = syscall(SYS_pidfd_open, child, O_NONBLOCK);
+    SAY(waitid(P_PIDFD, file, &info, WEXITED)), SAY(write(ends[1], "x", 1));
+    struct pollfd one = {file, POLLIN, 0};
+    SAY(poll(&one, 1, -1)), SAY(waitid(P_PIDFD, file, &info, WEXITED)), SAY(info.si_status);
+    return unused;
+}
+
 static void *alone(void *routine) {
     pthread_t thread;
     pthread_create(&thread, NULL, (void *(*)(void *))routine, NULL), pthread_join(thread, NULL);
@@ -324,8 +355,8 @@ int main(void) {
     prctl(PR_SET_NAME, "the process");
     cpu_set_t before, after;
     sched_getaffinity(0, sizeof before, &before);
-    void *routines[] = {no_file, nobody_listens, other_families, terminals, priorities, by_numbers, together_with_others, disks, endings};
-    for (int i = 0; i < 9; i++) alone(routines[i]);
+    void *routines[] = {no_file, nobody_listens, other_families, terminals, priorities, by_numbers, together_with_others, disks, endings, children};
+    for (int i = 0; i < 10; i++) alone(routines[i]);
     // What one thread has set is no other's.
     pthread_t thread;
     CPU_ZERO(&after);

@@ -115,6 +115,18 @@ fn threads_of_a_library_that_is_closed_call_what_nobody_has_called() {
 }
 
 #[test]
+fn a_main_thread_and_who_joins_its_joiner_are_joined() {
+    let Some(program) = build("joins.c") else { return };
+    let on_threads = run(&program, None);
+    for workers in ["1", "2"] {
+        let on_fibers = run(&program, Some(workers));
+        let said = (lines(&on_fibers), on_fibers.status, on_fibers.stderr);
+        assert_eq!(said, (lines(&on_threads), on_threads.status, Vec::new()), "on {workers} workers");
+    }
+    assert_eq!(on_threads.status.code(), Some(7), "{on_threads:?}");
+}
+
+#[test]
 fn attributes_are_obeyed_as_on_threads() {
     is_as_on_threads("attributes.c", &["1", "2", "2"]);
 }

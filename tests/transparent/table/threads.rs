@@ -78,7 +78,8 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         hooks: "sched_setaffinity sched_getaffinity prctl gettid tgkill getpriority setpriority timer_create \
-            sched_getscheduler sched_setscheduler sched_getparam sched_setparam",
+            sched_getscheduler sched_setscheduler sched_getparam sched_setparam capget capset getpgid getsid sched_rr_get_interval prlimit \
+            prlimit64 process_vm_readv process_vm_writev",
         ways: [NEVER, "kinds.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR],
     },
     Row {

@@ -13,6 +13,8 @@ pub(super) type Position = u64;
 pub(super) struct Entry {
     pub(super) child: Child,
     pub(super) pid: Option<Pid>,
+    /// Whether it could not be restarted, and is to be tried again.
+    pub(super) is_to_be_tried: bool,
 }
 
 #[derive(Default)]
@@ -32,7 +34,7 @@ impl Children {
         let position = self.next;
         self.next += 1;
         self.positions.insert(Arc::clone(&child.id), position);
-        self.entries.insert(position, Entry { child, pid: None });
+        self.entries.insert(position, Entry { child, pid: None, is_to_be_tried: false });
         Ok(position)
     }
 
@@ -60,6 +62,7 @@ impl Children {
         if let Some(entry) = self.entries.get_mut(&position) {
             self.actors.insert(pid.id(), position);
             entry.pid = Some(pid);
+            entry.is_to_be_tried = false;
         }
     }
 

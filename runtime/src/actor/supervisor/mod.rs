@@ -52,6 +52,7 @@ use super::pid::Pid;
 use super::reason::{Exit, ExitReason};
 use super::reference::ActorRef;
 use crate::channel;
+use children::Position;
 use run::Intensity;
 
 /// A supervisor that has not been started; see the [module](self)'s documentation.
@@ -101,6 +102,8 @@ pub enum ChildError {
 /// The messages of a supervisor.
 enum Command {
     Exit(Exit),
+    /// Its own: to restart the child that could not be restarted before.
+    TryAgain(Position),
     Start(Child, Reply<Result<Pid, ChildError>>),
     Stop(String, Reply<Result<(), ChildError>>),
     Restart(String, Reply<Result<Pid, ChildError>>),

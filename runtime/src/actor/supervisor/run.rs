@@ -1,7 +1,8 @@
 //! The body of a supervisor: it starts its children, waits for deaths and commands, restarts, and stops all at the end.
 //!
 //! It is linked to its children and traps exits. So if a supervisor is killed, its children end as well. When it stops a child
-//! itself, it expects the exit, and ignores it when it arrives.
+//! itself, it expects the exit, and ignores it when it arrives. A restart that fails is tried again by a message to itself, so that
+//! requests come in between, that to end above all.
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -84,6 +85,7 @@ impl Running<'_> {
         loop {
             match self.mailbox.receive() {
                 Command::Exit(exit) => self.exited(exit)?,
+                Command::TryAgain(position) => self.try_again(position)?,
                 Command::Start(child, reply) => reply.send(self.start_new(child)),
                 Command::Restart(id, reply) => {
                     let position = self.idle_child(&id);
@@ -159,28 +161,37 @@ impl Running<'_> {
     }
 
     /// Restarts the child at `position`, which has ended, and those that the strategy restarts with it.
-    fn restart(&mut self, mut position: Position) -> Result<(), End> {
-        loop {
-            if !self.intensity.allows_another() {
-                return Err(End(ExitReason::Shutdown));
-            }
-            let positions = match self.strategy {
-                Strategy::OneForOne => vec![position],
-                Strategy::OneForAll => self.children.positions_from(0),
-                Strategy::RestForOne => self.children.positions_from(position),
-            };
-            for other in positions.iter().rev() {
-                self.stop(*other);
-            }
-            // A temporary child that was stopped because of another has been removed.
-            let left = positions.into_iter().filter(|position| self.children.get_mut(*position).is_some());
-            let left: Vec<_> = left.collect();
-            let failed = left.into_iter().find_map(|position| Some((position, self.start(position).err()?)));
-            let Some((failed, reason)) = failed else { return Ok(()) };
-            position = failed;
-            if let Some(entry) = self.children.get_mut(position) {
-                (self.report)(&entry.child.id, &reason);
-            }
+    fn restart(&mut self, position: Position) -> Result<(), End> {
+        if !self.intensity.allows_another() {
+            return Err(End(ExitReason::Shutdown));
+        }
+        let positions = match self.strategy {
+            Strategy::OneForOne => vec![position],
+            Strategy::OneForAll => self.children.positions_from(0),
+            Strategy::RestForOne => self.children.positions_from(position),
+        };
+        for other in positions.iter().rev() {
+            self.stop(*other);
+        }
+        // A temporary child that was stopped because of another has been removed.
+        let left = positions.into_iter().filter(|position| self.children.get_mut(*position).is_some());
+        let left: Vec<_> = left.collect();
+        let failed = left.into_iter().find_map(|position| Some((position, self.start(position).err()?)));
+        if let Some((position, reason)) = failed
+            && let Some(entry) = self.children.get_mut(position)
+        {
+            entry.is_to_be_tried = true;
+            (self.report)(&entry.child.id, &reason);
+            self.mailbox.me().cast(Command::TryAgain(position));
+        }
+        Ok(())
+    }
+
+    /// Restarts the child again that could not be restarted, unless it was started, stopped or removed meanwhile.
+    fn try_again(&mut self, position: Position) -> Result<(), End> {
+        match self.children.get_mut(position) {
+            Some(entry) if entry.is_to_be_tried => self.restart(position),
+            _ => Ok(()),
         }
     }
 
@@ -203,8 +214,10 @@ impl Running<'_> {
 
     /// Stops a child if it runs, and removes it if it is temporary.
     fn stop(&mut self, position: Position) {
-        let Some(pid) = self.children.ended(position) else { return };
+        let pid = self.children.ended(position);
         let Some(entry) = self.children.get_mut(position) else { return };
+        entry.is_to_be_tried = false;
+        let Some(pid) = pid else { return };
         let (restart, shutdown) = (entry.child.restart, entry.child.shutdown);
         self.expected.insert(pid.id());
         match shutdown {

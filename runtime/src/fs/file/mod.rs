@@ -204,7 +204,7 @@ impl File {
                 Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => {
                     return Err(error);
                 }
-                Err(_) => time::sleep(pauses.next()),
+                Err(_) => time::sleep(pauses.next_pause()),
             }
         }
     }

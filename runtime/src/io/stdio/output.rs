@@ -14,16 +14,24 @@ use crate::os::process;
 
 /// Belongs to the process, as the stream does. The rest of a line is written when the process exits.
 static OUTPUT: LazyLock<ReentrantLock<LineWriter<Raw<io::Stdout>>>> = LazyLock::new(|| {
-    process::at_exit(|| {
+    process::at_exit::<LastFlush>();
+    ReentrantLock::new(LineWriter::new(Raw(io::stdout)))
+});
+
+struct LastFlush;
+
+impl process::AtExit for LastFlush {
+    fn run() {
         // If another thread holds the lock, its line is lost, as with std.
         if let Some(mut guard) = OUTPUT.try_lock()
             && let Some(mut output) = guard.value()
         {
             let _ = output.flush();
+            // What comes later, such as from other hooks of the exit, is written at once, as with std.
+            *output = LineWriter::with_capacity(0, Raw(io::stdout));
         }
-    });
-    ReentrantLock::new(LineWriter::new(Raw(io::stdout)))
-});
+    }
+}
 
 /// Belongs to the process, as the stream does.
 static ERRORS: LazyLock<ReentrantLock<Raw<io::Stderr>>> =

@@ -16,7 +16,7 @@ use crate::blocking;
 use crate::cell::Reason;
 use crate::io::{Descriptor, Duplex, End, Kind, Sealed};
 use crate::net::IdleHandle;
-use crate::net::socket::{copy_end, descriptor_traits, socket_settings, std_conversions};
+use crate::net::socket::{copy_end, descriptor_traits, moved_nothing, socket_settings, std_conversions};
 use crate::os::socket;
 use crate::poller::Direction;
 
@@ -263,6 +263,9 @@ impl Read for &UnixStream {
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let wanted = socket::vector_bytes(buffers.iter().map(|buffer| buffer.len()));
+        if wanted == 0 {
+            return moved_nothing();
+        }
         self.0.receive(wanted, |inner| socket::receive_vectored(inner.as_fd(), buffers))
     }
 }
@@ -306,6 +309,9 @@ impl Write for &UnixStream {
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let wanted = socket::vector_bytes(slices.iter().map(|slice| slice.len()));
+        if wanted == 0 {
+            return moved_nothing();
+        }
         self.0.send(wanted, |inner| socket::send_vectored(inner.as_fd(), slices))
     }
 

@@ -26,6 +26,7 @@ use abaca_asm::coroutine::{Coroutine, Yielder};
 use abaca_asm::stack::StackPool;
 
 use crate::os;
+use crate::os::fork::PerProcess;
 
 /// How many unwindings one stack holds.
 const CAPACITY: usize = 64;
@@ -36,10 +37,10 @@ const STACK_BYTES: usize = 256 * 1024;
 static STACKS: LazyLock<Arc<StackPool>> = LazyLock::new(|| Arc::new(StackPool::new(STACK_BYTES)));
 
 /// The stacks that no thread uses at the moment.
-static IDLE: Mutex<Vec<UnwindingStack>> = Mutex::new(Vec::new());
+static IDLE: PerProcess<Vec<UnwindingStack>> = PerProcess::new(Vec::new);
 
 /// The stack of [`end_hook`], with one unwinding.
-static RENEWING: Mutex<Option<UnwindingStack>> = Mutex::new(None);
+static RENEWING: PerProcess<Option<UnwindingStack>> = PerProcess::new(|| None);
 
 /// A command to an [`UnwindingStack`].
 enum Command {
@@ -128,7 +129,7 @@ fn begin() -> ! {
 }
 
 fn idle() -> MutexGuard<'static, Vec<UnwindingStack>> {
-    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+    IDLE.lock()
 }
 
 /// Takes an idle stack that fits, if there is one.
@@ -195,7 +196,7 @@ pub(crate) fn end_hook() {
 }
 
 fn renewing() -> MutexGuard<'static, Option<UnwindingStack>> {
-    RENEWING.lock().unwrap_or_else(PoisonError::into_inner)
+    RENEWING.lock()
 }
 
 #[cfg(all(test, not(loom)))]

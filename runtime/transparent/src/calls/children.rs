@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_int};
 use std::time::Instant;
 
 use abaca::hook::descriptors::{
-    Attempt, Direction, Ended, WaitLimit, close_under, files_shared, forget, retry,
+    Attempt, Direction, Ended, WaitLimit, close_under, files_shared, forget, is_nonblocking, retry,
 };
 use abaca::hook::offload_and_leave;
 use libc::{
@@ -142,7 +142,8 @@ unsafe fn wait_for_id(kind: idtype_t, id: id_t, info: *mut siginfo_t, options: c
     let call = |info: *mut siginfo_t, options: c_int| unsafe {
         kernel!(libc::SYS_waitid, kind, id, info, options, 0)
     };
-    if options & WNOHANG != 0 {
+    // Through a pidfd in non-blocking mode nobody waits: then it is an error that nothing has changed.
+    if options & WNOHANG != 0 || kind == libc::P_PIDFD && is_nonblocking(id as c_int) {
         return looked(call(info, options));
     }
     // SAFETY: all zeros are valid: no signal.

@@ -10,7 +10,7 @@ use std::ffi::{c_char, c_int, c_long, c_void};
 use std::ptr;
 use std::time::{Duration, Instant};
 
-use abaca::hook::{Sleep, Slept, sleep_at, sleep_until};
+use abaca::hook::{Pauses, Sleep, Slept, sleep_at, sleep_until};
 use libc::{EOF, FILE, size_t};
 
 use super::file::{BY_LINES, Head, IS_NOT_WRITTEN, IS_WRITING, Lock, call, is_wide};
@@ -93,14 +93,13 @@ hooks! {
 
     /// flockfile(3), which nothing ends but the lock.
     fn flockfile(file: *mut FILE) -> (), |_| -> c_wait {
-        let mut pause = Duration::from_micros(250);
+        let mut pauses = Pauses::starting_with(FIRST_PAUSE);
         loop {
             // SAFETY: the caller's promise.
             if let Some(lock) = unsafe { Lock::try_take(file) } {
                 return lock.keep();
             }
-            pause = LONGEST.min(pause * 2);
-            let deadline = Some(Instant::now() + pause);
+            let deadline = Some(Instant::now() + pauses.next_pause());
             sleep_at(Sleep { address: file.addr(), bits: u32::MAX, deadline, is_cancellable: false }, || true, || ());
         }
     }
@@ -121,7 +120,7 @@ hooks! {
     }
 }
 
-const LONGEST: Duration = Duration::from_millis(16);
+const FIRST_PAUSE: Duration = Duration::from_micros(500);
 
 // SAFETY: as glibc defines them.
 unsafe extern "C" {
@@ -145,7 +144,7 @@ enum Next {
 pub(super) fn flush_all(within: &Within, is_meant: impl Fn(c_int) -> bool) -> c_int {
     let mut done = Vec::new();
     let mut result = 0;
-    let mut pause = Duration::from_micros(250);
+    let mut pauses = Pauses::starting_with(FIRST_PAUSE);
     loop {
         match next(&done, &is_meant) {
             Next::Write(file, lock) => {
@@ -157,8 +156,7 @@ pub(super) fn flush_all(within: &Within, is_meant: impl Fn(c_int) -> bool) -> c_
                 drop(lock);
             }
             Next::Wait => {
-                pause = LONGEST.min(pause * 2);
-                if sleep_until(Some(Instant::now() + pause)) == Slept::Cancelled {
+                if sleep_until(Some(Instant::now() + pauses.next_pause())) == Slept::Cancelled {
                     within.fails_with(libc::ECANCELED);
                     return EOF;
                 }

@@ -11,6 +11,7 @@
 
 use std::ffi::c_int;
 use std::ptr;
+use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,15 +48,33 @@ enum State {
 }
 
 /// The call's state; its address is where the caller sleeps.
-struct Call(Mutex<State>);
+struct Call {
+    state: Mutex<State>,
+    /// The result, once there is one; else [`NONE_YET`]. Who is about to sleep looks at it under a lock of the table of sleepers, which an unlocking
+    /// of the mutex may want.
+    result: AtomicIsize,
+}
+
+/// No result of a call.
+const NONE_YET: isize = isize::MIN;
 
 impl Call {
+    fn new() -> Self {
+        Self { state: Mutex::new(State::Queued), result: AtomicIsize::new(NONE_YET) }
+    }
+
     fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&mut state);
+        if let State::Ended(result) = *state {
+            // Release: pairs with the Acquire below.
+            self.result.store(result, Ordering::Release);
+        }
+        changed
     }
 
     fn result(&self) -> Option<isize> {
-        self.change(|state| if let State::Ended(result) = *state { Some(result) } else { None })
+        Some(self.result.load(Ordering::Acquire)).filter(|result| *result != NONE_YET)
     }
 
     fn address(&self) -> usize {
@@ -273,7 +292,7 @@ pub(crate) unsafe fn wait_elsewhere_or(
 
 /// Makes the call once. A handler that is to run ends it, in `-EINTR`.
 fn wait_once(call: &mut dyn FnMut() -> isize) -> (isize, Unattended) {
-    let state = Arc::new(Call(Mutex::new(State::Queued)));
+    let state = Arc::new(Call::new());
     let borrowed: *mut (dyn FnMut() -> isize + '_) = call;
     // SAFETY: only the lifetime changes. It is used as long as this function waits.
     let lent = Lent(unsafe {
@@ -340,4 +359,20 @@ fn give_up(call: &Call, error: c_int) -> isize {
         let _ = hook::ends_in_error();
     }
     failed(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_about_to_sleep_sees_the_result_whoever_has_the_state() {
+        let call = Call::new();
+        let state = call.state.lock().unwrap();
+        assert_eq!(call.result(), None);
+        drop(state);
+        call.change(|state| *state = State::Ended(-7));
+        let _state = call.state.lock().unwrap();
+        assert_eq!(call.result(), Some(-7));
+    }
 }

@@ -64,7 +64,8 @@ hooks! {
     fn msgrcv(queue: c_int, message: *mut c_void, bytes: size_t, kind: c_long, flags: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         let call = |flags: c_int| unsafe { kernel!(libc::SYS_msgrcv, queue, message, bytes, kind, flags) };
-        if flags & IPC_NOWAIT != 0 {
+        // The kernel never waits for a copy, and refuses it if it might.
+        if flags & (IPC_NOWAIT | libc::MSG_COPY) != 0 {
             return looked(call(flags));
         }
         let attempt = || match call(flags | IPC_NOWAIT) {

@@ -9,13 +9,13 @@ use libc::off_t;
 
 use super::pause::retry_with_pauses;
 use super::wishes::result;
-use crate::answer::{answer, failed};
+use crate::answer::{answer, errno, failed};
 use crate::calls::kick::{Handlers, wait_elsewhere};
 use crate::enter::{Within, enter};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
-use crate::threads::CancellationPoint;
+use crate::threads::{CancellationPoint, owned_by_caller};
 
 hooks! {
     /// fcntl(2). It is variadic in C: its argument is a word, wherever it comes from.
@@ -101,8 +101,12 @@ unsafe fn control(
         libc::F_SETLKW => libc::F_SETLK,
         libc::F_OFD_SETLKW => libc::F_OFD_SETLK,
         _ => {
-            // SAFETY: the caller's promise.
-            return unsafe { own(fd, command, argument) };
+            // SAFETY: the caller's promise, here and below.
+            let result = unsafe { own(fd, command, argument) };
+            let is_unknown = result < 0 && errno() == libc::ESRCH;
+            // SAFETY: as above.
+            let again = is_unknown.then(|| unsafe { owned_by_caller(fd, command, argument) }).flatten();
+            return again.map_or(result, |result| answer(result) as c_int);
         }
     };
     let Some(within) = enter() else {

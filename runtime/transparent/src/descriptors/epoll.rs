@@ -10,6 +10,7 @@ use abaca::hook::descriptors::{Direction, Interest};
 use libc::{epoll_event, sigset_t, timespec};
 
 use super::poll::{duration, ended, wait_for};
+use super::told::{or_interrupted, wakes_its_process};
 use crate::answer::{failed, of_c};
 use crate::enter::looked;
 use crate::hooks::hooks;
@@ -72,15 +73,13 @@ unsafe fn wait(set: c_int, events: *mut epoll_event, room: c_int, timeout: Optio
         result if result == failed(libc::ECANCELED) => {
             let room = usize::try_from(room).unwrap_or(0);
             // SAFETY: the kernel has taken the address and the room.
-            let found = unsafe { all_events(set, events, room) };
-            if found > 0 { found as isize } else { result }
+            or_interrupted(unsafe { all_events(set, events, room) })
         }
         result => result,
     }
 }
 
-/// The events that the set waits for, as if they had come. An event loop does not expect that its wait fails; its calls on the descriptors
-/// do, and they end in ECANCELED.
+/// The events that the set waits for, as if they had come, but for those by which the process wakes itself.
 ///
 /// # Safety
 ///
@@ -95,10 +94,11 @@ unsafe fn all_events(set: c_int, events: *mut epoll_event, room: usize) -> usize
             u64::from_str_radix(words.get(at + 1)?, 16).ok()
         };
         let wanted = value("events")? as u32 & (libc::EPOLLIN | libc::EPOLLOUT) as u32;
-        Some(epoll_event { events: wanted, u64: value("data")? })
+        let is_told = wanted != 0 && !wakes_its_process(words.first()?.parse().ok()?);
+        Some(epoll_event { events: wanted, u64: value("data")? }).filter(|_| is_told)
     });
     let mut found = 0;
-    for event in watched.filter(|event| event.events != 0).take(room) {
+    for event in watched.take(room) {
         // SAFETY: the caller's promise.
         unsafe { events.add(found).write(event) };
         found += 1;

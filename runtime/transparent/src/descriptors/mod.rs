@@ -21,6 +21,7 @@ mod rights;
 mod select;
 mod send;
 pub(crate) mod terminals;
+mod told;
 mod vectors;
 pub(crate) mod wishes;
 pub(crate) mod write;

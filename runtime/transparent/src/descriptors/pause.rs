@@ -3,15 +3,14 @@
 use std::time::{Duration, Instant};
 
 use abaca::hook::descriptors::Ended;
-use abaca::hook::{Slept, sleep_until};
+use abaca::hook::{Pauses, Slept, sleep_until};
 
 use crate::answer::failed;
 
 const FIRST: Duration = Duration::from_micros(500);
-const LONGEST: Duration = Duration::from_millis(16);
 
-/// Makes `call` until it returns something else than `-EAGAIN`, and sleeps in between: at first for half a millisecond, then twice as
-/// long each time, up to 16 ms. `limit` is asked once, for the end of the whole; an error means that the user wants one.
+/// Makes `call` until it returns something else than `-EAGAIN`, and sleeps in between: at first for half a millisecond, then [ever
+/// longer](Pauses). `limit` is asked once, for the end of the whole; an error means that the user wants one.
 ///
 /// A handler with SA_RESTART does not end it.
 pub(crate) fn retry_with_pauses(
@@ -29,7 +28,7 @@ pub(crate) fn retry_until_handled(
 ) -> Ended {
     let mut limit = Some(limit);
     let mut deadline = None;
-    let mut pause = FIRST;
+    let mut pauses = Pauses::starting_with(FIRST);
     loop {
         match call() {
             result if result != failed(libc::EAGAIN) => return Ended::Done(result),
@@ -45,13 +44,13 @@ pub(crate) fn retry_until_handled(
         if deadline.is_some_and(|at| at <= now) {
             return Ended::TimedOut;
         }
-        let until = deadline.map_or(now + pause, |at| at.min(now + pause));
+        let soon = now + pauses.next_pause();
+        let until = deadline.map_or(soon, |at| at.min(soon));
         match sleep_until(Some(until)) {
             Slept::Cancelled => return Ended::Cancelled,
             Slept::Interrupted => return Ended::Interrupted,
             Slept::Handled if ends => return Ended::Interrupted,
             _ => {}
         }
-        pause = LONGEST.min(pause * 2);
     }
 }

@@ -9,6 +9,7 @@ use abaca::hook::descriptors::{Attempt, Direction, Ended, Interest, WaitLimit, r
 use abaca::hook::{Slept, sleep_until};
 use libc::{nfds_t, pollfd, sigset_t, size_t, timespec};
 
+use super::told::instead_of_cancelled;
 use crate::answer::{failed, of_c};
 use crate::enter::looked;
 use crate::hooks::hooks;
@@ -139,7 +140,21 @@ pub(crate) unsafe fn poll_for(list: *mut pollfd, count: nfds_t, timeout: Option<
         unsafe { std::slice::from_raw_parts_mut(list, count as usize) }
     };
     let interests: Vec<Interest> = list.iter().flat_map(interests).collect();
-    ended(wait_for(&interests, deadline, || look(list)))
+    match ended(wait_for(&interests, deadline, || look(list))) {
+        result if result == failed(libc::ECANCELED) => {
+            instead_of_cancelled(interests.iter().map(|interest| interest.fd), |is_told| tell(list, is_told))
+        }
+        result => result,
+    }
+}
+
+/// Notes the events that are asked for as those that have come, of the descriptors for which `is_told` says so. Returns how many these are.
+fn tell(list: &mut [pollfd], is_told: &dyn Fn(c_int) -> bool) -> usize {
+    let usual = libc::POLLIN | libc::POLLRDNORM | libc::POLLOUT | libc::POLLWRNORM;
+    for entry in &mut *list {
+        entry.revents = if entry.fd >= 0 && is_told(entry.fd) { entry.events & usual } else { 0 };
+    }
+    list.iter().filter(|entry| entry.revents != 0).count()
 }
 
 /// Parks the fiber until `look`, which does not wait, returns something else than 0.

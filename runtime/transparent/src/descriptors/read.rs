@@ -11,6 +11,7 @@ use libc::{MSG_DONTWAIT, iovec, size_t, ssize_t};
 use super::kind::{Kind, kind_of};
 use super::poll::look_at;
 use super::terminals::{Patience, patience};
+use super::told::is_eventfd;
 use super::vectors::total;
 use super::wishes::result;
 use crate::answer::{failed, of_c};
@@ -135,9 +136,16 @@ fn patient(fd: c_int, bytes: usize, mut call: impl FnMut(c_int) -> isize) -> (Op
         call(fd)
     };
     let ended = retry(Attempt { fd, direction: Direction::Read, wanted: bytes, limit: &mut limit, call });
+    let would_block = matches!(ended, Ended::WouldBlock);
     let moved = match ended {
         Ended::Unwatchable => None,
-        ended => Some(result(ended, libc::EAGAIN)),
+        ended => Some(match result(ended, libc::EAGAIN) {
+            // See `told`.
+            error if error == failed(libc::ECANCELED) && would_block && is_eventfd(fd) => {
+                failed(libc::EAGAIN)
+            }
+            moved => moved,
+        }),
     };
     (moved, calls == 1)
 }

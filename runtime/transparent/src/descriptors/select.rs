@@ -10,6 +10,7 @@ use abaca::hook::descriptors::{Direction, Interest};
 use libc::{fd_set, sigset_t, timespec, timeval};
 
 use super::poll::{duration, ended, wait_for};
+use super::told::instead_of_cancelled;
 use crate::answer::{failed, of_c};
 use crate::enter::looked;
 use crate::hooks::hooks;
@@ -106,7 +107,15 @@ unsafe fn select_for(count: c_int, sets: [*mut fd_set; 3], limit: Option<Duratio
             let is_in = |fd: &usize| set[fd / BITS] & 1 << (fd % BITS) != 0;
             interests.extend((0..numbers).filter(is_in).map(|fd| Interest { fd: fd as c_int, direction }));
         }
-        ended(wait_for(&interests, deadline, &mut look))
+        match ended(wait_for(&interests, deadline, &mut look)) {
+            result if result == failed(libc::ECANCELED) => {
+                let fds = interests.iter().map(|interest| interest.fd);
+                instead_of_cancelled(fds, |is_told| {
+                    tell(&asked, &mut found, |number| number < numbers && is_told(number as c_int))
+                })
+            }
+            result => result,
+        }
     };
     if result >= 0 {
         for (set, found) in sets.into_iter().zip(&found) {
@@ -117,4 +126,27 @@ unsafe fn select_for(count: c_int, sets: [*mut fd_set; 3], limit: Option<Duratio
         }
     }
     result
+}
+
+/// Makes `found` the descriptors that are asked for, to read and to write, and for which `is_told` says so. Returns how many these are.
+fn tell(
+    asked: &[Option<Words>; 3],
+    found: &mut [Option<Words>; 3],
+    is_told: impl Fn(usize) -> bool,
+) -> usize {
+    found.clone_from(asked);
+    let [read, write, except] = found;
+    except.iter_mut().for_each(|set| set.fill(0));
+    let mut told = 0;
+    for set in [read, write].into_iter().flatten() {
+        for at in 0..set.len() * BITS {
+            let (word, bit) = (&mut set[at / BITS], 1 << (at % BITS));
+            if *word & bit != 0 && is_told(at) {
+                told += 1;
+            } else {
+                *word &= !bit;
+            }
+        }
+    }
+    told
 }

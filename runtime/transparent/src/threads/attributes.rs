@@ -12,7 +12,7 @@ use libc::{
 };
 
 use super::details::sent;
-use super::identity::is_main_fiber;
+use super::identity::{is_main_fiber, is_thread_of_copy};
 use super::queued::NoPlace;
 use super::record::{Name, Record, Target};
 use super::sends;
@@ -198,6 +198,8 @@ hooks! {
             Target::Caller => unsafe { sends::raise(signal) },
             // SAFETY: as above.
             Target::Fiber(_) if thread == super::identity::current() && signal != 0 => unsafe { sends::raise(signal) },
+            // SAFETY: as above. It is the copy's first thread.
+            Target::Fiber(_) if is_thread_of_copy(thread) => unsafe { libc::tgkill(libc::getpid(), libc::getpid(), signal) },
             Target::Fiber(record) => return send_to_fiber(record, signal),
         };
         if result == 0 { 0 } else { errno() }
@@ -213,6 +215,7 @@ hooks! {
             Target::Kernel => unsafe { own!(fn pthread_sigqueue(pthread_t, c_int, sigval) -> c_int)(thread, signal, value) },
             Target::Caller => sends::queue_to_caller(signal, value),
             Target::Fiber(_) if thread == super::identity::current() => sends::queue_to_caller(signal, value),
+            Target::Fiber(_) if is_thread_of_copy(thread) => sends::queue_to_main(signal, value),
             Target::Fiber(record) => match record.pending.send(signal, |signal| sent(signal, libc::SI_QUEUE, Some(value)), || record.cancel.wake()) {
                 Some(Ok(())) => 0,
                 Some(Err(NoPlace)) => EAGAIN,

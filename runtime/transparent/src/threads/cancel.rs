@@ -69,6 +69,11 @@ impl Request {
         self.deferred.end_call();
     }
 
+    /// Whether somebody has cancelled the thread.
+    pub(super) fn was_made(&self) -> bool {
+        self.deferred.was_requested()
+    }
+
     /// Whether the thread, which is the caller, is to end.
     fn is_pending(&self) -> bool {
         self.deferred.is_pending()

@@ -21,7 +21,7 @@ use super::begin::{Ended, Routine, begin};
 use super::number;
 use super::record::{Asked, Finished, Record};
 use super::relay::start_relay_if_needed;
-use super::{c11, given, masks};
+use super::{c11, given, identity, masks};
 use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::own::own;
@@ -344,6 +344,10 @@ impl Start {
             value = record.exit_value.load(Ordering::Relaxed);
         } else if self.call.is_int {
             value = value as c_int as usize;
+        }
+        if !hook::on_fiber() {
+            // In a copy of the process, of which this is the first thread.
+            identity::main_ends(value);
         }
         record.pending.end();
         number::forget();

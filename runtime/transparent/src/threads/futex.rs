@@ -22,6 +22,7 @@ use libc::{
     FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, SYS_futex, timespec,
 };
 
+use super::asks;
 use super::number;
 use super::until::{self, Until};
 use crate::answer::{answer, failed};
@@ -73,7 +74,7 @@ pub(crate) unsafe extern "C" fn syscall(
             return result.into();
         }
         // SAFETY: the caller's promise.
-        unsafe { kernel::call(number, [a, b, c, d, e, f]) }
+        unsafe { asks::call(number, [a, b, c, d, e, f]) }
     };
     answer(result) as c_long
 }

@@ -33,9 +33,21 @@ hooks! {
 /// Whether the process is a copy by fork(2), and its only thread was a fiber, or descends from such a copy.
 static WAS_FIBER: AtomicBool = AtomicBool::new(false);
 
+/// The thread of such a copy that a fiber has become; 0 if there is none.
+static THREAD_OF_COPY: AtomicUsize = AtomicUsize::new(0);
+
+/// The main thread, or that of a copy, once it has ended and until somebody has joined it; else 0. It stays until all others have ended.
+static ENDED_MAIN: AtomicUsize = AtomicUsize::new(0);
+
+/// The result of that thread.
+static RESULT_OF_MAIN: AtomicUsize = AtomicUsize::new(0);
+
 /// A fiber has become the only thread of a copy of the process: it is who it was. What it blocks is the thread's mask now, and the main one's.
 pub(crate) fn became_thread() {
     WAS_FIBER.store(true, Ordering::Relaxed);
+    // Relaxed, all: there is one thread.
+    THREAD_OF_COPY.store(current() as usize, Ordering::Relaxed);
+    ENDED_MAIN.store(0, Ordering::Relaxed);
     let set = given::set_of_caller();
     // SAFETY: a set of this function's.
     unsafe { set_mask(libc::SIG_SETMASK, &set, ptr::null_mut()) };
@@ -46,6 +58,24 @@ pub(crate) fn became_thread() {
 pub(crate) fn may_have_been_fiber() -> bool {
     // Relaxed: it was written before there was another thread.
     WAS_FIBER.load(Ordering::Relaxed)
+}
+
+/// Whether a fiber has become this thread, of a copy of the process.
+pub(super) fn is_thread_of_copy(thread: pthread_t) -> bool {
+    thread as usize == THREAD_OF_COPY.load(Ordering::Relaxed)
+}
+
+/// The calling thread, which is the main one or that of a copy, ends with this result.
+pub(super) fn main_ends(result: usize) {
+    RESULT_OF_MAIN.store(result, Ordering::Relaxed);
+    // Release: pairs with the Acquire below.
+    ENDED_MAIN.store(current() as usize, Ordering::Release);
+}
+
+/// The result of this thread, if it is one that has called [`main_ends`], and nobody has joined it.
+pub(super) fn take_end_of_main(thread: pthread_t) -> Option<usize> {
+    let taken = ENDED_MAIN.compare_exchange(thread as usize, 0, Ordering::Acquire, Ordering::Relaxed);
+    taken.ok().filter(|ended| *ended != 0).map(|_| RESULT_OF_MAIN.load(Ordering::Relaxed))
 }
 
 /// What the main fiber was told that it is; 0 before it has asked.
@@ -112,7 +142,7 @@ pub(crate) fn exit(value: usize) -> ! {
         );
         std::process::abort();
     } else if (create::has_runtime() || may_have_been_fiber()) && is_main() {
-        exit_main();
+        exit_main(value);
     }
     // SAFETY: it unwinds the caller, who wants to end.
     unsafe { own!(fn pthread_exit(usize) -> !)(value) }
@@ -124,7 +154,8 @@ fn is_main() -> bool {
 }
 
 /// Ends the main thread: the process goes on until its last thread has ended.
-fn exit_main() -> ! {
+fn exit_main(value: usize) -> ! {
+    main_ends(value);
     await_others();
     std::process::exit(0)
 }

@@ -8,11 +8,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use abaca::JoinHandle;
-use abaca::hook;
+use abaca::hook::{self, Pauses};
 use libc::{CLOCK_REALTIME, EBUSY, EDEADLK, EINVAL, ETIMEDOUT, clockid_t, pthread_t, timespec};
 
 use super::c11;
 use super::cancel::{self, CancellationPoint, PTHREAD_CANCELED};
+use super::identity;
 use super::record::{Finished, Record, Target};
 use super::until::Until;
 use crate::enter::enter;
@@ -107,9 +108,13 @@ unsafe fn join(thread: pthread_t, value: Value, limit: Limit, own: &dyn Fn(Value
         // A fiber that is not joined in this way, by itself.
         Target::Caller => return EDEADLK,
         Target::Kernel => {
-            // SAFETY: the caller's promise.
-            let attempt = || unsafe { own!(fn pthread_tryjoin_np(pthread_t, Value) -> c_int)(thread, value) };
-            return join_of_kernel(&limit, &attempt, &|| own(value));
+            let tried = own!(fn pthread_tryjoin_np(pthread_t, Value) -> c_int);
+            // SAFETY: the caller's promise, here and below.
+            let attempt =
+                || unsafe { of_main(thread, value) }.unwrap_or_else(|| unsafe { tried(thread, value) });
+            // SAFETY: as above.
+            let own = || unsafe { of_main(thread, value) }.unwrap_or_else(|| own(value));
+            return join_of_kernel(&limit, &attempt, &own);
         }
     };
     let is_try = matches!(limit, Limit::Try);
@@ -122,19 +127,27 @@ unsafe fn join(thread: pthread_t, value: Value, limit: Limit, own: &dyn Fn(Value
     if record.is_detached() {
         return refused(EINVAL);
     }
-    if let Some(me) = me
-        && (ptr::eq(record, me) || ptr::eq(record.joins.load(Ordering::SeqCst), me))
-    {
+    // Who was cancelled waits for the caller no longer than until it sees that.
+    let waits_for = |me| ptr::eq(record.joins.load(Ordering::SeqCst), me) && !record.cancel.was_made();
+    if me.is_some_and(|me| ptr::eq(record, me) || waits_for(me)) {
         return refused(EDEADLK);
-    }
-    if let Err(error) = record.begin_join() {
-        return refused(error);
     }
     let note = |whom: *const Record| {
         if let Some(me) = me {
             me.joins.store(whom.cast_mut(), Ordering::SeqCst);
         }
     };
+    if identity::is_thread_of_copy(thread) {
+        note(record);
+        // SAFETY: the caller's promise.
+        let attempt = || unsafe { of_main(thread, value) }.unwrap_or(EBUSY);
+        let result = join_of_kernel(&limit, &attempt, &attempt);
+        note(ptr::null());
+        return result;
+    }
+    if let Err(error) = record.begin_join() {
+        return refused(error);
+    }
     note(record);
     let within = enter();
     let point = within.as_ref().map(CancellationPoint::of);
@@ -163,6 +176,20 @@ unsafe fn join(thread: pthread_t, value: Value, limit: Limit, own: &dyn Fn(Value
     0
 }
 
+/// Ends the join of a main thread that has ended, and stays until the others have. `None` if it is another, or has not.
+///
+/// # Safety
+///
+/// The value is null or can be written.
+unsafe fn of_main(thread: pthread_t, value: Value) -> Option<c_int> {
+    let result = identity::take_end_of_main(thread)?;
+    if !value.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { value.write(ptr::with_exposed_provenance_mut(result)) };
+    }
+    Some(0)
+}
+
 /// Waits for the end of a thread until then, or until the caller is cancelled by `pthread_cancel`. Returns whether it has ended.
 fn await_end(handle: &JoinHandle<Finished>, until: &Until, point: Option<&CancellationPoint>) -> bool {
     let is_over = || until.has_passed() || point.is_some_and(CancellationPoint::is_cancelled);
@@ -178,24 +205,21 @@ fn await_end(handle: &JoinHandle<Finished>, until: &Until, point: Option<&Cancel
     false
 }
 
-/// A fiber joins a thread of the kernel's: it looks after pauses, since no event tells.
+/// A fiber joins a thread of the kernel's, or one that has become such in a copy of the process: it looks after pauses, since no event tells.
 fn join_of_kernel(limit: &Limit, attempt: &dyn Fn() -> c_int, own: &dyn Fn() -> c_int) -> c_int {
-    /// The longest pause at first; later it is a small part of the wait so far, so that who joins for long does next to nothing.
-    const LONG: Duration = Duration::from_millis(16);
-    const LONGEST: Duration = Duration::from_millis(256);
+    const FIRST: Duration = Duration::from_micros(100);
     let Limit::Until(until) = limit else { return own() };
     let Some(within) = enter() else { return own() };
     let point = CancellationPoint::of(&within);
     let mut result = EBUSY;
     point.call(|| {
-        let (began, mut pause) = (Instant::now(), Duration::from_micros(100));
+        let mut pauses = Pauses::starting_with(FIRST);
         loop {
             match attempt() {
                 EBUSY if until.has_passed() => result = ETIMEDOUT,
                 EBUSY if point.is_cancelled() => {}
                 EBUSY => {
-                    Until::Instant(Instant::now() + pause).sleep();
-                    pause = (pause * 2).min(LONG.max(began.elapsed() / 32)).min(LONGEST);
+                    Until::Instant(Instant::now() + pauses.next_pause()).sleep();
                     continue;
                 }
                 ended => result = ended,

@@ -3,6 +3,7 @@
 mod acquire;
 mod aliases;
 mod alternate;
+mod asks;
 mod attending;
 mod attributes;
 mod barrier;
@@ -46,6 +47,7 @@ mod spin;
 pub(crate) mod until;
 mod waiting;
 
+pub(crate) use asks::owned_by_caller;
 pub(crate) use borrowed::own_notes;
 pub(crate) use cancel::{
     CancellationPoint, ends_with_hook, in_clean_up, test as test_cancellation, wait_at_point,
@@ -61,6 +63,7 @@ pub(crate) use identity::{await_others, became_thread};
 pub(crate) const HOOKS: &[&[Hook]] = &[
     aliases::HOOKS,
     alternate::HOOKS,
+    asks::HOOKS,
     attributes::HOOKS,
     barrier::HOOKS,
     by_number::HOOKS,

@@ -76,7 +76,8 @@ hooks! {
             unsafe {
                 let kind = mutex.cast::<c_int>().add(KIND);
                 if *kind & INHERITS != 0 {
-                    *kind ^= INHERITS | OWNERS;
+                    // Of a robust one libc itself looks at the owner, which is none while its state may be wrong.
+                    *kind ^= if *kind & ROBUST == 0 { INHERITS | OWNERS } else { INHERITS };
                 }
             }
         }
@@ -172,6 +173,8 @@ pub(crate) const LONG_AGO: timespec = timespec { tv_sec: 0, tv_nsec: 0 };
 const KIND: usize = if cfg!(target_pointer_width = "64") { 4 } else { 3 };
 /// The word that says who has it.
 const OWNER: usize = 2;
+/// Of a mutex that tells of owners who have ended with it.
+const ROBUST: c_int = 16;
 /// Of a mutex whose owner inherits priorities.
 const INHERITS: c_int = 32;
 /// Of one that was such a mutex. libc leaves the bit alone.

@@ -78,7 +78,7 @@ pub(super) fn forget() {
     }
 }
 
-fn is_fibers(number: pid_t) -> bool {
+pub(super) fn is_fibers(number: pid_t) -> bool {
     number >= FIRST.cast_signed()
 }
 
@@ -88,7 +88,7 @@ pub(super) fn is_caller(number: pid_t) -> bool {
 }
 
 /// What the kernel is asked by instead of this number.
-fn of_kernel(number: pid_t) -> pid_t {
+pub(super) fn of_kernel(number: pid_t) -> pid_t {
     if !is_fibers(number) || !is_caller(number) {
         return number;
     }
@@ -100,10 +100,20 @@ fn of_kernel(number: pid_t) -> pid_t {
 pub(super) fn system_call(call: c_long, [a, b, c]: [usize; 3]) -> Option<isize> {
     match call {
         libc::SYS_gettid => of_caller().map(|number| number as isize),
-        libc::SYS_tgkill if is_fibers(b as pid_t) => Some(send(b as pid_t, c as c_int)),
+        libc::SYS_tgkill if is_fibers(b as pid_t) => Some(send_in(a as pid_t, b as pid_t, c as c_int)),
         libc::SYS_tkill if is_fibers(a as pid_t) => Some(send(a as pid_t, b as c_int)),
         _ => None,
     }
+}
+
+/// Sends a signal to the fiber of this number, if that is one of this process's.
+fn send_in(process: pid_t, number: pid_t, signal: c_int) -> isize {
+    if process <= 0 {
+        return failed(libc::EINVAL);
+    }
+    // SAFETY: no memory is involved.
+    let own = unsafe { kernel!(libc::SYS_getpid) };
+    if process as isize == own { send(number, signal) } else { failed(ESRCH) }
 }
 
 /// Sends a signal to the fiber of this number.
@@ -130,7 +140,7 @@ hooks! {
     /// tgkill(2).
     fn tgkill(process: pid_t, thread: pid_t, signal: c_int) -> c_int, |_| -> always {
         if is_fibers(thread) {
-            return answer(send(thread, signal)) as c_int;
+            return answer(send_in(process, thread, signal)) as c_int;
         }
         // SAFETY: it takes numbers.
         answer(unsafe { kernel!(libc::SYS_tgkill, process, thread, signal) }) as c_int

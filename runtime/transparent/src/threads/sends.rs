@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
 use std::ffi::c_int;
+use std::ptr;
 
 use abaca::hook;
 use libc::{pid_t, siginfo_t, sigval};
@@ -91,10 +92,26 @@ pub(super) fn queue_to_caller(signal: c_int, value: sigval) -> c_int {
     if let Some(sent) = waits_for_caller(number, info) {
         return if sent.is_ok() { 0 } else { libc::EAGAIN };
     }
-    // SAFETY: what is told of the signal is this function's. It is for the OS thread of the caller, which runs the handler before this returns.
+    // It is for the OS thread of the caller, which runs the handler before this returns.
+    // SAFETY: no memory is involved.
+    queue_to(unsafe { kernel!(libc::SYS_gettid) }, signal, &info)
+}
+
+/// The same for the process's first thread.
+pub(super) fn queue_to_main(signal: c_int, value: sigval) -> c_int {
+    let Some(number) = index(signal) else { return if signal == 0 { 0 } else { libc::EINVAL } };
+    // SAFETY: no memory is involved.
+    queue_to(
+        unsafe { kernel!(libc::SYS_getpid) },
+        signal,
+        &details::sent(number, libc::SI_QUEUE, Some(value)),
+    )
+}
+
+fn queue_to(thread: isize, signal: c_int, info: &siginfo_t) -> c_int {
+    // SAFETY: what is told of the signal is the caller's.
     let sent = unsafe {
-        let (process, thread) = (kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid));
-        kernel!(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, &raw const info)
+        kernel!(libc::SYS_rt_tgsigqueueinfo, kernel!(libc::SYS_getpid), thread, signal, ptr::from_ref(info))
     };
     if answer(sent) == 0 { 0 } else { errno() }
 }

@@ -11,7 +11,7 @@ use crate::call::{Answer, Call};
 use crate::seen;
 
 /// A program that waits for a thread.
-const THREADS: Program = Program {
+pub(super) const THREADS: Program = Program {
     name: "",
     version: Version::Toolchain,
     is_there: always,
@@ -28,7 +28,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program { name: "rayon beside it", version: Version::Of("rayon"), slow: by_rayon, ..THREADS },
 ];
 
-fn serve(time: Duration) {
+pub(super) fn serve(time: Duration) {
     let _served = seen::begin();
     std::thread::sleep(time);
 }

@@ -25,6 +25,16 @@ pub(super) const PROGRAMS: &[Program] = &[
         gone: Gone::Killed(crate::servers::Which::Postgres),
         goes_on: None,
     },
+    #[cfg(has_mariadb)]
+    Program {
+        name: "libmariadb",
+        version: Version::Library(libraries::mariadb_is),
+        is_there: |servers| servers.mariadb.is_some(),
+        slow: libraries::by_mariadb,
+        look: Some(super::sql::look_at_mariadb),
+        gone: Gone::Killed(crate::servers::Which::Mariadb),
+        goes_on: None,
+    },
     #[cfg(has_hiredis)]
     Program {
         name: "hiredis",
@@ -45,6 +55,26 @@ pub(super) const PROGRAMS: &[Program] = &[
         gone: Gone::Never,
         goes_on: super::WAITS_FOR_A_THREAD,
     },
+    #[cfg(has_zmq)]
+    Program {
+        name: "libzmq",
+        version: Version::Library(libraries::zmq_is),
+        is_there: always,
+        slow: libraries::by_zmq,
+        look: None,
+        gone: Gone::Never,
+        goes_on: None,
+    },
+    #[cfg(has_uv)]
+    Program {
+        name: "libuv",
+        version: Version::Library(libraries::uv_is),
+        is_there: always,
+        slow: |call| libraries::by_uv(call, &format!("/slow/{}", call.time.as_millis())),
+        look: None,
+        gone: Gone::Closes(|call| libraries::by_uv(call, "/half")),
+        goes_on: None,
+    },
 ];
 
 fn by_curl(call: &Call<'_>, url: &str) -> Answer {
@@ -64,7 +94,7 @@ fn by_curl(call: &Call<'_>, url: &str) -> Answer {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-#[cfg(any(has_libpq, has_hiredis, has_rdkafka))]
+#[cfg(any(has_libpq, has_mariadb, has_hiredis, has_rdkafka, has_zmq, has_uv))]
 mod libraries {
     use std::cell::Cell;
     use std::ffi::{CStr, CString, c_char, c_double, c_int, c_void};
@@ -143,6 +173,28 @@ mod libraries {
         safe fn rdkafka_start() -> *const c_char;
         #[cfg(has_rdkafka)]
         fn rdkafka_call(call: *const CCall) -> c_int;
+        #[cfg(has_mariadb)]
+        safe fn mariadb_version() -> *const c_char;
+        #[cfg(has_mariadb)]
+        fn mariadb_call(call: *const CCall) -> c_int;
+        #[cfg(has_zmq)]
+        safe fn zmq_library() -> *const c_char;
+        #[cfg(has_zmq)]
+        safe fn zmq_server() -> *const c_char;
+        #[cfg(has_zmq)]
+        safe fn zmq_serve();
+        #[cfg(has_zmq)]
+        fn zmq_call(call: *const CCall) -> c_int;
+        #[cfg(has_uv)]
+        safe fn uv_library() -> *const c_char;
+        #[cfg(has_uv)]
+        fn uv_call(call: *const CCall) -> c_int;
+    }
+
+    /// A string of a library's, which it keeps, if there is one.
+    fn string(address: *const c_char) -> Option<String> {
+        // SAFETY: the programs in C return null, or a string that stays.
+        (!address.is_null()).then(|| unsafe { CStr::from_ptr(address) }.to_string_lossy().into_owned())
     }
 
     #[cfg(has_libpq)]
@@ -170,18 +222,52 @@ mod libraries {
 
     #[cfg(has_rdkafka)]
     pub(super) fn rdkafka_is() -> String {
-        // SAFETY: a string of the library.
-        unsafe { CStr::from_ptr(rdkafka_version()) }.to_string_lossy().into_owned()
+        string(rdkafka_version()).unwrap_or_default()
     }
 
     #[cfg(has_rdkafka)]
     pub(super) fn by_rdkafka(call: &Call<'_>) -> Answer {
         static CLUSTER: OnceLock<Option<String>> = OnceLock::new();
-        let cluster = CLUSTER.get_or_init(|| {
-            let address = rdkafka_start();
-            // SAFETY: a string of the library, if there is one.
-            (!address.is_null()).then(|| unsafe { CStr::from_ptr(address) }.to_string_lossy().into_owned())
-        });
+        let cluster = CLUSTER.get_or_init(|| string(rdkafka_start()));
         in_c(call, rdkafka_call, cluster.as_ref().ok_or("no cluster")?)
+    }
+
+    #[cfg(has_mariadb)]
+    pub(super) fn mariadb_is() -> String {
+        string(mariadb_version()).unwrap_or_default()
+    }
+
+    #[cfg(has_mariadb)]
+    pub(super) fn by_mariadb(call: &Call<'_>) -> Answer {
+        in_c(call, mariadb_call, &call.servers.mariadb.as_ref().expect("it runs").display().to_string())
+    }
+
+    #[cfg(has_zmq)]
+    pub(super) fn zmq_is() -> String {
+        string(zmq_library()).unwrap_or_default()
+    }
+
+    /// The clients' own threads are fibers, where threads are; the server is none.
+    #[cfg(has_zmq)]
+    pub(super) fn by_zmq(call: &Call<'_>) -> Answer {
+        static SERVER: OnceLock<Option<String>> = OnceLock::new();
+        let server = SERVER.get_or_init(|| {
+            abaca_transparent::as_kernel_threads(|| {
+                let address = string(zmq_server());
+                std::thread::spawn(|| zmq_serve());
+                address
+            })
+        });
+        in_c(call, zmq_call, server.as_ref().ok_or("no server")?)
+    }
+
+    #[cfg(has_uv)]
+    pub(super) fn uv_is() -> String {
+        string(uv_library()).unwrap_or_default()
+    }
+
+    #[cfg(has_uv)]
+    pub(super) fn by_uv(call: &Call<'_>, page: &str) -> Answer {
+        in_c(call, uv_call, &format!("{} {page}", call.servers.http.port()))
     }
 }

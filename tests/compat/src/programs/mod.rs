@@ -3,7 +3,17 @@
 mod beside;
 #[cfg(feature = "whole")]
 mod c;
+#[cfg(feature = "whole")]
+mod channels;
+#[cfg(feature = "whole")]
+mod directory;
+#[cfg(feature = "whole")]
+mod files;
 mod http;
+#[cfg(feature = "whole")]
+mod lines;
+#[cfg(feature = "whole")]
+mod mqtt;
 mod native;
 mod redis;
 #[cfg(feature = "whole")]
@@ -58,7 +68,17 @@ const WAITS_FOR_A_THREAD: Option<&str> = Some("goes on: waits for another thread
 /// All rooms' programs, in the order of the page.
 pub(crate) fn programs() -> impl Iterator<Item = &'static Program> {
     #[cfg(feature = "whole")]
-    let of_libraries = [web::PROGRAMS, secure::PROGRAMS, sql::PROGRAMS, c::PROGRAMS];
+    let of_libraries = [
+        web::PROGRAMS,
+        secure::PROGRAMS,
+        lines::PROGRAMS,
+        sql::PROGRAMS,
+        mqtt::PROGRAMS,
+        directory::PROGRAMS,
+        c::PROGRAMS,
+        files::PROGRAMS,
+        channels::PROGRAMS,
+    ];
     #[cfg(not(feature = "whole"))]
     let of_libraries: [&[Program]; 0] = [];
     let rooms = [http::PROGRAMS, redis::PROGRAMS].into_iter().chain(of_libraries);

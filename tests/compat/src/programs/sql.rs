@@ -4,6 +4,9 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use diesel::dsl::sql;
+use diesel::sql_types::Integer;
+use diesel::{Connection, RunQueryDsl};
 use mysql::prelude::Queryable;
 
 use super::{Gone, Program, Version, always, text};
@@ -17,6 +20,15 @@ pub(super) const PROGRAMS: &[Program] = &[
         version: Version::Of("postgres"),
         is_there: |servers| servers.postgres.is_some(),
         slow: by_postgres,
+        look: Some(look_at_postgres),
+        gone: Gone::Killed(Which::Postgres),
+        goes_on: None,
+    },
+    Program {
+        name: "diesel",
+        version: Version::Of("diesel"),
+        is_there: |servers| servers.postgres.is_some(),
+        slow: by_diesel,
         look: Some(look_at_postgres),
         gone: Gone::Killed(Which::Postgres),
         goes_on: None,
@@ -68,13 +80,24 @@ fn by_postgres(call: &Call<'_>) -> Answer {
     Ok(row.get::<_, i32>(0).to_string())
 }
 
+/// By libpq, which it links.
+fn by_diesel(call: &Call<'_>) -> Answer {
+    let folder = call.servers.postgres.as_ref().expect("it runs");
+    let settings = format!("host={} user=abaca dbname=postgres", folder.display());
+    let mut client = diesel::PgConnection::establish(&settings).map_err(text)?;
+    call.ready();
+    let query = format!("6 * 7 from pg_sleep({})", call.time.as_secs_f64());
+    let answer: i32 = diesel::select(sql::<Integer>(&query)).get_result(&mut client).map_err(text)?;
+    Ok(answer.to_string())
+}
+
 fn mysql_client(servers: &Servers) -> Result<mysql::Conn, String> {
     let path = servers.mariadb.as_ref().expect("it runs");
     let settings = mysql::OptsBuilder::new().socket(path.to_str()).user(Some("root"));
     mysql::Conn::new(settings).map_err(text)
 }
 
-fn look_at_mariadb(servers: &Servers) -> Box<dyn FnMut() -> usize> {
+pub(super) fn look_at_mariadb(servers: &Servers) -> Box<dyn FnMut() -> usize> {
     let mut client = mysql_client(servers).unwrap();
     let query = "select count(*) from information_schema.processlist where state = 'User sleep'";
     Box::new(move || client.query_first(query).ok().flatten().unwrap_or(0))

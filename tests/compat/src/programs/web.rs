@@ -1,5 +1,6 @@
 //! Larger clients and servers of HTTP, and websockets.
 
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -24,6 +25,13 @@ pub(super) const PROGRAMS: &[Program] = &[
         version: Version::Of("tokio"),
         slow: |call| by_tokio(call, "slow"),
         gone: Gone::Closes(|call| by_tokio(call, "half")),
+        ..HERE
+    },
+    Program {
+        name: "mio",
+        version: Version::Of("mio"),
+        slow: |call| by_mio(call, "slow"),
+        gone: Gone::Closes(|call| by_mio(call, "half")),
         ..HERE
     },
     Program { name: "rouille", version: Version::Of("rouille"), slow: rouille_slow, ..HERE },
@@ -55,6 +63,37 @@ fn by_tokio(call: &Call<'_>, page: &str) -> Answer {
         stream.read_to_string(&mut answer).await.map_err(text)?;
         Ok(answer)
     })
+}
+
+/// An event loop, as mio's documentation has it.
+fn by_mio(call: &Call<'_>, page: &str) -> Answer {
+    let mut poll = mio::Poll::new().map_err(text)?;
+    let mut stream = mio::net::TcpStream::connect(call.servers.http).map_err(text)?;
+    let interests = mio::Interest::READABLE | mio::Interest::WRITABLE;
+    poll.registry().register(&mut stream, mio::Token(0), interests).map_err(text)?;
+    let mut events = mio::Events::with_capacity(8);
+    let (mut request, mut answer) = (Some(request(call, page)), Vec::new());
+    call.ready();
+    loop {
+        match poll.poll(&mut events, None) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(text(error)),
+            _ => {}
+        }
+        for event in &events {
+            if event.is_writable()
+                && let Some(request) = request.take()
+            {
+                stream.write_all(request.as_bytes()).map_err(text)?;
+            }
+            if event.is_readable() {
+                match stream.read_to_end(&mut answer) {
+                    Ok(_) => return String::from_utf8(answer).map_err(text),
+                    Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(text(error)),
+                    Err(_) => {}
+                }
+            }
+        }
+    }
 }
 
 /// The server runs where the client does; its own threads are OS threads.

@@ -2,6 +2,10 @@
 
 mod child;
 mod http;
+mod ldap;
+#[cfg(feature = "whole")]
+mod lines;
+mod mqtt;
 mod sql;
 mod ssh;
 mod tls;
@@ -23,12 +27,19 @@ pub(crate) enum Which {
     Mariadb,
     Ssh,
     Tls,
+    Mosquitto,
+    Slapd,
 }
 
 pub(crate) struct Servers {
     pub(crate) http: SocketAddr,
     #[cfg(feature = "whole")]
     pub(crate) websocket: SocketAddr,
+    /// Of SMTP and FTP.
+    #[cfg(feature = "whole")]
+    pub(crate) lines: SocketAddr,
+    #[cfg(feature = "whole")]
+    pub(crate) memcached: SocketAddr,
     /// The path of its socket.
     pub(crate) redis: Option<PathBuf>,
     /// The folder of its socket.
@@ -37,6 +48,8 @@ pub(crate) struct Servers {
     pub(crate) mariadb: Option<PathBuf>,
     pub(crate) ssh: Option<ssh::Account>,
     pub(crate) tls: Option<tls::Address>,
+    pub(crate) mosquitto: Option<SocketAddr>,
+    pub(crate) slapd: Option<SocketAddr>,
     processes: Mutex<Vec<(Which, Server)>>,
     /// Calls that run a command leave a file here while it runs.
     pub(crate) marks: PathBuf,
@@ -59,15 +72,24 @@ impl Servers {
         let mariadb = keep(&mut processes, Which::Mariadb, is_whole.then(|| sql::mariadb(&folder)).flatten());
         let ssh = keep(&mut processes, Which::Ssh, is_whole.then(|| ssh::start(&folder)).flatten());
         let tls = keep(&mut processes, Which::Tls, is_whole.then(|| tls::start(&folder, http)).flatten());
+        let mosquitto =
+            keep(&mut processes, Which::Mosquitto, is_whole.then(|| mqtt::start(&folder)).flatten());
+        let slapd = keep(&mut processes, Which::Slapd, is_whole.then(|| ldap::start(&folder)).flatten());
         Self {
             http,
             #[cfg(feature = "whole")]
             websocket: serve(http::answer_websocket),
+            #[cfg(feature = "whole")]
+            lines: serve(lines::greet_and_answer),
+            #[cfg(feature = "whole")]
+            memcached: serve(lines::answer),
             redis,
             postgres,
             mariadb,
             ssh,
             tls,
+            mosquitto,
+            slapd,
             processes: Mutex::new(processes),
             marks,
             folder,
