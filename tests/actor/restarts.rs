@@ -7,8 +7,8 @@ use std::time::Duration;
 use abaca::actor::supervisor::{Child, Strategy, Supervisor, SupervisorRef};
 use abaca::actor::{self, ExitReason, Mailbox};
 
-/// So many attempts are made by one that hears nothing.
-const MANY: usize = 1000;
+/// So many attempts are made by one that hears nothing: they take longer than anybody's turn.
+const MANY: usize = 300_000;
 
 /// A supervisor without a limit, with a child that has ended and cannot be started again before there have been [`MANY`] attempts, and the
 /// number of these.

@@ -187,7 +187,6 @@ fn a_child_that_cannot_be_restarted_is_tried_again_until_it_is_too_much() {
             .child(child)
             .start();
         end(&supervisor, "a", failed());
-        // It answers in between.
         while pid(&supervisor, "a").is_none() {
             abaca::yield_now();
         }

@@ -48,7 +48,7 @@ fn output_is_taken_from_a_file_in_the_place_of_a_pipe() {
     std::fs::write(&path, &content).unwrap();
     on_one_worker(move || {
         let mut command = Command::new("sh");
-        command.args(["-c", "echo out; echo errors >&2"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(["-c", "echo errors >&2"]).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdout = Some(ChildStdout::from(OwnedFd::from(File::open(path).unwrap())));
         let output = child.wait_with_output().unwrap();
