@@ -170,9 +170,10 @@ fn wake_all_at(address: usize) {
     wake_at(address, u32::MAX, usize::MAX);
 }
 
-/// Interrupts the wait of a fiber for this signal, a bit, if it is in one and does not block it. Returns whether it is.
-pub fn interrupt_fiber(fiber: usize, signal: u64, how: Interrupted) -> bool {
-    let is_it = |who: &Who| who.fiber == fiber && who.blocked & signal == 0;
+/// Interrupts the wait of a fiber for this signal, a bit, if it is in one and does not block it, and `is_pending` still: a signal that the fiber
+/// has taken by itself meanwhile is nothing to its next wait. Returns whether it was so.
+pub fn interrupt_fiber(fiber: usize, signal: u64, how: Interrupted, is_pending: impl Fn() -> bool) -> bool {
+    let is_it = |who: &Who| who.fiber == fiber && who.blocked & signal == 0 && is_pending();
     WAITS.interrupt(how, is_it, |_| false, wake_all_at)
 }
 
@@ -268,7 +269,7 @@ mod tests {
                         }
                         for round in 0..ROUNDS {
                             SENT.fetch_or(bit, SeqCst);
-                            interrupt_fiber(state.0.load(SeqCst), bit, Interrupted::Restarts);
+                            interrupt_fiber(state.0.load(SeqCst), bit, Interrupted::Restarts, || true);
                             while state.1.load(SeqCst) == round {
                                 std::thread::yield_now();
                             }

@@ -184,6 +184,12 @@
 //! | the number of the next descriptor | need not be the lowest that the program has free: the runtime opens some of its own, also for a moment |
 //! | PTHREAD_KEYS_MAX | a few of the keys are the runtime's |
 //! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, from a wait for a lock, and in its next call that is a cancellation point; not while it computes |
+//! | `pthread_cancel` of a thread that is in a handler of a signal | it ends when it has left the handler: what that calls are libc's own functions |
+//! | a condition's wait | ends by itself, as POSIX allows, where a handler has run in it; glibc's goes on |
+//! | an address that is none, of a message (`sendmsg`), a set (`select`), a time, a mask or a name | ends the process by SIGSEGV where the kernel would say EFAULT: the hook reads it first, as functions of libc may |
+//! | numbers of descriptors that the program has not opened | some are the runtime's. A program that closes them while it has threads (`close_range` from 3 on) ends by an abort |
+//! | `mq_notify` | tells of a message although a fiber waits for one in `mq_receive`: the kernel does not see that it waits |
+//! | the thread of a copy by fork(2) that a fiber has become | is a plain one. `pthread_cancel` ends it in waits for conditions, joins and `pthread_testcancel` only |
 //! | `sigaltstack` | is noted and told, each fiber's for itself. Handlers with SA_ONSTACK run on a stack that the OS thread has for them, of 64 KiB at least |
 
 mod answer;

@@ -243,6 +243,13 @@ static void *endings(void *unused) {
     sigemptyset(&set);
     SAY(sigprocmask(77, &set, NULL));
     sem_init(&nothing, 0, 0);
+    // A priority that the policy does not have.
+    pthread_attr_t wrong;
+    pthread_t none;
+    struct sched_param priority = {sched_get_priority_max(SCHED_FIFO)};
+    pthread_attr_init(&wrong), pthread_attr_setschedpolicy(&wrong, SCHED_FIFO), pthread_attr_setschedparam(&wrong, &priority);
+    pthread_attr_setschedpolicy(&wrong, SCHED_OTHER), pthread_attr_setinheritsched(&wrong, PTHREAD_EXPLICIT_SCHED);
+    SAY(pthread_create(&none, &wrong, no_file, NULL));
     struct sigaction action = {.sa_handler = does_nothing};
     for (action.sa_flags = 0;; action.sa_flags = SA_RESTART) {
         sigaction(SIGUSR1, &action, NULL);

@@ -61,7 +61,9 @@ static void wait_in(int way, int ends[2]) {
         break;
     case 6: accept(ends[0], NULL, NULL); break;
     case 7: pthread_mutex_lock(&mutex); break;
-    case 8: pthread_mutex_lock(&own), pthread_cond_wait(&condition, &own); break;
+    case 8:
+        // It may end by itself after a handler that has not jumped.
+        for (pthread_mutex_lock(&own);;) pthread_cond_wait(&condition, &own);
     case 9: sem_wait(&never); break;
     case 10: sem_timedwait(&never, &late); break;
     case 11: fcntl(locked_file, F_OFD_SETLKW, &whole); break;

@@ -273,7 +273,12 @@ impl Settings {
         };
         // libc reckons from the end of the stack, which is null if none was given.
         let has_stack = stack.addr().wrapping_add(stack_bytes) != 0;
-        let has_policy = inherits == PTHREAD_EXPLICIT_SCHED && policy != SCHED_OTHER;
+        let mut parameters = libc::sched_param { sched_priority: 0 };
+        // SAFETY: the caller's promise; libc writes a local.
+        unsafe { libc::pthread_attr_getschedparam(attributes, &mut parameters) };
+        // A priority that the policy does not have is the kernel's to refuse.
+        let has_policy =
+            inherits == PTHREAD_EXPLICIT_SCHED && (policy, parameters.sched_priority) != (SCHED_OTHER, 0);
         // As one comparison: byte by byte it is as much as all the rest.
         let has_processors = processors != [0xff; size_of::<cpu_set_t>()];
         if stack_bytes == 0 {

@@ -97,6 +97,11 @@ impl Pending {
         Ok(())
     }
 
+    fn is_pending(&self, signal: usize) -> bool {
+        let is_noted = self.signals.load(Ordering::SeqCst) & masks::bit(signal) != 0;
+        is_noted && (!is_queued(signal) || queued::has(self.owner, signal))
+    }
+
     /// Sends a signal to the thread; `None` if the thread does not block it, and it has no handler that the thread could run.
     pub(crate) fn send(
         &self,
@@ -126,7 +131,8 @@ impl Pending {
             0 => {}
             // What runs here holds locks that the caller's handlers must not wait for.
             fiber => undisturbed(|| {
-                let waits = hook::interrupt_fiber(fiber, bit, Interrupted::Restarts);
+                let waits =
+                    hook::interrupt_fiber(fiber, bit, Interrupted::Restarts, || self.is_pending(index));
                 wake();
                 // One that waits looks itself, unless it is in a handler meanwhile.
                 if waits && self.handlers.load(Ordering::SeqCst) == 0 {
