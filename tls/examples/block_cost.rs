@@ -1,7 +1,7 @@
 //! What the parts of a block cost, in nanoseconds: the least, and the median of many short batches.
 //!
 //! ```sh
-//! cargo run --release -p abaca-tls --example cost
+//! cargo run --release -p abaca-tls --example block_cost
 //! ```
 #![expect(unsafe_code, reason = "installs blocks")]
 
