@@ -13,6 +13,7 @@ use libc::{
 
 use super::details::sent;
 use super::identity::{is_main_fiber, is_thread_of_copy};
+use super::number;
 use super::queued::NoPlace;
 use super::record::{Name, Record, Target};
 use super::sends;
@@ -199,7 +200,7 @@ hooks! {
             // SAFETY: as above.
             Target::Fiber(_) if thread == super::identity::current() && signal != 0 => unsafe { sends::raise(signal) },
             // SAFETY: as above. It is the copy's first thread.
-            Target::Fiber(_) if is_thread_of_copy(thread) => unsafe { libc::tgkill(libc::getpid(), libc::getpid(), signal) },
+            Target::Fiber(_) if is_thread_of_copy(thread) => unsafe { number::tgkill(libc::getpid(), libc::getpid(), signal) },
             Target::Fiber(record) => return send_to_fiber(record, signal),
         };
         if result == 0 { 0 } else { errno() }
