@@ -4,7 +4,8 @@
 //! named on standard error, and the process ends with [`STATUS`], so that cargo reports the binary although its tests
 //! passed. A fiber that has not ended keeps its stack, and a stack keeps its mapping: the third count is theirs.
 //!
-//! A test that leaves something behind on purpose says so, with [`expect_runtime`] or [`expect_stacks`].
+//! A test that leaves something behind on purpose says so, with [`expect_runtime`] or [`expect_stacks`]; one whose fibers
+//! have storage of their own, with [`expect_own_storage`].
 
 #![expect(unsafe_code, reason = "is called before main and at the exit, and leaves by `_exit`")]
 
@@ -13,6 +14,8 @@ use std::fs;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
+
+use crate::threads::has_own_storage;
 
 /// The status of a process that has left something behind.
 pub const STATUS: i32 = 97;
@@ -31,7 +34,10 @@ struct Expected {
 }
 
 /// The stacks on which blocks of thread-local storage were tried, and from one of which those of all fibers are renewed. They stay.
-const TEMPLATES: usize = if cfg!(feature = "own-tls") { 3 } else { 0 };
+const TEMPLATES: usize = 3;
+
+/// Whether a runtime of this process has tried blocks.
+static HAS_TEMPLATES: AtomicBool = AtomicBool::new(false);
 
 /// Whether there is no look at the exit.
 static IS_SETTLED: AtomicBool = AtomicBool::new(false);
@@ -46,6 +52,11 @@ pub fn expect_runtime(workers: usize) {
 /// Announces mappings of stacks that will stay.
 pub fn expect_stacks(count: usize) {
     EXPECTED.stacks.fetch_add(count, SeqCst);
+}
+
+/// Announces a runtime whose fibers have storage of their own.
+pub fn expect_own_storage() {
+    HAS_TEMPLATES.store(true, SeqCst);
 }
 
 /// The caller has looked itself, with [`left_since`]: nobody looks again at the exit.
@@ -109,7 +120,8 @@ impl Stock {
             some.is_none()
         });
         let stacks = stacks.count();
-        if stacks > EXPECTED.stacks.load(SeqCst) + TEMPLATES {
+        let has_templates = HAS_TEMPLATES.load(SeqCst) || has_own_storage();
+        if stacks > EXPECTED.stacks.load(SeqCst) + if has_templates { TEMPLATES } else { 0 } {
             found.push(format!("{stacks} mappings of stacks, of {:?}", self.stacks));
         }
         found

@@ -8,15 +8,12 @@ use abaca::Runtime;
 use abaca::channel::{bounded, unbounded};
 use abaca::sync::{Barrier, Mutex, Semaphore};
 
+use crate::own;
+
 const ROUNDS: usize = if cfg!(debug_assertions) { 300 } else { 2_000 };
 
 fn eager(workers: usize) -> Runtime {
-    Runtime::builder()
-        .own_tls(true)
-        .eager_handoff()
-        .workers(workers)
-        .build()
-        .expect("this machine can have it")
+    own().eager_handoff().workers(workers).build().expect("this machine can have it")
 }
 
 /// Computes for a little while, outside of the runtime.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use abaca::Cancelled;
 use abaca::channel::unbounded;
 use abaca::runtime::Poller;
-use abaca::{Cancelled, Runtime};
 
-use crate::runtime;
+use crate::{own, runtime};
 
 /// Computes until `count` is at least `enough`.
 pub(crate) fn hog_until(count: &AtomicUsize, enough: usize) {
@@ -228,8 +228,7 @@ fn a_runtime_whose_fiber_is_absent_shuts_down() {
 
 #[test]
 fn with_a_poller_thread_and_a_limit_of_fibers_it_is_the_same() {
-    let runtime =
-        Runtime::builder().own_tls(true).workers(1).poller(Poller::Thread).max_fibers(3).build().unwrap();
+    let runtime = own().workers(1).poller(Poller::Thread).max_fibers(3).build().unwrap();
     runtime.run(|| {
         let count = Arc::new(AtomicUsize::new(0));
         let theirs = Arc::clone(&count);
@@ -243,7 +242,7 @@ fn with_a_poller_thread_and_a_limit_of_fibers_it_is_the_same() {
 
 #[test]
 fn spares_are_as_many_as_are_needed_and_no_more_than_are_allowed() {
-    let runtime = Runtime::builder().own_tls(true).workers(1).max_spare_threads(2).build().unwrap();
+    let runtime = own().workers(1).max_spare_threads(2).build().unwrap();
     runtime.run(|| {
         let count = Arc::new(AtomicUsize::new(0));
         // Two of them leave the worker two spares to go on with.
@@ -265,7 +264,7 @@ fn spares_are_as_many_as_are_needed_and_no_more_than_are_allowed() {
 fn an_idle_workers_thread_runs_the_worker_that_a_fiber_keeps_and_its_own() {
     use std::io::{Read, Write};
 
-    let runtime = Runtime::builder().own_tls(true).workers(2).max_spare_threads(0).build().unwrap();
+    let runtime = own().workers(2).max_spare_threads(0).build().unwrap();
     let [begun, count] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
     let theirs = [Arc::clone(&begun), Arc::clone(&count)];
     let echoes: Vec<_> = (0..4)

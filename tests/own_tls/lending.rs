@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use abaca::{Builder, Runtime};
+use abaca_tests::leaks::expect_own_storage;
 
-use crate::{command, is_child, passes};
+use crate::{command, is_child, own, passes};
 
 thread_local!(static STEPS: Cell<usize> = const { Cell::new(0) });
 
@@ -40,6 +41,7 @@ fn count_with(builder: abaca::runtime::Builder) {
     let sum = Arc::new(AtomicUsize::new(0));
     let theirs = Arc::clone(&sum);
     let builder = builder.on_thread_stop(move || _ = theirs.fetch_add(STEPS.take(), SeqCst));
+    expect_own_storage();
     let runtime = builder.own_tls(true).build().unwrap();
     runtime.run(|| {
         let fibers: Vec<_> = (0..FIBERS)
@@ -145,7 +147,7 @@ fn an_arena_that_a_fiber_has_exchanged_for_want_of_memory_is_its_threads_arena()
             std::thread::yield_now();
         }
         let theirs = Arc::clone(&first);
-        let builder = Runtime::builder().own_tls(true).workers(1).max_spare_threads(0);
+        let builder = own().workers(1).max_spare_threads(0);
         let builder = builder.on_thread_start(move || {
             let carrier = abaca_tls::Carrier::of_this_thread().unwrap();
             theirs.fetch_add(usize::from(carrier.must_take_back()), SeqCst);

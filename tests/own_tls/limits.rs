@@ -12,7 +12,7 @@ use std::time::Duration;
 use abaca::Runtime;
 
 use crate::libraries::compile;
-use crate::{command, is_child, passes, runtime};
+use crate::{command, is_child, own, passes, runtime};
 
 /// As on a kernel before 5.9, or one that was started with `nofsgsbase`: its word of the processor's features says so.
 #[test]
@@ -32,7 +32,7 @@ fn without_the_instruction_for_the_register_a_runtime_says_so() {
         passes(command);
         return;
     }
-    let error = Runtime::builder().own_tls(true).build().expect_err("there is none");
+    let error = own().build().expect_err("there is none");
     assert_eq!(error.kind(), io::ErrorKind::Unsupported);
     assert!(error.to_string().contains("FSGSBASE"), "{error}");
     assert_eq!(abaca_tls::support().expect_err("as above"), abaca_tls::Unsupported::Register);
@@ -296,7 +296,7 @@ fn a_worker_for_which_there_is_no_spare_goes_on_where_it_is_and_says_so_once() {
 #[test]
 fn a_stall_says_that_there_are_no_more_threads() {
     let (sender, reports) = std::sync::mpsc::channel();
-    let builder = Runtime::builder().own_tls(true).workers(1).max_spare_threads(1);
+    let builder = own().workers(1).max_spare_threads(1);
     let builder = builder.stall_threshold(Duration::from_millis(20)).on_stall(move |stall| {
         sender.send(stall.to_string()).unwrap();
     });

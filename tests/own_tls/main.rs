@@ -21,11 +21,18 @@ mod storm;
 use std::process::{Command, Output};
 
 use abaca::Runtime;
-use abaca_tests as _;
+use abaca::runtime::Builder;
+use abaca_tests::leaks;
 
-/// A runtime with that many workers, whose fibers have storage of their own.
+/// A runtime whose fibers have storage of their own.
+fn own() -> Builder {
+    leaks::expect_own_storage();
+    Runtime::builder().own_tls(true)
+}
+
+/// The same with that many workers.
 fn runtime(workers: usize) -> Runtime {
-    Runtime::builder().own_tls(true).workers(workers).build().expect("this machine can have it")
+    own().workers(workers).build().expect("this machine can have it")
 }
 
 /// The environment variable that a child process of a test has.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use abaca::Runtime;
 use abaca::observe::flight::{Outcome, Recorder, Recording, Waker};
 use abaca::observe::{FiberDump, FiberState};
 use abaca::runtime::Poller;
 
 use crate::hogs::{block_until, hog_until, tick};
+use crate::own;
 
 fn named(recording: &Recording, name: &str) -> usize {
     let is = |fiber: &abaca::observe::flight::Fiber| fiber.name.as_deref() == Some(name);
@@ -20,7 +20,7 @@ fn named(recording: &Recording, name: &str) -> usize {
 #[test]
 fn recordings_and_dumps_show_fibers_that_keep_their_thread_and_those_beside_them() {
     for workers in [1, 2, 8] {
-        let builder = Runtime::builder().own_tls(true).workers(workers).flight_recorder(Recorder::new());
+        let builder = own().workers(workers).flight_recorder(Recorder::new());
         let runtime = builder.build().unwrap();
         let count = Arc::new(AtomicUsize::new(0));
         let spawn = |name: &str, f: fn(&AtomicUsize, usize), enough| {
@@ -79,8 +79,7 @@ fn recordings_and_dumps_show_fibers_that_keep_their_thread_and_those_beside_them
 #[test]
 fn the_turn_of_a_fiber_ends_where_its_worker_leaves_it() {
     const ROUNDS: usize = 10;
-    let builder =
-        Runtime::builder().own_tls(true).eager_handoff().workers(1).flight_recorder(Recorder::new());
+    let builder = own().eager_handoff().workers(1).flight_recorder(Recorder::new());
     let runtime = builder.build().unwrap();
     runtime.run(|| {
         let turns = Arc::new(AtomicUsize::new(0));
@@ -116,7 +115,7 @@ fn the_turn_of_a_fiber_ends_where_its_worker_leaves_it() {
 fn who_waits_for_a_descriptor_while_its_worker_sleeps_is_woken_by_the_kernel() {
     const ROUNDS: usize = 100;
     for (workers, is_eager) in [(2, false), (1, true), (2, true)] {
-        let builder = Runtime::builder().own_tls(true).workers(workers).poller(Poller::Workers);
+        let builder = own().workers(workers).poller(Poller::Workers);
         let builder = if is_eager { builder.eager_handoff() } else { builder };
         let runtime = builder.flight_recorder(Recorder::new()).build().unwrap();
         let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();

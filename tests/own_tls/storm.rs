@@ -3,14 +3,13 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use abaca::Runtime;
+use crate::own;
 
 /// Workers change their threads at any time, in each of the ways: to idle ones, to spares, and back.
 #[test]
 fn computations_come_and_go_beside_sockets_and_timers() {
     for (workers, spares) in [(2, 0), (2, 1), (3, 1), (4, 8)] {
-        let runtime =
-            Runtime::builder().own_tls(true).workers(workers).max_spare_threads(spares).build().unwrap();
+        let runtime = own().workers(workers).max_spare_threads(spares).build().unwrap();
         runtime.run(|| {
             let echoes: Vec<_> = (0..6)
                 .map(|_| {

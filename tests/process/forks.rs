@@ -28,6 +28,8 @@ fn passes(test: &str) {
 fn on_each(test: impl Fn(&Arc<Runtime>)) {
     test(&Arc::new(Runtime::builder().workers(2).build().unwrap()));
     #[cfg(feature = "own-tls")]
+    abaca_tests::leaks::expect_own_storage();
+    #[cfg(feature = "own-tls")]
     if let Ok(runtime) = Runtime::builder().workers(2).own_tls(true).build() {
         test(&Arc::new(runtime));
     }
@@ -191,6 +193,7 @@ fn the_worker_s_stack_may_go() {
     if !is_child() {
         return passes("the_worker_s_stack_may_go");
     }
+    abaca_tests::leaks::expect_own_storage();
     let Ok(runtime) = Runtime::builder().workers(40).own_tls(true).build() else { return };
     let in_child = || {
         for _ in 0..100 {
