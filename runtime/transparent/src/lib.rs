@@ -186,7 +186,7 @@
 //! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, from a wait for a lock, and in its next call that is a cancellation point; not while it computes |
 //! | `pthread_cancel` of a thread that is in a handler of a signal | it ends when it has left the handler: what that calls are libc's own functions |
 //! | a signal for the process that the main thread blocks, and of all others only those let through that wait for locks | waits until one of them waits for something else, or none |
-//! | `sigtimedwait` `sigwait` `sigpending` of a plain thread, for a signal that the kernel has given to a worker's thread because this one blocked it | do not see it: it waits for a fiber, or until the main thread unblocks it |
+//! | `sigtimedwait` `sigwait` `sigpending` of a plain thread, for a signal that the kernel has given to a worker's thread because this one blocked it, or that a thread which is a fiber sends to its own process (`kill`, `sigqueue`) while the main thread blocks it | do not see it: it waits for a fiber, or until the main thread unblocks it. What another process sends is seen |
 //! | a condition's wait | ends by itself, as POSIX allows, where a handler has run in it; glibc's goes on |
 //! | an address that is none, of a message (`sendmsg`), a set (`select`), a time, a mask or a name | ends the process by SIGSEGV where the kernel would say EFAULT: the hook reads it first, as functions of libc may |
 //! | numbers of descriptors that the program has not opened | some are the runtime's. A program that closes them while it has threads (`close_range` from 3 on) ends by an abort |
