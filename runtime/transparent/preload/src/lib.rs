@@ -51,8 +51,8 @@
 //! among them.
 //!
 //! The tests of libuv 1.44 (381) and libevent 2.1 (372), glibc 2.36's of its threads (369, with those of `rt`) and the Linux Test Project's of 130 system calls
-//! (649) were run unmodified with `main` on a fiber, and CPython's `asyncio` beside them. What differs is on the page of `abaca-transparent`, or depends on `/proc/self/task`, but for
-//! five tests that nobody has explained yet: of a core dump, of SIGIO taken by `sigtimedwait`, of RLIMIT_AS, and two that differ now and then.
+//! (649) were run unmodified with `main` on a fiber, and CPython's `asyncio` beside them. What differs is on the page of `abaca-transparent`, or depends
+//! on `/proc/self/task`, but for five tests whose cause is not known.
 //!
 //! A child by `fork` may have threads of its own, whichever thread has forked: Python's `multiprocessing` and `ProcessPoolExecutor`, used by
 //! threads, answer as they do there.
