@@ -5,8 +5,14 @@ mod handoff;
 mod moves;
 
 use abaca::Runtime;
+use abaca::runtime::Builder;
 
-/// A runtime with that many workers, whose fibers have storage of their own.
+/// The builder of a runtime whose fibers have storage of their own.
+fn own() -> Builder {
+    Runtime::builder().own_tls(true)
+}
+
+/// The same with that many workers.
 fn runtime(workers: usize) -> Runtime {
-    Runtime::builder().own_tls(true).workers(workers).build().expect("this machine can have it")
+    own().workers(workers).build().expect("this machine can have it")
 }
