@@ -4,6 +4,7 @@
 use abaca_tests as _;
 
 mod documents;
+mod figures;
 mod layers;
 mod matrix;
 mod sources;
