@@ -10,12 +10,24 @@ mod limits;
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Requests on each connection, once all are open.
 const REQUESTS: usize = 5;
+
+/// Connections that are made at once. Std's listeners have a queue of 128; what comes beyond it the kernel answers late, and resets some.
+const AT_ONCE: usize = 100;
+
+/// Waits, when it is dropped, until all clients have come so far: those that fail as well, so that nobody waits for them.
+struct Gate(Arc<Barrier>);
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.0.wait();
+    }
+}
 
 fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -65,10 +77,13 @@ fn drive(address: SocketAddr, connections: usize) -> io::Result<()> {
     let begin = Instant::now();
     let all_are_open = Arc::new(Barrier::new(connections + 1));
     let answers = Arc::new(Mutex::new(0_usize));
-    let clients: Vec<_> = (0..connections)
-        .map(|number| {
-            let (all_are_open, answers) = (Arc::clone(&all_are_open), Arc::clone(&answers));
-            thread::spawn(move || -> io::Result<()> {
+    let mut clients = Vec::with_capacity(connections);
+    for first in (0..connections).step_by(AT_ONCE) {
+        let (open, none_is_left) = mpsc::channel::<()>();
+        for number in first..connections.min(first + AT_ONCE) {
+            let (open, all_are_open, answers) =
+                (open.clone(), Gate(Arc::clone(&all_are_open)), Arc::clone(&answers));
+            clients.push(thread::spawn(move || -> io::Result<()> {
                 let stream = TcpStream::connect(address)?;
                 stream.set_nodelay(true)?;
                 let mut lines = BufReader::new(&stream).lines();
@@ -78,15 +93,19 @@ fn drive(address: SocketAddr, connections: usize) -> io::Result<()> {
                     Ok(answer == format!("you said {question}"))
                 };
                 let mut right = usize::from(ask(format!("hello from {number}"))?);
-                all_are_open.wait();
+                drop(open);
+                drop(all_are_open);
                 for request in 0..REQUESTS {
                     right += usize::from(ask(format!("{number} asks {request}"))?);
                 }
                 *answers.lock().expect("nobody panics") += right;
                 Ok(())
-            })
-        })
-        .collect();
+            }));
+        }
+        drop(open);
+        // Nothing is sent: this ends when all of them have their first answers, or have failed.
+        let _ = none_is_left.recv();
+    }
     all_are_open.wait();
     let opened = begin.elapsed();
     let threads = std::fs::read_dir("/proc/self/task")?.count();
