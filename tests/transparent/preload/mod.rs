@@ -127,6 +127,11 @@ fn a_main_thread_and_who_joins_its_joiner_are_joined() {
 }
 
 #[test]
+fn streams_wait_for_the_least_and_for_connections_that_they_open() {
+    is_as_on_threads("streams.c", &["1", "2"]);
+}
+
+#[test]
 fn attributes_are_obeyed_as_on_threads() {
     is_as_on_threads("attributes.c", &["1", "2", "2"]);
 }

@@ -317,8 +317,9 @@ impl Spares {
                 return Some(worker);
             }
             let place = state.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, carrier));
+            let retires = began.elapsed() >= KEEP_ALIVE && !carrier.is_kept();
             match place {
-                _ if state.is_closed || began.elapsed() >= KEEP_ALIVE => {
+                _ if state.is_closed || retires => {
                     place.map(|index| state.waiting.swap_remove(index));
                     return None;
                 }

@@ -9,7 +9,9 @@ use abaca::hook::offload;
 use libc::{MSG_DONTWAIT, iovec, size_t, ssize_t};
 
 use super::kind::{Kind, kind_of};
+use super::options::{least, may_have_least};
 use super::poll::look_at;
+use super::receive::{receive, receive_message};
 use super::terminals::{Patience, patience};
 use super::told::is_eventfd;
 use super::vectors::total;
@@ -85,6 +87,10 @@ hooks! {
 ///
 /// The arguments are those of read(2).
 pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) -> isize {
+    if may_have_least() && least(fd) > 1 {
+        // SAFETY: the caller's promise.
+        return unsafe { receive(fd, buffer, bytes, 0, std::ptr::null_mut(), std::ptr::null_mut()) };
+    }
     let list = iovec { iov_base: buffer, iov_len: bytes };
     let mut is_socket = true;
     let call = |fd: c_int| {
@@ -114,6 +120,13 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
         // SAFETY: as above.
         return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
     };
+    if may_have_least() && least(fd) > 1 {
+        // SAFETY: all zeros are valid: no address, no control data.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        (message.msg_iov, message.msg_iovlen) = (list.cast_mut(), count as _);
+        // SAFETY: as above.
+        return unsafe { receive_message(fd, &mut message, 0, &mut WaitLimit::of_descriptor()) };
+    }
     // SAFETY: as above.
     let (moved, is_first) = patient(fd, bytes, |fd| unsafe { read_now(fd, list, count) });
     // SAFETY: as above.

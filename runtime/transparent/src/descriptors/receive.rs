@@ -11,6 +11,7 @@ use libc::{
     msghdr, size_t, sockaddr, socklen_t, ssize_t, timespec,
 };
 
+use super::options::{least, may_have_least};
 use super::rights::forget_received;
 use super::vectors::Vectors;
 use super::wishes::result;
@@ -26,7 +27,7 @@ const NEVER_WAITS: c_int = MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB;
 hooks! {
     /// recv(2).
     fn recv(fd: c_int, buffer: *mut c_void, bytes: size_t, flags: c_int) -> ssize_t, |_| -> kernel_point {
-        if flags & (NEVER_WAITS | MSG_WAITALL) != 0 {
+        if flags & (NEVER_WAITS | MSG_WAITALL) != 0 || may_have_least() {
             // SAFETY: the caller's promise.
             return unsafe { receive(fd, buffer, bytes, flags, std::ptr::null_mut(), std::ptr::null_mut()) };
         }
@@ -98,7 +99,7 @@ hooks! {
 ///
 /// The arguments are those of recvfrom(2).
 #[inline]
-unsafe fn receive(
+pub(super) unsafe fn receive(
     fd: c_int,
     buffer: *mut c_void,
     bytes: usize,
@@ -113,7 +114,8 @@ unsafe fn receive(
         });
     }
     let mut limit = WaitLimit::of_descriptor();
-    if flags & MSG_WAITALL == 0 || !is_stream(fd) {
+    let least = if flags & MSG_WAITALL == 0 { least(fd).min(bytes) } else { bytes };
+    if least <= 1 || flags & MSG_WAITALL != 0 && !is_stream(fd) {
         // SAFETY: the caller's promise.
         return unsafe { receive_some(fd, buffer, bytes, flags, address, address_bytes, &mut limit) };
     }
@@ -123,7 +125,7 @@ unsafe fn receive(
     }
     if flags & MSG_PEEK != 0 {
         // SAFETY: the caller's promise.
-        return unsafe { peek_all(fd, buffer, bytes, flags & !MSG_WAITALL, &mut limit) };
+        return unsafe { peek_least(fd, buffer, (bytes, least), flags & !MSG_WAITALL, &mut limit) };
     }
     let mut done = 0;
     loop {
@@ -136,7 +138,7 @@ unsafe fn receive(
             return if done > 0 { done as isize } else { moved };
         }
         done += moved as usize;
-        if done >= bytes {
+        if done >= least {
             return done as isize;
         }
     }
@@ -176,15 +178,15 @@ pub(super) unsafe fn receive_some(
     result(ended, libc::EAGAIN)
 }
 
-/// MSG_PEEK with MSG_WAITALL: waits until so many bytes are there.
+/// MSG_PEEK with MSG_WAITALL or a least number: waits until so many bytes are there.
 ///
 /// # Safety
 ///
 /// The buffer has room for so many bytes.
-unsafe fn peek_all(
+unsafe fn peek_least(
     fd: c_int,
     buffer: *mut c_void,
-    bytes: usize,
+    (bytes, least): (usize, usize),
     flags: c_int,
     limit: &mut WaitLimit,
 ) -> isize {
@@ -197,7 +199,7 @@ unsafe fn peek_all(
         call: |fd| {
             // SAFETY: the caller's promise.
             let found = unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | MSG_DONTWAIT, 0, 0) };
-            if found <= 0 || found as usize >= bytes || has_ended(fd) {
+            if found <= 0 || found as usize >= least || has_ended(fd) {
                 return found;
             }
             before = found;
@@ -231,9 +233,12 @@ pub(super) fn is_stream(fd: c_int) -> bool {
 /// # Safety
 ///
 /// The arguments are those of recvmsg(2).
-unsafe fn receive_message(fd: c_int, message: *mut msghdr, flags: c_int, limit: &mut WaitLimit) -> isize {
+pub(super) unsafe fn receive_message(fd: c_int, message: *mut msghdr, flags: c_int, limit: &mut WaitLimit) -> isize {
     // SAFETY: the caller's promise.
     let call = |fd, flags| unsafe { kernel!(libc::SYS_recvmsg, fd, message, flags) };
+    // Where the control data goes, if the first part brings none.
+    // SAFETY: null, or the user's.
+    let control = unsafe { message.as_ref() }.map(|header| (header.msg_control, header.msg_controllen));
     let moved = if flags & NEVER_WAITS != 0 {
         looked(call(fd, flags))
     } else {
@@ -245,34 +250,49 @@ unsafe fn receive_message(fd: c_int, message: *mut msghdr, flags: c_int, limit: 
     if moved < 0 {
         return moved;
     }
-    // SAFETY: the kernel has filled the header in.
-    let header = unsafe { &*message };
+    // SAFETY: the kernel has filled the header in, which is the user's.
+    let header = unsafe { &mut *message };
     // SAFETY: as above.
-    unsafe { forget_received(header) };
-    let is_partial = flags & (NEVER_WAITS | MSG_PEEK) == 0 && flags & MSG_WAITALL != 0 && moved > 0;
-    if !is_partial || !is_stream(fd) {
+    let mut has_rights = unsafe { forget_received(header) };
+    if flags & (NEVER_WAITS | MSG_PEEK) != 0 || moved <= 0 {
+        return moved;
+    }
+    let least = if flags & MSG_WAITALL == 0 { least(fd) } else { usize::MAX };
+    if least <= moved as usize || flags & MSG_WAITALL != 0 && !is_stream(fd) {
         return moved;
     }
     // SAFETY: the header has so many buffers.
     let mut rest = unsafe { Vectors::of(header.msg_iov, header.msg_iovlen) };
     let mut done = moved as usize;
     rest.advance(done);
-    while rest.bytes() > 0 {
-        let first = rest.rest()[0];
-        if first.iov_len == 0 {
-            rest.advance(0);
-            continue;
+    // What brings descriptors is the last part, in the kernel as well: there is room for one list of them.
+    while rest.bytes() > 0 && done < least && !has_rights {
+        let (msg_control, msg_controllen) = control.unwrap_or((std::ptr::null_mut(), 0));
+        let mut part = msghdr {
+            msg_name: std::ptr::null_mut(),
+            msg_namelen: 0,
+            msg_iov: rest.pointer().cast_mut(),
+            msg_iovlen: rest.count() as _,
+            msg_control,
+            msg_controllen,
+            ..*header
+        };
+        let flags = flags & !MSG_WAITALL | MSG_DONTWAIT;
+        // SAFETY: the rest of the user's buffers, and the room for control data.
+        let call = |fd| unsafe { kernel!(libc::SYS_recvmsg, fd, &raw mut part, flags) };
+        let ended = retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit, call });
+        let moved = result(ended, libc::EAGAIN);
+        if moved <= 0 {
+            break;
         }
-        let null = std::ptr::null_mut();
-        let flags = flags & !MSG_WAITALL;
-        // SAFETY: a buffer of the user's.
-        match unsafe { receive_some(fd, first.iov_base, first.iov_len, flags, null, null.cast(), limit) } {
-            moved if moved > 0 => {
-                done += moved as usize;
-                rest.advance(moved as usize);
-            }
-            _ => break,
+        done += moved as usize;
+        rest.advance(moved as usize);
+        if part.msg_controllen > 0 {
+            header.msg_controllen = part.msg_controllen;
         }
+        header.msg_flags |= part.msg_flags;
+        // SAFETY: the kernel has filled it in.
+        has_rights = unsafe { forget_received(&part) };
     }
     done as isize
 }

@@ -5,12 +5,13 @@
 use std::ffi::{c_int, c_uint, c_void};
 
 use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, retry};
-use libc::{MSG_DONTWAIT, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+use libc::{MSG_DONTWAIT, MSG_FASTOPEN, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::pause::retry_with_pauses;
 use super::rights::note_sent;
 use super::vectors::Vectors;
 use super::wishes::{deadline, result};
+use crate::answer::failed;
 use crate::enter::looked;
 use crate::hooks::{hook_body, hooks};
 use crate::kernel::kernel;
@@ -94,12 +95,42 @@ unsafe fn send_several(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: 
     })
 }
 
+/// A call that connects a socket by what it sends (MSG_FASTOPEN). One that does not wait says EINPROGRESS if nothing could be sent with the
+/// request; what is sent afterwards, or after a part, is sent without the flag and the address, and waits for the connection.
+struct Opening {
+    flags: c_int,
+    has_begun: bool,
+}
+
+impl Opening {
+    fn new(flags: c_int) -> Self {
+        Self { flags, has_begun: false }
+    }
+
+    /// The flags of the next part, and whether the address is its own.
+    #[inline]
+    fn flags(&self, done: usize) -> (c_int, bool) {
+        let connects = self.flags & MSG_FASTOPEN == 0 || !self.has_begun && done == 0;
+        (if connects { self.flags } else { self.flags & !MSG_FASTOPEN }, connects)
+    }
+
+    #[inline]
+    fn note(&mut self, result: isize) -> isize {
+        self.has_begun |= result == IN_PROGRESS;
+        result
+    }
+}
+
+/// The result of a call that has begun to connect its socket.
+const IN_PROGRESS: isize = -(libc::EINPROGRESS as isize);
+
 /// Makes a call that moves a part of what is left, until all of `bytes` is moved. `call` gets the number, and how many bytes were moved
 /// before. An error after a part is the part.
 #[inline]
 pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) -> isize) -> isize {
     let mut limit = WaitLimit::of_descriptor();
     let mut done = 0;
+    let mut refused = libc::EAGAIN;
     let ended = retry(Attempt {
         fd,
         direction: Direction::Write,
@@ -108,6 +139,10 @@ pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) 
         call: |fd| loop {
             // It moves parts until one is the last, or nothing more would be moved without waiting.
             let moved = call(fd, done);
+            if moved == IN_PROGRESS {
+                refused = libc::EINPROGRESS;
+                return failed(libc::EAGAIN);
+            }
             if moved <= 0 {
                 return moved;
             }
@@ -117,9 +152,10 @@ pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) 
             }
         },
     });
-    match result(ended, libc::EAGAIN) {
-        moved if done == 0 => moved,
-        _ => done as isize,
+    match ended {
+        _ if done > 0 => done as isize,
+        Ended::WouldBlock if refused == libc::EINPROGRESS => looked(failed(refused)),
+        ended => result(ended, refused),
     }
 }
 
@@ -137,18 +173,21 @@ pub(super) unsafe fn send_all(
     address: *const sockaddr,
     address_bytes: socklen_t,
 ) -> isize {
-    let call = move |fd: c_int, done: usize, flags: c_int| {
+    let mut opening = Opening::new(flags | MSG_DONTWAIT);
+    let mut call = move |fd: c_int, done: usize| {
         let rest = buffer.wrapping_byte_add(done);
+        let (flags, has_address) = opening.flags(done);
+        let (address, address_bytes) = if has_address { (address, address_bytes) } else { (std::ptr::null(), 0) };
         // SAFETY: the caller's promise; the rest of the buffer.
-        unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags, address, address_bytes) }
+        opening.note(unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags, address, address_bytes) })
     };
     if flags & MSG_DONTWAIT != 0 {
-        return looked(call(fd, 0, flags));
+        return looked(call(fd, 0));
     }
     if !address.is_null() && is_unix(fd) {
-        return pausing(fd, || call(fd, 0, flags | MSG_DONTWAIT));
+        return pausing(fd, || call(fd, 0));
     }
-    whole(fd, bytes, move |fd, done| call(fd, done, flags | MSG_DONTWAIT))
+    whole(fd, bytes, call)
 }
 
 /// send(2) on a fiber, whose first attempt without waiting has had this result: an error, or a part.
@@ -193,21 +232,23 @@ unsafe fn send_message(fd: c_int, message: *const msghdr, flags: c_int) -> isize
     let mut rest = unsafe { Vectors::of(header.msg_iov, header.msg_iovlen) };
     let bytes = rest.bytes();
     let mut before = 0;
+    let mut opening = Opening::new(flags | MSG_DONTWAIT);
     whole(fd, bytes, |fd, done| {
-        if done == 0 {
-            return call(fd, message, flags | MSG_DONTWAIT);
+        let (flags, has_address) = opening.flags(done);
+        if done == 0 && has_address {
+            return opening.note(call(fd, message, flags));
         }
         rest.advance(done - before);
         before = done;
-        // The control data went with the first part.
-        let part = msghdr {
-            msg_iov: rest.pointer().cast_mut(),
-            msg_iovlen: rest.count() as _,
-            msg_control: std::ptr::null_mut(),
-            msg_controllen: 0,
-            ..*header
-        };
-        call(fd, &part, flags | MSG_DONTWAIT)
+        let mut part = msghdr { msg_iov: rest.pointer().cast_mut(), msg_iovlen: rest.count() as _, ..*header };
+        if done > 0 {
+            // The control data went with the first part.
+            (part.msg_control, part.msg_controllen) = (std::ptr::null_mut(), 0);
+        }
+        if !has_address {
+            (part.msg_name, part.msg_namelen) = (std::ptr::null_mut(), 0);
+        }
+        call(fd, &part, flags)
     })
 }
 

@@ -1,0 +1,169 @@
+// Streams on which a blocking call takes more, or does more, than its first attempt that does not wait: SO_RCVLOWAT, MSG_FASTOPEN, descriptors that
+// come with a later part of what MSG_WAITALL waits for.
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define SAY(what) printf("%s: %ld\n", #what, (long)(what))
+
+static struct sockaddr_in any(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return address;
+}
+static int bound(struct sockaddr_in *address) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    socklen_t bytes = sizeof *address;
+    *address = any();
+    bind(fd, (void *)address, bytes), getsockname(fd, (void *)address, &bytes);
+    return fd;
+}
+static void connected(int ends[2]) {
+    struct sockaddr_in address;
+    int listener = bound(&address), one = 1;
+    listen(listener, 5);
+    ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+    connect(ends[0], (void *)&address, sizeof address);
+    ends[1] = accept(listener, NULL, NULL);
+    setsockopt(ends[1], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    close(listener);
+}
+
+static void *sends_more(void *to) {
+    SAY(write((long)to, "and twelve..", 12));
+    return NULL;
+}
+
+// Four bytes are there, ten are wanted, twelve more come.
+static void waits_for_least(int is_tcp) {
+    int ends[2], ten = 10;
+    char buffer[100];
+    struct timeval soon = {0, 10000};
+    if (is_tcp) connected(ends);
+    else socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+    SAY(setsockopt(ends[0], SOL_SOCKET, SO_RCVLOWAT, &ten, sizeof ten));
+    for (int how = is_tcp ? 0 : 1; how < 7; how++) {
+        struct iovec list[2] = {{buffer, 3}, {buffer + 3, 90}};
+        struct msghdr message = {.msg_iov = list, .msg_iovlen = 2};
+        pthread_t other;
+        write(ends[1], "four", 4);
+        pthread_create(&other, NULL, sends_more, (void *)(long)ends[1]);
+        switch (how) {
+        case 0: SAY(recv(ends[0], buffer, 100, MSG_PEEK)); break;
+        case 1: SAY(read(ends[0], buffer, 100)); break;
+        case 2: SAY(recv(ends[0], buffer, 100, 0)); break;
+        case 3: SAY(recvfrom(ends[0], buffer, 100, 0, NULL, NULL)); break;
+        case 4: SAY(readv(ends[0], list, 2)); break;
+        case 5: SAY(recvmsg(ends[0], &message, 0)); break;
+        case 6: SAY(recv(ends[0], buffer, 4, 0)); break;
+        }
+        pthread_join(other, NULL);
+        SAY(recv(ends[0], buffer, 100, MSG_DONTWAIT));
+    }
+    // A limit, and the end, end the wait with what there is.
+    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon);
+    write(ends[1], "four", 4);
+    SAY(recv(ends[0], buffer, 100, 0)), SAY(recv(ends[0], buffer, 100, 0)), SAY(errno == EAGAIN);
+    write(ends[1], "five.", 5), shutdown(ends[1], SHUT_WR);
+    SAY(read(ends[0], buffer, 100)), SAY(read(ends[0], buffer, 100));
+    close(ends[0]), close(ends[1]);
+}
+
+static void *counts(void *listener) {
+    for (int round = 0; round < 4; round++) {
+        int fd = accept((long)listener, NULL, NULL);
+        char buffer[100];
+        long all = 0, some;
+        while ((some = read(fd, buffer, sizeof buffer)) > 0) all += some;
+        printf("has come: %ld\n", all);
+        close(fd);
+    }
+    return NULL;
+}
+
+// The socket is connected by what is sent.
+static void opens_by_sending(void) {
+    struct sockaddr_in address, nobody;
+    int listener = bound(&address), unused = bound(&nobody), queue = 5;
+    char buffer[70] = "";
+    pthread_t server;
+    setsockopt(listener, IPPROTO_TCP, TCP_FASTOPEN, &queue, sizeof queue);
+    listen(listener, 5);
+    pthread_create(&server, NULL, counts, (void *)(long)listener);
+    for (int how = 0; how < 4; how++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        struct iovec list = {buffer, 70};
+        struct mmsghdr message = {.msg_hdr = {.msg_name = &address, .msg_namelen = sizeof address, .msg_iov = &list, .msg_iovlen = 1}};
+        switch (how) {
+        case 0: SAY(sendto(fd, buffer, 70, MSG_FASTOPEN, (void *)&address, sizeof address)); break;
+        case 1: SAY(sendmsg(fd, &message.msg_hdr, MSG_FASTOPEN)); break;
+        case 2: SAY(sendmmsg(fd, &message, 1, MSG_FASTOPEN)); break;
+        case 3: SAY(sendto(fd, buffer, 70, MSG_FASTOPEN, (void *)&address, sizeof address)), SAY(send(fd, buffer, 30, 0)); break;
+        }
+        close(fd);
+    }
+    pthread_join(server, NULL);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    SAY(sendto(fd, "x", 1, MSG_FASTOPEN, (void *)&nobody, sizeof nobody)), SAY(errno == ECONNREFUSED);
+    close(fd);
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    SAY(sendto(fd, "x", 1, MSG_FASTOPEN, (void *)&nobody, sizeof nobody)), SAY(errno == EINPROGRESS);
+    close(fd), close(listener), close(unused);
+}
+
+static int passed;
+static void *sends_a_descriptor(void *to) {
+    char room[CMSG_SPACE(sizeof(int))] = "";
+    struct iovec list = {"with", 4};
+    struct msghdr message = {.msg_iov = &list, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    *header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+    memcpy(CMSG_DATA(header), &passed, sizeof(int));
+    SAY(sendmsg((long)to, &message, 0));
+    return NULL;
+}
+
+static void takes_a_descriptor(void) {
+    int ends[2], pipes[2];
+    char buffer[30], byte = 0, room[CMSG_SPACE(sizeof(int))];
+    struct iovec list = {buffer, 20};
+    struct msghdr message = {.msg_iov = &list, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room};
+    pthread_t other;
+    socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+    if (pipe(pipes)) return;
+    passed = pipes[1];
+    write(ends[1], "four", 4);
+    pthread_create(&other, NULL, sends_a_descriptor, (void *)(long)ends[1]);
+    // It is the last part, although more was wanted.
+    SAY(recvmsg(ends[0], &message, MSG_WAITALL)), SAY(message.msg_controllen == sizeof room), SAY(message.msg_flags & MSG_CTRUNC);
+    pthread_join(other, NULL);
+    if (message.msg_controllen) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+        SAY(write(fd, "!", 1)), SAY(read(pipes[0], &byte, 1)), SAY(byte);
+        close(fd);
+    }
+    close(ends[0]), close(ends[1]), close(pipes[0]), close(pipes[1]);
+}
+
+static void *all(void *unused) {
+    waits_for_least(1), waits_for_least(0);
+    opens_by_sending();
+    takes_a_descriptor();
+    return unused;
+}
+
+int main(void) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, all, NULL);
+    pthread_join(thread, NULL);
+    return 0;
+}
