@@ -132,6 +132,11 @@ fn streams_wait_for_the_least_and_for_connections_that_they_open() {
 }
 
 #[test]
+fn a_look_up_asks_the_server_that_its_thread_has_set() {
+    is_as_on_threads("resolver.c", &["1", "2"]);
+}
+
+#[test]
 fn attributes_are_obeyed_as_on_threads() {
     is_as_on_threads("attributes.c", &["1", "2", "2"]);
 }
