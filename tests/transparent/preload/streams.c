@@ -1,11 +1,12 @@
-// Streams on which a blocking call takes more, or does more, than its first attempt that does not wait: SO_RCVLOWAT, MSG_FASTOPEN, descriptors that
-// come with a later part of what MSG_WAITALL waits for.
+// Sockets on which a blocking call takes more, does more, or ends where a first attempt that does not wait would not: SO_RCVLOWAT, MSG_FASTOPEN,
+// descriptors that come with a later part of what MSG_WAITALL waits for, datagrams after shutdown(2).
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -154,7 +155,54 @@ static void takes_a_descriptor(void) {
     close(ends[0]), close(ends[1]), close(pipes[0]), close(pipes[1]);
 }
 
+static int shut;
+static void *waits_for_a_datagram(void *how) {
+    char buffer[10];
+    struct sockaddr_in from;
+    socklen_t bytes = sizeof from;
+    struct iovec list = {buffer, 10};
+    struct msghdr message = {.msg_name = &from, .msg_namelen = bytes, .msg_iov = &list, .msg_iovlen = 1};
+    struct mmsghdr messages[2] = {{message}, {message}};
+    switch ((long)how) {
+    case 0: SAY(recv(shut, buffer, 10, 0)); break;
+    case 1: SAY(recvfrom(shut, buffer, 10, 0, (void *)&from, &bytes)), SAY(bytes); break;
+    case 2: SAY(recvmsg(shut, &message, 0)), SAY(message.msg_namelen); break;
+    case 3: SAY(read(shut, buffer, 10)); break;
+    case 4: SAY(readv(shut, &list, 1)); break;
+    case 5: SAY(recvmmsg(shut, messages, 2, 0, NULL)), SAY(messages[0].msg_len); break;
+    }
+    return NULL;
+}
+
+// A thread that waits for datagrams is ended by a shutdown, which is an error for a socket without a peer. Whether it waits by then does not matter.
+static void ends_by_a_shutdown(void) {
+    for (int kind = 0; kind < 4; kind++) {
+        for (long how = 0; how < 6; how++) {
+            int ends[2] = {-1, -1};
+            struct sockaddr_in address = any();
+            char buffer[10];
+            pthread_t thread;
+            if (kind < 2) {
+                shut = socket(AF_INET, SOCK_DGRAM, 0);
+                bind(shut, (void *)&address, sizeof address);
+                socklen_t bytes = sizeof address;
+                if (kind == 1) getsockname(shut, (void *)&address, &bytes), connect(shut, (void *)&address, bytes);
+            } else {
+                socketpair(AF_UNIX, kind == 2 ? SOCK_DGRAM : SOCK_SEQPACKET, 0, ends);
+                shut = ends[0];
+            }
+            pthread_create(&thread, NULL, waits_for_a_datagram, (void *)how);
+            for (int i = 0; i < 10; i++) sched_yield();
+            SAY(shutdown(shut, SHUT_RD));
+            pthread_join(thread, NULL);
+            SAY(recv(shut, buffer, 10, MSG_DONTWAIT));
+            close(shut), close(ends[1]);
+        }
+    }
+}
+
 static void *all(void *unused) {
+    ends_by_a_shutdown();
     waits_for_least(1), waits_for_least(0);
     opens_by_sending();
     takes_a_descriptor();

@@ -20,6 +20,7 @@ mod receive;
 mod rights;
 mod select;
 mod send;
+mod shut;
 pub(crate) mod terminals;
 mod told;
 mod vectors;
@@ -46,6 +47,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     receive::HOOKS,
     select::HOOKS,
     send::HOOKS,
+    shut::HOOKS,
     terminals::HOOKS,
     write::HOOKS,
 ];

@@ -6,12 +6,13 @@ use std::ffi::{c_int, c_void};
 
 use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, in_turn, retry};
 use abaca::hook::offload;
-use libc::{MSG_DONTWAIT, iovec, size_t, ssize_t};
+use libc::{iovec, size_t, ssize_t};
 
 use super::kind::{Kind, kind_of};
 use super::options::{least, may_have_least};
 use super::poll::look_at;
 use super::receive::{receive, receive_message};
+use super::shut::unless_shut;
 use super::terminals::{Patience, patience};
 use super::told::is_eventfd;
 use super::vectors::total;
@@ -96,7 +97,8 @@ pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) ->
     let call = |fd: c_int| {
         if is_socket {
             // SAFETY: the caller's promise.
-            match unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, MSG_DONTWAIT, 0, 0) } {
+            let take = |look| unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, look, 0, 0) };
+            match unless_shut(fd, take) {
                 result if result == failed(libc::ENOTSOCK) => is_socket = false,
                 result => return result,
             }
@@ -127,8 +129,17 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
         // SAFETY: as above.
         return unsafe { receive_message(fd, &mut message, 0, &mut WaitLimit::of_descriptor()) };
     }
-    // SAFETY: as above.
-    let (moved, is_first) = patient(fd, bytes, |fd| unsafe { read_now(fd, list, count) });
+    let call = |fd| {
+        unless_shut(fd, |look| {
+            if look == 0 {
+                // SAFETY: as above.
+                return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
+            }
+            // SAFETY: as above.
+            unsafe { read_now(fd, list, count) }
+        })
+    };
+    let (moved, is_first) = patient(fd, bytes, call);
     // SAFETY: as above.
     unsafe { complete(fd, is_first, not_refused(fd, moved, false), list, count) }
 }

@@ -13,6 +13,7 @@ use libc::{
 
 use super::options::{least, may_have_least};
 use super::rights::forget_received;
+use super::shut::unless_shut;
 use super::vectors::Vectors;
 use super::wishes::result;
 use crate::answer::{failed, of_c};
@@ -38,8 +39,10 @@ hooks! {
             direction: Direction::Read,
             wanted: wanted(bytes, flags),
             limit: &mut limit,
-            // SAFETY: the caller's promise.
-            call: |fd| unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | MSG_DONTWAIT, 0, 0) },
+            call: |fd| unless_shut(fd, |look| {
+                // SAFETY: the caller's promise.
+                unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | look, 0, 0) }
+            }),
         });
         result(ended, libc::EAGAIN)
     }
@@ -170,9 +173,11 @@ pub(super) unsafe fn receive_some(
         direction: Direction::Read,
         wanted: wanted(bytes, flags),
         limit,
-        // SAFETY: the caller's promise.
-        call: move |fd| unsafe {
-            kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | MSG_DONTWAIT, address, address_bytes)
+        call: move |fd| {
+            unless_shut(fd, |look| {
+                // SAFETY: the caller's promise.
+                unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | look, address, address_bytes) }
+            })
         },
     });
     result(ended, libc::EAGAIN)
@@ -242,9 +247,9 @@ pub(super) unsafe fn receive_message(fd: c_int, message: *mut msghdr, flags: c_i
     let moved = if flags & NEVER_WAITS != 0 {
         looked(call(fd, flags))
     } else {
-        let flags = flags & !MSG_WAITALL | MSG_DONTWAIT;
-        let ended =
-            retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit, call: |fd| call(fd, flags) });
+        let flags = flags & !MSG_WAITALL;
+        let call = |fd| unless_shut(fd, |look| call(fd, flags | look));
+        let ended = retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit, call });
         result(ended, libc::EAGAIN)
     };
     if moved < 0 {

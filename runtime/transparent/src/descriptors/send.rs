@@ -10,7 +10,7 @@ use libc::{MSG_DONTWAIT, MSG_FASTOPEN, mmsghdr, msghdr, size_t, sockaddr, sockle
 use super::pause::retry_with_pauses;
 use super::rights::note_sent;
 use super::vectors::Vectors;
-use super::wishes::{deadline, result};
+use super::wishes::{deadline, is_nonblocking, result};
 use crate::answer::failed;
 use crate::enter::looked;
 use crate::hooks::{hook_body, hooks};
@@ -95,34 +95,17 @@ unsafe fn send_several(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: 
     })
 }
 
-/// A call that connects a socket by what it sends (MSG_FASTOPEN). One that does not wait says EINPROGRESS if nothing could be sent with the
-/// request; what is sent afterwards, or after a part, is sent without the flag and the address, and waits for the connection.
-struct Opening {
-    flags: c_int,
-    has_begun: bool,
+/// The flags of a part, and whether it has the address. What connects a socket by what it sends (MSG_FASTOPEN) does so with its first part: a
+/// call that does not wait says EINPROGRESS if none could be sent with the request, and is repeated.
+#[inline]
+fn of_part(flags: c_int, done: usize) -> (c_int, bool) {
+    if done > 0 && flags & MSG_FASTOPEN != 0 { (flags & !MSG_FASTOPEN, false) } else { (flags, true) }
 }
 
-impl Opening {
-    fn new(flags: c_int) -> Self {
-        Self { flags, has_begun: false }
-    }
-
-    /// The flags of the next part, and whether the address is its own.
-    #[inline]
-    fn flags(&self, done: usize) -> (c_int, bool) {
-        let connects = self.flags & MSG_FASTOPEN == 0 || !self.has_begun && done == 0;
-        (if connects { self.flags } else { self.flags & !MSG_FASTOPEN }, connects)
-    }
-
-    #[inline]
-    fn note(&mut self, result: isize) -> isize {
-        self.has_begun |= result == IN_PROGRESS;
-        result
-    }
+/// Whether a call has this result because its socket is about to be connected by it.
+fn is_opening(result: isize) -> bool {
+    result == failed(libc::EINPROGRESS) || result == failed(libc::EALREADY)
 }
-
-/// The result of a call that has begun to connect its socket.
-const IN_PROGRESS: isize = -(libc::EINPROGRESS as isize);
 
 /// Makes a call that moves a part of what is left, until all of `bytes` is moved. `call` gets the number, and how many bytes were moved
 /// before. An error after a part is the part.
@@ -130,7 +113,7 @@ const IN_PROGRESS: isize = -(libc::EINPROGRESS as isize);
 pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) -> isize) -> isize {
     let mut limit = WaitLimit::of_descriptor();
     let mut done = 0;
-    let mut refused = libc::EAGAIN;
+    let mut timed_out = libc::EAGAIN;
     let ended = retry(Attempt {
         fd,
         direction: Direction::Write,
@@ -139,8 +122,8 @@ pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) 
         call: |fd| loop {
             // It moves parts until one is the last, or nothing more would be moved without waiting.
             let moved = call(fd, done);
-            if moved == IN_PROGRESS {
-                refused = libc::EINPROGRESS;
+            if is_opening(moved) && !is_nonblocking(fd) {
+                timed_out = libc::EINPROGRESS;
                 return failed(libc::EAGAIN);
             }
             if moved <= 0 {
@@ -152,10 +135,9 @@ pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) 
             }
         },
     });
-    match ended {
-        _ if done > 0 => done as isize,
-        Ended::WouldBlock if refused == libc::EINPROGRESS => looked(failed(refused)),
-        ended => result(ended, refused),
+    match result(ended, timed_out) {
+        moved if done == 0 => moved,
+        _ => done as isize,
     }
 }
 
@@ -173,13 +155,12 @@ pub(super) unsafe fn send_all(
     address: *const sockaddr,
     address_bytes: socklen_t,
 ) -> isize {
-    let mut opening = Opening::new(flags | MSG_DONTWAIT);
-    let mut call = move |fd: c_int, done: usize| {
+    let call = move |fd: c_int, done: usize| {
         let rest = buffer.wrapping_byte_add(done);
-        let (flags, has_address) = opening.flags(done);
+        let (flags, has_address) = of_part(flags | MSG_DONTWAIT, done);
         let (address, address_bytes) = if has_address { (address, address_bytes) } else { (std::ptr::null(), 0) };
         // SAFETY: the caller's promise; the rest of the buffer.
-        opening.note(unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags, address, address_bytes) })
+        unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags, address, address_bytes) }
     };
     if flags & MSG_DONTWAIT != 0 {
         return looked(call(fd, 0));
@@ -232,19 +213,21 @@ unsafe fn send_message(fd: c_int, message: *const msghdr, flags: c_int) -> isize
     let mut rest = unsafe { Vectors::of(header.msg_iov, header.msg_iovlen) };
     let bytes = rest.bytes();
     let mut before = 0;
-    let mut opening = Opening::new(flags | MSG_DONTWAIT);
     whole(fd, bytes, |fd, done| {
-        let (flags, has_address) = opening.flags(done);
-        if done == 0 && has_address {
-            return opening.note(call(fd, message, flags));
+        let (flags, has_address) = of_part(flags | MSG_DONTWAIT, done);
+        if done == 0 {
+            return call(fd, message, flags);
         }
         rest.advance(done - before);
         before = done;
-        let mut part = msghdr { msg_iov: rest.pointer().cast_mut(), msg_iovlen: rest.count() as _, ..*header };
-        if done > 0 {
-            // The control data went with the first part.
-            (part.msg_control, part.msg_controllen) = (std::ptr::null_mut(), 0);
-        }
+        // The control data went with the first part.
+        let mut part = msghdr {
+            msg_iov: rest.pointer().cast_mut(),
+            msg_iovlen: rest.count() as _,
+            msg_control: std::ptr::null_mut(),
+            msg_controllen: 0,
+            ..*header
+        };
         if !has_address {
             (part.msg_name, part.msg_namelen) = (std::ptr::null_mut(), 0);
         }
