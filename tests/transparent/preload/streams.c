@@ -1,5 +1,5 @@
 // Sockets on which a blocking call takes more, does more, or ends where a first attempt that does not wait would not: SO_RCVLOWAT, MSG_FASTOPEN,
-// descriptors that come with a later part of what MSG_WAITALL waits for, datagrams after shutdown(2).
+// descriptors that come with a later part of what MSG_WAITALL waits for, datagrams after shutdown(2), connections that break after a part.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -201,7 +202,81 @@ static void ends_by_a_shutdown(void) {
     }
 }
 
+static char large[8 << 20];
+static int broken[2];
+static volatile int signals;
+static void counts_signals(int signal) { (void)signal, signals++; }
+static void *breaks(void *how) {
+    char byte;
+    struct linger none = {1, 0};
+    // The other one has begun. It goes on until there is no room.
+    SAY(recv(broken[1], &byte, 1, MSG_PEEK));
+    for (int i = 0; i < 20; i++) usleep(1000);
+    if ((long)how == 0) setsockopt(broken[1], SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    if ((long)how < 2) close(broken[1]);
+    else shutdown(broken[0], SHUT_WR);
+    return NULL;
+}
+
+// A call that has sent a part returns it. The error, and the signal, are those of the next one.
+static void breaks_after_a_part(void) {
+    struct sigaction action = {.sa_handler = counts_signals};
+    sigaction(SIGPIPE, &action, NULL);
+    for (int is_tcp = 0; is_tcp < 2; is_tcp++) {
+        for (long how = 0; how < 3; how++) {
+            for (int call = 0; call < 4; call++) {
+                struct iovec list[2] = {{large, 4 << 20}, {large, 4 << 20}};
+                struct msghdr message = {.msg_iov = list, .msg_iovlen = 2};
+                pthread_t thread;
+                long sent = 0;
+                signals = 0;
+                if (is_tcp) connected(broken);
+                else socketpair(AF_UNIX, SOCK_STREAM, 0, broken);
+                pthread_create(&thread, NULL, breaks, (void *)how);
+                switch (call) {
+                case 0: sent = send(broken[0], large, sizeof large, 0); break;
+                case 1: sent = write(broken[0], large, sizeof large); break;
+                case 2: sent = writev(broken[0], list, 2); break;
+                case 3: sent = sendmsg(broken[0], &message, 0); break;
+                }
+                SAY(sent > 0 && sent < (long)sizeof large), SAY(signals);
+                SAY(send(broken[0], large, 1, 0)), SAY(errno), SAY(signals);
+                SAY(send(broken[0], large, 1, 0)), SAY(errno), SAY(signals);
+                pthread_join(thread, NULL);
+                close(broken[0]);
+                if (how == 2) close(broken[1]);
+            }
+        }
+    }
+}
+
+static void *resets(void *other) {
+    struct linger none = {1, 0};
+    for (int i = 0; i < 20; i++) usleep(1000);
+    setsockopt((long)other, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    close((long)other);
+    return NULL;
+}
+static void breaks_after_bytes(void) {
+    for (int call = 0; call < 2; call++) {
+        int ends[2];
+        char buffer[10];
+        struct iovec list = {buffer, 10};
+        struct msghdr message = {.msg_iov = &list, .msg_iovlen = 1};
+        pthread_t thread;
+        connected(ends);
+        write(ends[1], "abc", 3);
+        pthread_create(&thread, NULL, resets, (void *)(long)ends[1]);
+        if (call) SAY(recvmsg(ends[0], &message, MSG_WAITALL));
+        else SAY(recv(ends[0], buffer, 10, MSG_WAITALL));
+        SAY(recv(ends[0], buffer, 10, 0)), SAY(errno), SAY(recv(ends[0], buffer, 10, 0));
+        pthread_join(thread, NULL);
+        close(ends[0]);
+    }
+}
+
 static void *all(void *unused) {
+    breaks_after_a_part(), breaks_after_bytes();
     ends_by_a_shutdown();
     waits_for_least(1), waits_for_least(0);
     opens_by_sending();

@@ -2,6 +2,7 @@
 
 mod accept;
 mod aliases;
+mod broken;
 mod connect;
 pub(crate) mod control;
 mod copy;

@@ -11,6 +11,7 @@ use libc::{
     msghdr, size_t, sockaddr, socklen_t, ssize_t, timespec,
 };
 
+use super::broken::is_broken_and_empty;
 use super::options::{least, may_have_least};
 use super::rights::forget_received;
 use super::shut::unless_shut;
@@ -133,10 +134,16 @@ pub(super) unsafe fn receive(
     let mut done = 0;
     loop {
         let rest = buffer.wrapping_byte_add(done);
-        let flags = flags & !MSG_WAITALL;
-        // SAFETY: the caller's promise; the rest of the buffer.
-        let moved =
-            unsafe { receive_some(fd, rest, bytes - done, flags, address, address_bytes, &mut limit) };
+        let call = |fd| {
+            if done > 0 && is_broken_and_empty(fd) {
+                return 0;
+            }
+            let flags = flags & !MSG_WAITALL | MSG_DONTWAIT;
+            // SAFETY: the caller's promise; the rest of the buffer.
+            unsafe { kernel!(libc::SYS_recvfrom, fd, rest, bytes - done, flags, address, address_bytes) }
+        };
+        let ended = retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit: &mut limit, call });
+        let moved = result(ended, libc::EAGAIN);
         if moved <= 0 {
             return if done > 0 { done as isize } else { moved };
         }
@@ -284,7 +291,9 @@ pub(super) unsafe fn receive_message(fd: c_int, message: *mut msghdr, flags: c_i
         };
         let flags = flags & !MSG_WAITALL | MSG_DONTWAIT;
         // SAFETY: the rest of the user's buffers, and the room for control data.
-        let call = |fd| unsafe { kernel!(libc::SYS_recvmsg, fd, &raw mut part, flags) };
+        let call = |fd| unsafe {
+            if is_broken_and_empty(fd) { 0 } else { kernel!(libc::SYS_recvmsg, fd, &raw mut part, flags) }
+        };
         let ended = retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit, call });
         let moved = result(ended, libc::EAGAIN);
         if moved <= 0 {

@@ -5,8 +5,9 @@
 use std::ffi::{c_int, c_uint, c_void};
 
 use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, retry};
-use libc::{MSG_DONTWAIT, MSG_FASTOPEN, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+use libc::{MSG_DONTWAIT, MSG_FASTOPEN, MSG_NOSIGNAL, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
+use super::broken::is_broken;
 use super::pause::retry_with_pauses;
 use super::rights::note_sent;
 use super::vectors::Vectors;
@@ -96,10 +97,13 @@ unsafe fn send_several(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: 
 }
 
 /// The flags of a part, and whether it has the address. What connects a socket by what it sends (MSG_FASTOPEN) does so with its first part: a
-/// call that does not wait says EINPROGRESS if none could be sent with the request, and is repeated.
+/// call that does not wait says EINPROGRESS if none could be sent with the request, and is repeated. A call that has sent a part raises no SIGPIPE.
 #[inline]
-fn of_part(flags: c_int, done: usize) -> (c_int, bool) {
-    if done > 0 && flags & MSG_FASTOPEN != 0 { (flags & !MSG_FASTOPEN, false) } else { (flags, true) }
+pub(super) fn of_part(flags: c_int, done: usize) -> (c_int, bool) {
+    if done == 0 {
+        return (flags, true);
+    }
+    (flags & !MSG_FASTOPEN | MSG_NOSIGNAL, flags & MSG_FASTOPEN == 0)
 }
 
 /// Whether a call has this result because its socket is about to be connected by it.
@@ -119,19 +123,24 @@ pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) 
         direction: Direction::Write,
         wanted: 0,
         limit: &mut limit,
-        call: |fd| loop {
-            // It moves parts until one is the last, or nothing more would be moved without waiting.
-            let moved = call(fd, done);
-            if is_opening(moved) && !is_nonblocking(fd) {
-                timed_out = libc::EINPROGRESS;
-                return failed(libc::EAGAIN);
+        call: |fd| {
+            if done > 0 && is_broken(fd) {
+                return failed(libc::EPIPE);
             }
-            if moved <= 0 {
-                return moved;
-            }
-            done += moved as usize;
-            if done >= bytes {
-                return moved;
+            loop {
+                // It moves parts until one is the last, or nothing more would be moved without waiting.
+                let moved = call(fd, done);
+                if is_opening(moved) && !is_nonblocking(fd) {
+                    timed_out = libc::EINPROGRESS;
+                    return failed(libc::EAGAIN);
+                }
+                if moved <= 0 {
+                    return moved;
+                }
+                done += moved as usize;
+                if done >= bytes {
+                    return moved;
+                }
             }
         },
     });
@@ -183,8 +192,9 @@ unsafe fn send_the_rest(fd: c_int, buffer: *const c_void, bytes: usize, flags: c
     whole(fd, bytes, |fd, done| {
         first.take().unwrap_or_else(|| {
             let rest = buffer.wrapping_byte_add(done);
+            let (flags, _) = of_part(flags | MSG_DONTWAIT, done);
             // SAFETY: the caller's promise; the rest of the buffer.
-            unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags | MSG_DONTWAIT, 0, 0) }
+            unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags, 0, 0) }
         })
     })
 }
