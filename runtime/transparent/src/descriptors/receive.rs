@@ -224,6 +224,16 @@ unsafe fn peek_least(
     }
 }
 
+/// For how many bytes a header's buffers have room.
+///
+/// # Safety
+///
+/// The header is one that recvmsg(2) has taken.
+unsafe fn room(message: *const msghdr) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { Vectors::of((*message).msg_iov, (*message).msg_iovlen) }.bytes()
+}
+
 /// Whether a stream's peek waits for all: a Unix stream's does not.
 fn waits_for_a_peek(fd: c_int) -> bool {
     super::connect::option(fd, libc::SO_DOMAIN) != Some(libc::AF_UNIX)
@@ -254,8 +264,26 @@ pub(super) unsafe fn receive_message(fd: c_int, message: *mut msghdr, flags: c_i
     let moved = if flags & NEVER_WAITS != 0 {
         looked(call(fd, flags))
     } else {
+        // A peek begins anew each time.
+        let least = match flags & (MSG_PEEK | MSG_WAITALL) {
+            0 | MSG_WAITALL => 1,
+            MSG_PEEK => least(fd),
+            _ => usize::MAX,
+        };
+        let peeks = least > 1 && is_stream(fd) && waits_for_a_peek(fd);
         let flags = flags & !MSG_WAITALL;
-        let call = |fd| unless_shut(fd, |look| call(fd, flags | look));
+        let call = |fd| {
+            let found = unless_shut(fd, |look| call(fd, flags | look));
+            // SAFETY: the header is the user's, and the kernel has used it.
+            if !peeks || found <= 0 || has_ended(fd) || found as usize >= unsafe { room(message) }.min(least) {
+                return found;
+            }
+            if let Some((_, bytes)) = control {
+                // SAFETY: as above.
+                unsafe { (*message).msg_controllen = bytes };
+            }
+            failed(libc::EAGAIN)
+        };
         let ended = retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit, call });
         result(ended, libc::EAGAIN)
     };
