@@ -10,6 +10,7 @@ mod disk;
 mod epoll;
 mod files;
 pub(crate) mod kind;
+mod messages;
 mod mode;
 pub(crate) mod numbers;
 mod offset;
@@ -41,6 +42,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     disk::HOOKS,
     epoll::HOOKS,
     files::HOOKS,
+    messages::HOOKS,
     offset::HOOKS,
     options::HOOKS,
     poll::HOOKS,

@@ -9,9 +9,10 @@ use abaca::hook::offload;
 use libc::{iovec, size_t, ssize_t};
 
 use super::kind::{Kind, kind_of};
+use super::messages::receive_message;
 use super::options::{least, may_have_least};
 use super::poll::look_at;
-use super::receive::{receive, receive_message};
+use super::receive::receive;
 use super::shut::unless_shut;
 use super::terminals::{Patience, patience};
 use super::told::is_eventfd;

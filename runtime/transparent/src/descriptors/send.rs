@@ -167,7 +167,8 @@ pub(super) unsafe fn send_all(
     let call = move |fd: c_int, done: usize| {
         let rest = buffer.wrapping_byte_add(done);
         let (flags, has_address) = of_part(flags | MSG_DONTWAIT, done);
-        let (address, address_bytes) = if has_address { (address, address_bytes) } else { (std::ptr::null(), 0) };
+        let (address, address_bytes) =
+            if has_address { (address, address_bytes) } else { (std::ptr::null(), 0) };
         // SAFETY: the caller's promise; the rest of the buffer.
         unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags, address, address_bytes) }
     };
