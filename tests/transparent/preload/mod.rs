@@ -137,6 +137,11 @@ fn a_look_up_asks_the_server_that_its_thread_has_set() {
 }
 
 #[test]
+fn the_signals_of_calls_that_fail_are_the_callers() {
+    is_as_on_threads("pipes.c", &["1", "2"]);
+}
+
+#[test]
 fn attributes_are_obeyed_as_on_threads() {
     is_as_on_threads("attributes.c", &["1", "2", "2"]);
 }
