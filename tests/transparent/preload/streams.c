@@ -202,16 +202,16 @@ static void ends_by_a_shutdown(void) {
     }
 }
 
-static char large[8 << 20];
+static char large[32 << 20];
 static int broken[2];
 static volatile int signals;
 static void counts_signals(int signal) { (void)signal, signals++; }
 static void *breaks(void *how) {
     char byte;
     struct linger none = {1, 0};
-    // The other one has begun. It goes on until there is no room.
+    // The other one has begun, and has sent a part.
     SAY(recv(broken[1], &byte, 1, MSG_PEEK));
-    for (int i = 0; i < 20; i++) usleep(1000);
+    for (int i = 0; i < 10; i++) sched_yield();
     if ((long)how == 0) setsockopt(broken[1], SOL_SOCKET, SO_LINGER, &none, sizeof none);
     if ((long)how < 2) close(broken[1]);
     else shutdown(broken[0], SHUT_WR);
@@ -225,7 +225,7 @@ static void breaks_after_a_part(void) {
     for (int is_tcp = 0; is_tcp < 2; is_tcp++) {
         for (long how = 0; how < 3; how++) {
             for (int call = 0; call < 4; call++) {
-                struct iovec list[2] = {{large, 4 << 20}, {large, 4 << 20}};
+                struct iovec list[2] = {{large, 16 << 20}, {large, 16 << 20}};
                 struct msghdr message = {.msg_iov = list, .msg_iovlen = 2};
                 pthread_t thread;
                 long sent = 0;
@@ -252,7 +252,7 @@ static void breaks_after_a_part(void) {
 
 static void *resets(void *other) {
     struct linger none = {1, 0};
-    for (int i = 0; i < 20; i++) usleep(1000);
+    for (int i = 0; i < 10; i++) sched_yield();
     setsockopt((long)other, SOL_SOCKET, SO_LINGER, &none, sizeof none);
     close((long)other);
     return NULL;

@@ -11,7 +11,7 @@ use super::connect::option;
 use super::poll::look_at;
 use crate::kernel::kernel;
 
-/// Whether a connection is broken, so that a call which has moved a part, and has waited, ends. Of a Unix socket the kernel's own call takes the error as well.
+/// Whether a connection is broken, so that a call which has moved a part ends. Of a Unix socket the kernel's own call takes the error as well.
 pub(super) fn is_broken(fd: c_int) -> bool {
     // POLLERR alone may tell of messages for MSG_ERRQUEUE.
     look_at(fd, 0).is_ok_and(|found| found & POLLERR != 0 && found & POLLHUP != 0)

@@ -123,24 +123,22 @@ pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) 
         direction: Direction::Write,
         wanted: 0,
         limit: &mut limit,
-        call: |fd| {
+        call: |fd| loop {
             if done > 0 && is_broken(fd) {
                 return failed(libc::EPIPE);
             }
-            loop {
-                // It moves parts until one is the last, or nothing more would be moved without waiting.
-                let moved = call(fd, done);
-                if is_opening(moved) && !is_nonblocking(fd) {
-                    timed_out = libc::EINPROGRESS;
-                    return failed(libc::EAGAIN);
-                }
-                if moved <= 0 {
-                    return moved;
-                }
-                done += moved as usize;
-                if done >= bytes {
-                    return moved;
-                }
+            // It moves parts until one is the last, or nothing more would be moved without waiting.
+            let moved = call(fd, done);
+            if is_opening(moved) && !is_nonblocking(fd) {
+                timed_out = libc::EINPROGRESS;
+                return failed(libc::EAGAIN);
+            }
+            if moved <= 0 {
+                return moved;
+            }
+            done += moved as usize;
+            if done >= bytes {
+                return moved;
             }
         },
     });
