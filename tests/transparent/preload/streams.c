@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -209,9 +210,13 @@ static void counts_signals(int signal) { (void)signal, signals++; }
 static void *breaks(void *how) {
     char byte;
     struct linger none = {1, 0};
-    // The other one has begun, and has sent a part.
+    // The other one has begun, and there has been no room for a while: it waits.
     SAY(recv(broken[1], &byte, 1, MSG_PEEK));
-    for (int i = 0; i < 10; i++) sched_yield();
+    for (int looks = 0; looks < 200; looks++) {
+        struct pollfd room = {.fd = broken[0], .events = POLLOUT};
+        if (poll(&room, 1, 0)) looks = 0;
+        sched_yield();
+    }
     if ((long)how == 0) setsockopt(broken[1], SOL_SOCKET, SO_LINGER, &none, sizeof none);
     if ((long)how < 2) close(broken[1]);
     else shutdown(broken[0], SHUT_WR);
