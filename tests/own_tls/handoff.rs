@@ -280,8 +280,11 @@ fn is_there(thread: i64) -> bool {
 
 #[test]
 fn a_thread_that_has_forked_stays_and_with_it_its_child() {
-    let runtime =
-        own().workers(1).spare_keep_alive(Duration::ZERO).build().expect("this machine can have it");
+    let runtime = own()
+        .workers(1)
+        .spare_keep_alive(Duration::from_millis(50))
+        .build()
+        .expect("this machine can have it");
     runtime.run(|| {
         let (mut reader, mut writer) = std::io::pipe().unwrap();
         // SAFETY: the child calls what a child of fork(2) may, and ends by a signal.
