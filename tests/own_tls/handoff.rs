@@ -1,7 +1,11 @@
 //! Workers that leave their threads as often as they can: at whatever point a fiber is.
 
+#![expect(unsafe_code, reason = "forks")]
+
+use std::io::{Read, Write};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use abaca::Runtime;
@@ -252,4 +256,62 @@ fn a_runtime_ends_while_its_workers_move() {
         runtime.shutdown(Duration::from_secs(60)).unwrap();
         parked.into_iter().for_each(|fiber| assert!(fiber.join().unwrap_err().is::<abaca::Cancelled>()));
     }
+}
+
+/// The kernel's number of the calling fiber's thread, which its worker leaves before this returns.
+fn leave_thread() -> i64 {
+    // SAFETY: it takes nothing.
+    let thread = unsafe { libc::syscall(libc::SYS_gettid) };
+    let has_run = Arc::new(AtomicBool::new(false));
+    let other = abaca::spawn({
+        let has_run = Arc::clone(&has_run);
+        move || has_run.store(true, SeqCst)
+    });
+    while !has_run.load(SeqCst) {
+        compute(1);
+    }
+    other.join().unwrap();
+    thread
+}
+
+fn is_there(thread: i64) -> bool {
+    Path::new(&format!("/proc/self/task/{thread}")).exists()
+}
+
+#[test]
+fn a_thread_that_has_forked_stays_and_with_it_its_child() {
+    let runtime = own()
+        .workers(1)
+        .spare_keep_alive(Duration::from_millis(50))
+        .build()
+        .expect("this machine can have it");
+    runtime.run(|| {
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        // SAFETY: the child calls what a child of fork(2) may, and ends by a signal.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: as above.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            let _ = writer.write_all(b"!");
+            loop {
+                // SAFETY: as above.
+                unsafe { libc::pause() };
+            }
+        }
+        reader.read_exact(&mut [0]).unwrap();
+        let parent = leave_thread();
+        // Threads on which nobody has forked end.
+        let mut others = Vec::new();
+        while others.iter().all(|other| is_there(*other)) {
+            others.push(leave_thread());
+        }
+        assert!(is_there(parent));
+        // SAFETY: a child of this process's.
+        let (ended, killed) = unsafe {
+            (libc::waitpid(child, std::ptr::null_mut(), libc::WNOHANG), libc::kill(child, libc::SIGKILL))
+        };
+        assert_eq!((ended, killed), (0, 0));
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }, child);
+    });
 }

@@ -344,6 +344,7 @@ impl Builder {
                 &shared,
                 storage.max_spare_threads,
                 storage.is_eager,
+                storage.keep_alive,
                 Box::new(start_spare),
             );
         }

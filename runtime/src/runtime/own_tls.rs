@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::builder::invalid;
 use super::{Builder, Runtime};
@@ -45,6 +46,9 @@ impl Runtime {
 /// How many threads there may be beyond one a worker, by default.
 const MAX_SPARE_THREADS: usize = 256;
 
+/// How long a spare thread stays without a worker, by default.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
 /// Whether runtimes have own storage where neither their builder nor the environment says so.
 static IS_DEFAULT: AtomicBool = AtomicBool::new(false);
 
@@ -69,11 +73,13 @@ pub(super) struct Settings {
     pub(super) max_spare_threads: usize,
     /// Whether workers leave their threads as often as they can, for tests.
     pub(super) is_eager: bool,
+    /// How long a spare thread waits for a worker before it ends.
+    pub(super) keep_alive: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { own_tls: None, max_spare_threads: MAX_SPARE_THREADS, is_eager: false }
+        Self { own_tls: None, max_spare_threads: MAX_SPARE_THREADS, is_eager: false, keep_alive: KEEP_ALIVE }
     }
 }
 
@@ -144,9 +150,17 @@ impl Builder {
         self
     }
 
+    /// Sets how long a thread stays that has no worker: for tests of its end.
+    #[doc(hidden)]
+    pub fn spare_keep_alive(mut self, keep_alive: Duration) -> Self {
+        self.storage.keep_alive = keep_alive;
+        self
+    }
+
     /// Sets how many threads there may be beyond one a worker, for workers whose own thread is stuck in a fiber. Default: 256. Beyond
     /// that, and where the operating system refuses a thread, a worker stays with its thread; the report of a
-    /// [stall](Self::stall_threshold) says so. A thread that has had no worker for ten seconds ends.
+    /// [stall](Self::stall_threshold) says so. A thread that has had no worker for ten seconds ends, unless a
+    /// fiber has forked on it: to the kernel it is the parent of the child (`PR_SET_PDEATHSIG`).
     ///
     /// It has no effect unless fibers have [storage of their own](Self::own_tls). With 0, a worker leaves a thread that is
     /// stuck only for the thread of one that is idle.

@@ -20,7 +20,17 @@ static ALSO: OnceLock<[fn(); 2]> = OnceLock::new();
 /// From now on a fiber goes on as a thread where it forks.
 pub(crate) fn watch_forks() {
     static WATCH: Once = Once::new();
-    WATCH.call_once(|| fork::in_each_copy(go_on));
+    WATCH.call_once(|| {
+        fork::in_each_copy(go_on);
+        #[cfg(feature = "own-tls")]
+        fork::before_each(keep_thread);
+    });
+}
+
+/// The child is this thread's: what it has asked to be sent at the end of its parent (`PR_SET_PDEATHSIG`), it is sent at the end of the thread.
+#[cfg(feature = "own-tls")]
+extern "C" fn keep_thread() {
+    here::keep_thread();
 }
 
 extern "C" fn go_on() {

@@ -61,6 +61,8 @@ mod worker;
 
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+#[cfg(feature = "own-tls")]
+use std::time::Duration;
 
 pub(crate) use bound::Bound;
 pub use budget::spend;
@@ -241,8 +243,14 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
 
 /// Gives a runtime the threads that take over workers: at most `max` beyond one a worker, started by `start`.
 #[cfg(feature = "own-tls")]
-pub(crate) fn set_spares(shared: &Shared, max: usize, is_eager: bool, start: handoff::Start) {
-    let is_first = shared.spares.set(handoff::Spares::new(max, is_eager, start)).is_ok();
+pub(crate) fn set_spares(
+    shared: &Shared,
+    max: usize,
+    is_eager: bool,
+    keep_alive: Duration,
+    start: handoff::Start,
+) {
+    let is_first = shared.spares.set(handoff::Spares::new(max, is_eager, keep_alive, start)).is_ok();
     debug_assert!(is_first, "a runtime is built once");
 }
 

@@ -132,6 +132,13 @@ fn carrier() -> Option<&'static Carrier> {
     unsafe { HERE.with(|here| here.carrier.get()).as_ref() }
 }
 
+/// The calling thread does not retire from now on, if it is one that runs workers.
+pub(super) fn keep_thread() {
+    if let Some(carrier) = carrier() {
+        carrier.keep();
+    }
+}
+
 #[inline(always)]
 fn leave() {
     // The fiber may sit elsewhere than where it entered.

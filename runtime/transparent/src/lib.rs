@@ -29,7 +29,7 @@
 //!
 //! | functions of libc | how |
 //! |---|---|
-//! | `read` `readv` `recv` `recvfrom` `recvmsg` `recvmmsg`, `write` `writev` `send` `sendto` `sendmsg` `sendmmsg` | an attempt that does not wait; then the fiber waits for an event. A write takes all bytes, and so does MSG_WAITALL. To a device that is no terminal it is one call, on a thread of the runtime's pool if the device does not tell that there is room |
+//! | `read` `readv` `recv` `recvfrom` `recvmsg` `recvmmsg`, `write` `writev` `send` `sendto` `sendmsg` `sendmmsg` | an attempt that does not wait; then the fiber waits for an event. A write takes all bytes, and so does MSG_WAITALL. SO_RCVLOWAT counts, as does what MSG_FASTOPEN connects to, and shutdown(2) ends who waits for a datagram. To a device that is no terminal it is one call, on a thread of the runtime's pool if the device does not tell that there is room |
 //! | `accept` `accept4` `connect` | the same; `accept` one caller of the process at a time, `connect` in non-blocking mode for the time of each system call |
 //! | `poll` `ppoll` `select` `pselect` `epoll_wait` `epoll_pwait` `epoll_pwait2` | a look; then the fiber waits for any of the descriptors. A signal mask is the fiber's meanwhile |
 //! | `sendfile` `splice` `tee` `vmsplice` | as reads and writes; a socket is in non-blocking mode for the time of each system call |
@@ -176,7 +176,9 @@
 //! | `pthread_cancel` of a thread that is in a handler | ends it when the handler has returned: calls of the handler that wait do so in the kernel |
 //! | a handler that leaves by `swapcontext`, and is to be gone on with | is a handler as long: calls wait in the kernel until it has returned |
 //! | `uc_link` of a context | the fiber's mask stays that of the context that ends |
-//! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`, `setpriority`, `prctl` but for the name; `ptrace`, whose tracer is the thread that began it | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
+//! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`, `setpriority`, `setfsuid` `setfsgid`, `unshare` `setns`, `capset`, filters of seccomp, `prctl` but for the name; `ptrace`, whose tracer is the thread that began it | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
+//! | PR_SET_PDEATHSIG of a child | is sent when the process ends, not with the thread that has forked: an OS thread on which a fiber forks stays |
+//! | a robust mutex that processes share | a fiber that ends with it is told of as a thread is (EOWNERDEAD), but a process that is ended with it is not, since the kernel does not know the owner: who locks it next waits |
 //! | `gettid` | is a number of the fiber's own, beyond the kernel's. `tgkill`, `sched_setaffinity` and their kin and `timer_create` know it; `/proc/self/task`, and system calls that are no functions of libc's, do not |
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
 //! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, and change nothing: `sched_getcpu` tells where the worker is |
@@ -190,6 +192,7 @@
 //! | a condition's wait | ends by itself, as POSIX allows, where a handler has run in it; glibc's goes on |
 //! | an address that is none, of a message (`sendmsg`), a set (`select`), a time, a mask or a name | ends the process by SIGSEGV where the kernel would say EFAULT: the hook reads it first, as functions of libc may |
 //! | numbers of descriptors that the program has not opened | some are the runtime's. A program that closes them while it has threads (`close_range` from 3 on) ends by an abort |
+//! | GETNCNT and GETZCNT of `semctl` | do not count fibers that wait in `semop`, which try again after pauses |
 //! | `mq_notify` | tells of a message although a fiber waits for one in `mq_receive`: the kernel does not see that it waits |
 //! | the thread of a copy by fork(2) that a fiber has become | is a plain one. `pthread_cancel` ends it in waits for conditions, joins and `pthread_testcancel` only |
 //! | `sigaltstack` | is noted and told, each fiber's for itself. Handlers with SA_ONSTACK run on a stack that the OS thread has for them, of 64 KiB at least |

@@ -127,6 +127,21 @@ fn a_main_thread_and_who_joins_its_joiner_are_joined() {
 }
 
 #[test]
+fn streams_wait_for_the_least_and_for_connections_that_they_open() {
+    is_as_on_threads("streams.c", &["1", "2"]);
+}
+
+#[test]
+fn a_look_up_asks_the_server_that_its_thread_has_set() {
+    is_as_on_threads("resolver.c", &["1", "2"]);
+}
+
+#[test]
+fn the_signals_of_calls_that_fail_are_the_callers() {
+    is_as_on_threads("pipes.c", &["1", "2"]);
+}
+
+#[test]
 fn attributes_are_obeyed_as_on_threads() {
     is_as_on_threads("attributes.c", &["1", "2", "2"]);
 }

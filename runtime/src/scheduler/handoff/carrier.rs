@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use abaca_asm::{Context, thread_pointer};
@@ -33,6 +34,8 @@ pub(crate) struct Carrier {
     parker: Parker,
     /// The worker that the thread has left for another one, and looks after.
     ward: Ward,
+    /// Whether the thread has forked, and stays: to the kernel it is the parent of its children.
+    is_kept: AtomicBool,
     /// The runtime, for the notice that a watched thread gives.
     shared: *const Shared,
     /// Ends the sleep of the thread in a worker's poller, after the worker was taken. `None` if there was no descriptor for it: then
@@ -59,6 +62,7 @@ impl Carrier {
             next: Assignment::none(),
             parker: Parker::default(),
             ward: Ward::none(),
+            is_kept: AtomicBool::new(false),
             shared,
             summons: EventFd::new().ok(),
         }
@@ -173,6 +177,17 @@ impl Carrier {
     /// Takes back `worker`, if the thread was given it and has not begun with it.
     pub(super) fn withdraw(&self, worker: &Worker) -> bool {
         self.next.withdraw(worker)
+    }
+
+    /// Keeps the thread from retiring. On the thread itself.
+    pub(crate) fn keep(&self) {
+        // Relaxed, here and below: the thread itself asks.
+        self.is_kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the thread does not retire.
+    pub(super) fn is_kept(&self) -> bool {
+        self.is_kept.load(Ordering::Relaxed)
     }
 
     /// Makes the waiting thread look up.

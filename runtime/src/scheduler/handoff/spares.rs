@@ -17,9 +17,6 @@ use crate::scheduler::hub::Departure;
 use crate::scheduler::shared::Shared;
 use crate::scheduler::worker::{Stealable, Worker};
 
-/// How long a spare waits for a worker before it retires.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
-
 /// What became of an attempt to give a worker to a spare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::scheduler) enum HandOff {
@@ -49,6 +46,8 @@ pub(crate) struct Spares {
     max: usize,
     /// Whether workers leave their threads as often as they can, for tests.
     is_eager: bool,
+    /// How long a spare waits for a worker before it retires.
+    keep_alive: Duration,
     /// The threads beyond one a worker: spares, and threads whose worker was taken.
     count: AtomicUsize,
     /// The fibers whose homes have left their threads, and that have not come home.
@@ -71,11 +70,12 @@ pub(super) struct State {
 }
 
 impl Spares {
-    pub(crate) fn new(max: usize, is_eager: bool, start: Start) -> Self {
+    pub(crate) fn new(max: usize, is_eager: bool, keep_alive: Duration, start: Start) -> Self {
         Self {
             start,
             max,
             is_eager,
+            keep_alive,
             count: AtomicUsize::new(0),
             absent: AtomicUsize::new(0),
             hand_offs: AtomicU64::new(0),
@@ -317,8 +317,9 @@ impl Spares {
                 return Some(worker);
             }
             let place = state.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, carrier));
+            let retires = began.elapsed() >= self.keep_alive && !carrier.is_kept();
             match place {
-                _ if state.is_closed || began.elapsed() >= KEEP_ALIVE => {
+                _ if state.is_closed || retires => {
                     place.map(|index| state.waiting.swap_remove(index));
                     return None;
                 }
@@ -327,7 +328,8 @@ impl Spares {
                 None => state.waiting.push(Arc::clone(carrier)),
             }
             drop(state);
-            carrier.sleep(Some(KEEP_ALIVE));
+            // One that stays is woken for a worker, or for the end.
+            carrier.sleep((!carrier.is_kept()).then_some(self.keep_alive));
         }
     }
 

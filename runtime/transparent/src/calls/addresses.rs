@@ -11,6 +11,7 @@ use libc::{
     EAI_SYSTEM, addrinfo,
 };
 
+use super::resolver::Settings;
 use crate::answer::{errno, set_errno};
 use crate::hooks::hooks;
 use crate::own::own;
@@ -55,15 +56,15 @@ hooks! {
         let (node, service) = unsafe { (copy(node), copy(service)) };
         let hints = hints_ref.map(|hints| Hints::of(Some(hints)));
         let before = within.errno();
+        let settings = Settings::of_caller();
         let found = offload_or_leave(move || {
             set_errno(before);
             let pointer = |string: &Option<CString>| string.as_ref().map_or(ptr::null(), |string| string.as_ptr());
             let hints = hints.map(Hints::into_c);
             let mut list = List(ptr::null_mut());
+            let hints = hints.as_ref().map_or(ptr::null(), ptr::from_ref);
             // SAFETY: the strings and the hints are the closure's.
-            let code = unsafe {
-                own(pointer(&node), pointer(&service), hints.as_ref().map_or(ptr::null(), ptr::from_ref), &raw mut list.0)
-            };
+            let code = settings.lend(|| unsafe { own(pointer(&node), pointer(&service), hints, &raw mut list.0) });
             (code, errno(), list)
         });
         match found {

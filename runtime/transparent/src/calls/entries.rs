@@ -14,6 +14,7 @@ use abaca::hook::offload_or_leave;
 use libc::ERANGE;
 
 use super::entry::{Entry, Moved};
+use super::resolver::Settings;
 use crate::answer::{errno, set_errno};
 use crate::enter::Within;
 
@@ -168,7 +169,8 @@ fn ask<E: Entry>(
     look_up: impl Fn(Places<E>) -> c_int + Send + 'static,
 ) -> Option<Found<E>> {
     let before = (within.errno(), host_error());
-    let found = offload_or_leave(move || Found::by(size, most, before, look_up));
+    let settings = Settings::of_caller();
+    let found = offload_or_leave(move || settings.lend(|| Found::by(size, most, before, look_up)));
     match &found {
         Some(found) => within.fails_with(found.error),
         None => cancelled(within),

@@ -17,6 +17,7 @@ mod names;
 mod programs;
 mod puts;
 mod queues;
+mod resolver;
 mod scans;
 mod services;
 mod shell;

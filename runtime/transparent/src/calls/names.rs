@@ -12,6 +12,7 @@ use libc::{
 };
 
 use super::entries::{Kept, Places, cancelled, fill_in, host_error, set_host_error};
+use super::resolver::Settings;
 use crate::answer::{errno, set_errno};
 use crate::enter::Within;
 use crate::hooks::hooks;
@@ -308,9 +309,10 @@ hooks! {
 /// `None` if it was cancelled, and has left the call behind.
 fn leave<T: Send + 'static>(within: &Within, call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let before = within.errno();
+    let settings = Settings::of_caller();
     let answer = offload_or_leave(move || {
         set_errno(before);
-        let result = call();
+        let result = settings.lend(call);
         (result, errno(), host_error())
     });
     match answer {

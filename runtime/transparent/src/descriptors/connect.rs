@@ -30,6 +30,7 @@ hooks! {
         } else {
             let is_internet = [Some(libc::AF_INET), Some(libc::AF_INET6)].contains(&family);
             let mut is_first = true;
+            let mut timed_out = libc::EINPROGRESS;
             let ended = retry(Attempt {
                 fd,
                 direction: Direction::Write,
@@ -42,14 +43,20 @@ hooks! {
                         return failed(error);
                     }
                     match without_waiting(fd, call) {
-                        result if result == failed(libc::EINPROGRESS) || result == failed(libc::EALREADY) => failed(libc::EAGAIN),
+                        // Of an attempt that another call has begun, the end of the time is told so.
+                        result if result == failed(libc::EALREADY) && !was_first => failed(libc::EAGAIN),
+                        result if result == failed(libc::EALREADY) => {
+                            timed_out = libc::EALREADY;
+                            failed(libc::EAGAIN)
+                        }
+                        result if result == failed(libc::EINPROGRESS) => failed(libc::EAGAIN),
                         // Only the first call can find a socket that was connected before.
                         result if result == failed(libc::EISCONN) && !was_first => 0,
                         result => result,
                     }
                 },
             });
-            result(ended, libc::EINPROGRESS)
+            result(ended, timed_out)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod aliases;
+mod broken;
 mod connect;
 pub(crate) mod control;
 mod copy;
@@ -9,6 +10,7 @@ mod disk;
 mod epoll;
 mod files;
 pub(crate) mod kind;
+mod messages;
 mod mode;
 pub(crate) mod numbers;
 mod offset;
@@ -20,6 +22,7 @@ mod receive;
 mod rights;
 mod select;
 mod send;
+mod shut;
 pub(crate) mod terminals;
 mod told;
 mod vectors;
@@ -39,6 +42,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     disk::HOOKS,
     epoll::HOOKS,
     files::HOOKS,
+    messages::HOOKS,
     offset::HOOKS,
     options::HOOKS,
     poll::HOOKS,
@@ -46,6 +50,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     receive::HOOKS,
     select::HOOKS,
     send::HOOKS,
+    shut::HOOKS,
     terminals::HOOKS,
     write::HOOKS,
 ];

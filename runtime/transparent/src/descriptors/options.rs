@@ -1,4 +1,4 @@
-//! Options of sockets that hooks ask for: whether close(2) waits (SO_LINGER), and how long other calls do.
+//! Options of sockets that hooks ask for: whether close(2) waits (SO_LINGER), how long other calls do, and for how much (SO_RCVLOWAT).
 
 #![expect(unsafe_code, reason = "takes the place of a function of libc, and makes system calls")]
 
@@ -19,12 +19,19 @@ const SO_SNDTIMEO_NEW: c_int = 67;
 /// Whether anybody has ever made a socket linger: as long as nobody has, a close need not ask.
 static IS_USED: AtomicBool = AtomicBool::new(false);
 
+/// Whether anybody has ever asked for more than is there at first (SO_RCVLOWAT): as long as nobody has, a read need not ask.
+static HAS_LEAST: AtomicBool = AtomicBool::new(false);
+
 hooks! {
     /// setsockopt(2).
     fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, bytes: socklen_t) -> c_int, |_| -> always {
         if (level, name) == (libc::SOL_SOCKET, libc::SO_LINGER) {
             // Relaxed: who closes the socket knows of this call by other means.
             IS_USED.store(true, Ordering::Relaxed);
+        }
+        if (level, name) == (libc::SOL_SOCKET, libc::SO_RCVLOWAT) {
+            // Relaxed: as above.
+            HAS_LEAST.store(true, Ordering::Relaxed);
         }
         // SAFETY: the caller's promise.
         let result = unsafe { own!(fn setsockopt(c_int, c_int, c_int, *const c_void, socklen_t) -> c_int)(fd, level, name, value, bytes) };
@@ -57,6 +64,24 @@ fn lingers(fd: c_int) -> bool {
         )
     };
     result == 0 && value.l_onoff != 0 && value.l_linger != 0
+}
+
+/// Whether a read of a socket may have to wait although something is there.
+#[inline]
+pub(super) fn may_have_least() -> bool {
+    HAS_LEAST.load(Ordering::Relaxed)
+}
+
+/// For how many bytes a read of a stream waits, at least one: an attempt that does not wait takes fewer all the same.
+#[inline]
+pub(super) fn least(fd: c_int) -> usize {
+    if may_have_least() { asked_least(fd) } else { 1 }
+}
+
+#[cold]
+fn asked_least(fd: c_int) -> usize {
+    let asked = super::connect::option(fd, libc::SO_RCVLOWAT).filter(|_| super::receive::is_stream(fd));
+    asked.map_or(1, |bytes| usize::try_from(bytes).unwrap_or(1).max(1))
 }
 
 /// A close of this number does not wait from now on: the kernel sends what is left.

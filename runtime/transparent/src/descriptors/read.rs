@@ -6,10 +6,14 @@ use std::ffi::{c_int, c_void};
 
 use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, in_turn, retry};
 use abaca::hook::offload;
-use libc::{MSG_DONTWAIT, iovec, size_t, ssize_t};
+use libc::{iovec, size_t, ssize_t};
 
 use super::kind::{Kind, kind_of};
+use super::messages::receive_message;
+use super::options::{least, may_have_least};
 use super::poll::look_at;
+use super::receive::receive;
+use super::shut::unless_shut;
 use super::terminals::{Patience, patience};
 use super::told::is_eventfd;
 use super::vectors::total;
@@ -85,12 +89,17 @@ hooks! {
 ///
 /// The arguments are those of read(2).
 pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) -> isize {
+    if may_have_least() && least(fd) > 1 {
+        // SAFETY: the caller's promise.
+        return unsafe { receive(fd, buffer, bytes, 0, std::ptr::null_mut(), std::ptr::null_mut()) };
+    }
     let list = iovec { iov_base: buffer, iov_len: bytes };
     let mut is_socket = true;
     let call = |fd: c_int| {
         if is_socket {
             // SAFETY: the caller's promise.
-            match unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, MSG_DONTWAIT, 0, 0) } {
+            let take = |look| unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, look, 0, 0) };
+            match unless_shut(fd, take) {
                 result if result == failed(libc::ENOTSOCK) => is_socket = false,
                 result => return result,
             }
@@ -114,8 +123,24 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
         // SAFETY: as above.
         return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
     };
-    // SAFETY: as above.
-    let (moved, is_first) = patient(fd, bytes, |fd| unsafe { read_now(fd, list, count) });
+    if may_have_least() && least(fd) > 1 {
+        // SAFETY: all zeros are valid: no address, no control data.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        (message.msg_iov, message.msg_iovlen) = (list.cast_mut(), count as _);
+        // SAFETY: as above.
+        return unsafe { receive_message(fd, &mut message, 0, &mut WaitLimit::of_descriptor()) };
+    }
+    let call = |fd| {
+        unless_shut(fd, |look| {
+            if look == 0 {
+                // SAFETY: as above.
+                return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
+            }
+            // SAFETY: as above.
+            unsafe { read_now(fd, list, count) }
+        })
+    };
+    let (moved, is_first) = patient(fd, bytes, call);
     // SAFETY: as above.
     unsafe { complete(fd, is_first, not_refused(fd, moved, false), list, count) }
 }

@@ -2,17 +2,17 @@
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
 
-use std::ffi::{c_int, c_uint, c_void};
-use std::time::{Duration, Instant};
+use std::ffi::{c_int, c_void};
 
 use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, retry};
 use libc::{
-    MSG_DONTWAIT, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_WAITALL, MSG_WAITFORONE, mmsghdr,
-    msghdr, size_t, sockaddr, socklen_t, ssize_t, timespec,
+    MSG_DONTWAIT, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_WAITALL, size_t, sockaddr, socklen_t,
+    ssize_t,
 };
 
-use super::rights::forget_received;
-use super::vectors::Vectors;
+use super::broken::is_broken_and_empty;
+use super::options::{least, may_have_least};
+use super::shut::unless_shut;
 use super::wishes::result;
 use crate::answer::{failed, of_c};
 use crate::enter::looked;
@@ -21,12 +21,12 @@ use crate::kernel::kernel;
 use crate::own::own;
 
 /// The flags with which a call does not wait.
-const NEVER_WAITS: c_int = MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB;
+pub(super) const NEVER_WAITS: c_int = MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB;
 
 hooks! {
     /// recv(2).
     fn recv(fd: c_int, buffer: *mut c_void, bytes: size_t, flags: c_int) -> ssize_t, |_| -> kernel_point {
-        if flags & (NEVER_WAITS | MSG_WAITALL) != 0 {
+        if flags & (NEVER_WAITS | MSG_WAITALL) != 0 || may_have_least() {
             // SAFETY: the caller's promise.
             return unsafe { receive(fd, buffer, bytes, flags, std::ptr::null_mut(), std::ptr::null_mut()) };
         }
@@ -37,8 +37,10 @@ hooks! {
             direction: Direction::Read,
             wanted: wanted(bytes, flags),
             limit: &mut limit,
-            // SAFETY: the caller's promise.
-            call: |fd| unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | MSG_DONTWAIT, 0, 0) },
+            call: |fd| unless_shut(fd, |look| {
+                // SAFETY: the caller's promise.
+                unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | look, 0, 0) }
+            }),
         });
         result(ended, libc::EAGAIN)
     }
@@ -49,18 +51,6 @@ hooks! {
     ) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { receive(fd, buffer, bytes, flags, address, address_bytes) }
-    }
-
-    /// recvmsg(2).
-    fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t, |_| -> kernel_point {
-        // SAFETY: the caller's promise.
-        unsafe { receive_message(fd, message, flags, &mut WaitLimit::of_descriptor()) }
-    }
-
-    /// recvmmsg(2).
-    fn recvmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int, timeout: *mut timespec) -> c_int, |_| -> kernel_point {
-        // SAFETY: the caller's promise.
-        unsafe { receive_messages(fd, messages, count, flags, timeout) }
     }
 
     /// recv(2) of a program that checks its buffers (`_FORTIFY_SOURCE`).
@@ -98,7 +88,7 @@ hooks! {
 ///
 /// The arguments are those of recvfrom(2).
 #[inline]
-unsafe fn receive(
+pub(super) unsafe fn receive(
     fd: c_int,
     buffer: *mut c_void,
     bytes: usize,
@@ -113,7 +103,8 @@ unsafe fn receive(
         });
     }
     let mut limit = WaitLimit::of_descriptor();
-    if flags & MSG_WAITALL == 0 || !is_stream(fd) {
+    let least = if flags & MSG_WAITALL == 0 { least(fd).min(bytes) } else { bytes };
+    if least <= 1 || flags & MSG_WAITALL != 0 && !is_stream(fd) {
         // SAFETY: the caller's promise.
         return unsafe { receive_some(fd, buffer, bytes, flags, address, address_bytes, &mut limit) };
     }
@@ -123,20 +114,26 @@ unsafe fn receive(
     }
     if flags & MSG_PEEK != 0 {
         // SAFETY: the caller's promise.
-        return unsafe { peek_all(fd, buffer, bytes, flags & !MSG_WAITALL, &mut limit) };
+        return unsafe { peek_least(fd, buffer, (bytes, least), flags & !MSG_WAITALL, &mut limit) };
     }
     let mut done = 0;
     loop {
         let rest = buffer.wrapping_byte_add(done);
-        let flags = flags & !MSG_WAITALL;
-        // SAFETY: the caller's promise; the rest of the buffer.
-        let moved =
-            unsafe { receive_some(fd, rest, bytes - done, flags, address, address_bytes, &mut limit) };
+        let call = |fd| {
+            if done > 0 && is_broken_and_empty(fd) {
+                return 0;
+            }
+            let flags = flags & !MSG_WAITALL | MSG_DONTWAIT;
+            // SAFETY: the caller's promise; the rest of the buffer.
+            unsafe { kernel!(libc::SYS_recvfrom, fd, rest, bytes - done, flags, address, address_bytes) }
+        };
+        let ended = retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit: &mut limit, call });
+        let moved = result(ended, libc::EAGAIN);
         if moved <= 0 {
             return if done > 0 { done as isize } else { moved };
         }
         done += moved as usize;
-        if done >= bytes {
+        if done >= least {
             return done as isize;
         }
     }
@@ -154,7 +151,7 @@ fn wanted(bytes: usize, flags: c_int) -> usize {
 ///
 /// The arguments are those of recvfrom(2).
 #[inline]
-pub(super) unsafe fn receive_some(
+unsafe fn receive_some(
     fd: c_int,
     buffer: *mut c_void,
     bytes: usize,
@@ -168,23 +165,27 @@ pub(super) unsafe fn receive_some(
         direction: Direction::Read,
         wanted: wanted(bytes, flags),
         limit,
-        // SAFETY: the caller's promise.
-        call: move |fd| unsafe {
-            kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | MSG_DONTWAIT, address, address_bytes)
+        call: move |fd| {
+            unless_shut(fd, |look| {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | look, address, address_bytes)
+                }
+            })
         },
     });
     result(ended, libc::EAGAIN)
 }
 
-/// MSG_PEEK with MSG_WAITALL: waits until so many bytes are there.
+/// MSG_PEEK with MSG_WAITALL or a least number: waits until so many bytes are there.
 ///
 /// # Safety
 ///
 /// The buffer has room for so many bytes.
-unsafe fn peek_all(
+unsafe fn peek_least(
     fd: c_int,
     buffer: *mut c_void,
-    bytes: usize,
+    (bytes, least): (usize, usize),
     flags: c_int,
     limit: &mut WaitLimit,
 ) -> isize {
@@ -197,7 +198,7 @@ unsafe fn peek_all(
         call: |fd| {
             // SAFETY: the caller's promise.
             let found = unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | MSG_DONTWAIT, 0, 0) };
-            if found <= 0 || found as usize >= bytes || has_ended(fd) {
+            if found <= 0 || found as usize >= least || has_ended(fd) {
                 return found;
             }
             before = found;
@@ -211,12 +212,12 @@ unsafe fn peek_all(
 }
 
 /// Whether a stream's peek waits for all: a Unix stream's does not.
-fn waits_for_a_peek(fd: c_int) -> bool {
+pub(super) fn waits_for_a_peek(fd: c_int) -> bool {
     super::connect::option(fd, libc::SO_DOMAIN) != Some(libc::AF_UNIX)
 }
 
 /// Whether the peer sends no more.
-fn has_ended(fd: c_int) -> bool {
+pub(super) fn has_ended(fd: c_int) -> bool {
     let events = libc::POLLRDHUP;
     super::poll::look_at(fd, events).is_ok_and(|found| found & (events | libc::POLLHUP | libc::POLLERR) != 0)
 }
@@ -224,112 +225,4 @@ fn has_ended(fd: c_int) -> bool {
 /// Whether the descriptor is a stream socket.
 pub(super) fn is_stream(fd: c_int) -> bool {
     super::connect::option(fd, libc::SO_TYPE) == Some(libc::SOCK_STREAM)
-}
-
-/// recvmsg(2) on a fiber.
-///
-/// # Safety
-///
-/// The arguments are those of recvmsg(2).
-unsafe fn receive_message(fd: c_int, message: *mut msghdr, flags: c_int, limit: &mut WaitLimit) -> isize {
-    // SAFETY: the caller's promise.
-    let call = |fd, flags| unsafe { kernel!(libc::SYS_recvmsg, fd, message, flags) };
-    let moved = if flags & NEVER_WAITS != 0 {
-        looked(call(fd, flags))
-    } else {
-        let flags = flags & !MSG_WAITALL | MSG_DONTWAIT;
-        let ended =
-            retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit, call: |fd| call(fd, flags) });
-        result(ended, libc::EAGAIN)
-    };
-    if moved < 0 {
-        return moved;
-    }
-    // SAFETY: the kernel has filled the header in.
-    let header = unsafe { &*message };
-    // SAFETY: as above.
-    unsafe { forget_received(header) };
-    let is_partial = flags & (NEVER_WAITS | MSG_PEEK) == 0 && flags & MSG_WAITALL != 0 && moved > 0;
-    if !is_partial || !is_stream(fd) {
-        return moved;
-    }
-    // SAFETY: the header has so many buffers.
-    let mut rest = unsafe { Vectors::of(header.msg_iov, header.msg_iovlen) };
-    let mut done = moved as usize;
-    rest.advance(done);
-    while rest.bytes() > 0 {
-        let first = rest.rest()[0];
-        if first.iov_len == 0 {
-            rest.advance(0);
-            continue;
-        }
-        let null = std::ptr::null_mut();
-        let flags = flags & !MSG_WAITALL;
-        // SAFETY: a buffer of the user's.
-        match unsafe { receive_some(fd, first.iov_base, first.iov_len, flags, null, null.cast(), limit) } {
-            moved if moved > 0 => {
-                done += moved as usize;
-                rest.advance(moved as usize);
-            }
-            _ => break,
-        }
-    }
-    done as isize
-}
-
-/// recvmmsg(2) on a fiber: as the kernel's, it looks at the time only when something has come.
-///
-/// # Safety
-///
-/// The arguments are those of recvmmsg(2).
-unsafe fn receive_messages(
-    fd: c_int,
-    messages: *mut mmsghdr,
-    count: c_uint,
-    flags: c_int,
-    timeout: *mut timespec,
-) -> isize {
-    // SAFETY: null, or the user's.
-    let timeout = unsafe { timeout.as_mut() };
-    if timeout.as_ref().is_some_and(|time| time.tv_sec < 0 || !(0..1_000_000_000).contains(&time.tv_nsec)) {
-        return failed(libc::EINVAL);
-    }
-    let end = timeout
-        .as_ref()
-        .and_then(|time| Instant::now().checked_add(Duration::new(time.tv_sec as u64, time.tv_nsec as u32)));
-    if messages.is_null() {
-        // The kernel refuses it, if there are to be some.
-        // SAFETY: the caller's promise.
-        return unsafe { kernel!(libc::SYS_recvmmsg, fd, messages, count, flags | MSG_DONTWAIT, 0) };
-    }
-    let mut flags = flags;
-    let mut done = 0;
-    let mut error = 0;
-    while done < count {
-        // SAFETY: the user's array has so many elements.
-        let message = unsafe { &mut *messages.add(done as usize) };
-        let own_flags = flags & !MSG_WAITFORONE;
-        // SAFETY: the header is the user's.
-        let moved =
-            unsafe { receive_message(fd, &mut message.msg_hdr, own_flags, &mut WaitLimit::of_descriptor()) };
-        if moved < 0 {
-            error = moved;
-            break;
-        }
-        message.msg_len = moved as c_uint;
-        done += 1;
-        if flags & MSG_WAITFORONE != 0 {
-            flags |= MSG_DONTWAIT;
-        }
-        if end.is_some_and(|end| end <= Instant::now()) {
-            break;
-        }
-    }
-    if let (Some(end), Some(timeout)) = (end, timeout)
-        && done > 0
-    {
-        let left = end.saturating_duration_since(Instant::now());
-        (timeout.tv_sec, timeout.tv_nsec) = (left.as_secs() as i64, i64::from(left.subsec_nanos()));
-    }
-    if done > 0 { done as isize } else { error }
 }

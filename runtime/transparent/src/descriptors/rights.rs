@@ -6,14 +6,21 @@ use std::ffi::c_int;
 
 use abaca::hook::descriptors::{file_shared, forget};
 
-/// Forgets the numbers that a message has brought (SCM_RIGHTS), in case their last files were closed behind the runtime's back.
+/// Forgets the numbers that a message has brought (SCM_RIGHTS), in case their last files were closed behind the runtime's back. Returns
+/// whether there were some.
 ///
 /// # Safety
 ///
 /// The kernel has filled the header in.
-pub(super) unsafe fn forget_received(message: &libc::msghdr) {
+pub(super) unsafe fn forget_received(message: &libc::msghdr) -> bool {
+    let mut has_some = false;
+    let visit = |number| {
+        has_some = true;
+        forget(number);
+    };
     // SAFETY: the caller's promise.
-    unsafe { for_each_right(message, forget) };
+    unsafe { for_each_right(message, visit) };
+    has_some
 }
 
 /// Notes that the files of which a message brings descriptors to others will be theirs as well.

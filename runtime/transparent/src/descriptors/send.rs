@@ -5,12 +5,14 @@
 use std::ffi::{c_int, c_uint, c_void};
 
 use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, retry};
-use libc::{MSG_DONTWAIT, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+use libc::{MSG_DONTWAIT, MSG_FASTOPEN, MSG_NOSIGNAL, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
+use super::broken::is_broken;
 use super::pause::retry_with_pauses;
 use super::rights::note_sent;
 use super::vectors::Vectors;
-use super::wishes::{deadline, result};
+use super::wishes::{deadline, is_nonblocking, result};
+use crate::answer::failed;
 use crate::enter::looked;
 use crate::hooks::{hook_body, hooks};
 use crate::kernel::kernel;
@@ -94,20 +96,43 @@ unsafe fn send_several(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: 
     })
 }
 
+/// The flags of a part, and whether it has the address. What connects a socket by what it sends (MSG_FASTOPEN) does so with its first part: a
+/// call that does not wait says EINPROGRESS if none could be sent with the request, and is repeated. A call that has sent a part raises no SIGPIPE.
+#[inline]
+pub(super) fn of_part(flags: c_int, done: usize) -> (c_int, bool) {
+    if done == 0 {
+        return (flags, true);
+    }
+    (flags & !MSG_FASTOPEN | MSG_NOSIGNAL, flags & MSG_FASTOPEN == 0)
+}
+
+/// Whether a call has this result because its socket is about to be connected by it.
+fn is_opening(result: isize) -> bool {
+    result == failed(libc::EINPROGRESS) || result == failed(libc::EALREADY)
+}
+
 /// Makes a call that moves a part of what is left, until all of `bytes` is moved. `call` gets the number, and how many bytes were moved
 /// before. An error after a part is the part.
 #[inline]
 pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) -> isize) -> isize {
     let mut limit = WaitLimit::of_descriptor();
     let mut done = 0;
+    let mut timed_out = libc::EAGAIN;
     let ended = retry(Attempt {
         fd,
         direction: Direction::Write,
         wanted: 0,
         limit: &mut limit,
         call: |fd| loop {
+            if done > 0 && is_broken(fd) {
+                return failed(libc::EPIPE);
+            }
             // It moves parts until one is the last, or nothing more would be moved without waiting.
             let moved = call(fd, done);
+            if is_opening(moved) && !is_nonblocking(fd) {
+                timed_out = libc::EINPROGRESS;
+                return failed(libc::EAGAIN);
+            }
             if moved <= 0 {
                 return moved;
             }
@@ -117,7 +142,7 @@ pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) 
             }
         },
     });
-    match result(ended, libc::EAGAIN) {
+    match result(ended, timed_out) {
         moved if done == 0 => moved,
         _ => done as isize,
     }
@@ -137,18 +162,21 @@ pub(super) unsafe fn send_all(
     address: *const sockaddr,
     address_bytes: socklen_t,
 ) -> isize {
-    let call = move |fd: c_int, done: usize, flags: c_int| {
+    let call = move |fd: c_int, done: usize| {
         let rest = buffer.wrapping_byte_add(done);
+        let (flags, has_address) = of_part(flags | MSG_DONTWAIT, done);
+        let (address, address_bytes) =
+            if has_address { (address, address_bytes) } else { (std::ptr::null(), 0) };
         // SAFETY: the caller's promise; the rest of the buffer.
         unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags, address, address_bytes) }
     };
     if flags & MSG_DONTWAIT != 0 {
-        return looked(call(fd, 0, flags));
+        return looked(call(fd, 0));
     }
     if !address.is_null() && is_unix(fd) {
-        return pausing(fd, || call(fd, 0, flags | MSG_DONTWAIT));
+        return pausing(fd, || call(fd, 0));
     }
-    whole(fd, bytes, move |fd, done| call(fd, done, flags | MSG_DONTWAIT))
+    whole(fd, bytes, call)
 }
 
 /// send(2) on a fiber, whose first attempt without waiting has had this result: an error, or a part.
@@ -163,8 +191,9 @@ unsafe fn send_the_rest(fd: c_int, buffer: *const c_void, bytes: usize, flags: c
     whole(fd, bytes, |fd, done| {
         first.take().unwrap_or_else(|| {
             let rest = buffer.wrapping_byte_add(done);
+            let (flags, _) = of_part(flags | MSG_DONTWAIT, done);
             // SAFETY: the caller's promise; the rest of the buffer.
-            unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags | MSG_DONTWAIT, 0, 0) }
+            unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags, 0, 0) }
         })
     })
 }
@@ -194,20 +223,24 @@ unsafe fn send_message(fd: c_int, message: *const msghdr, flags: c_int) -> isize
     let bytes = rest.bytes();
     let mut before = 0;
     whole(fd, bytes, |fd, done| {
+        let (flags, has_address) = of_part(flags | MSG_DONTWAIT, done);
         if done == 0 {
-            return call(fd, message, flags | MSG_DONTWAIT);
+            return call(fd, message, flags);
         }
         rest.advance(done - before);
         before = done;
         // The control data went with the first part.
-        let part = msghdr {
+        let mut part = msghdr {
             msg_iov: rest.pointer().cast_mut(),
             msg_iovlen: rest.count() as _,
             msg_control: std::ptr::null_mut(),
             msg_controllen: 0,
             ..*header
         };
-        call(fd, &part, flags | MSG_DONTWAIT)
+        if !has_address {
+            (part.msg_name, part.msg_namelen) = (std::ptr::null_mut(), 0);
+        }
+        call(fd, &part, flags)
     })
 }
 

@@ -11,7 +11,7 @@ use libc::{MSG_DONTWAIT, iovec, size_t, ssize_t};
 use super::kind::{Kind, kind_of};
 use super::poll::look_at;
 use super::read::{HERE, is_unsupported};
-use super::send::whole;
+use super::send::{of_part, whole};
 use super::terminals::is_terminal;
 use super::vectors::{Vectors, total};
 use super::wishes::is_nonblocking;
@@ -83,8 +83,9 @@ hooks! {
 pub(crate) unsafe fn write_bytes(fd: c_int, buffer: *const c_void, bytes: usize) -> isize {
     let send = |fd: c_int, done: usize| {
         let rest = buffer.wrapping_byte_add(done);
+        let (flags, _) = of_part(MSG_DONTWAIT, done);
         // SAFETY: the caller's promise; the rest of the buffer.
-        unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, MSG_DONTWAIT, 0, 0) }
+        unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags, 0, 0) }
     };
     match whole(fd, bytes, send) {
         result if result == failed(libc::ENOTSOCK) => {
@@ -125,7 +126,7 @@ unsafe fn write_list(fd: c_int, list: *const iovec, count: c_int, bytes: usize) 
     let result = whole(fd, bytes, |fd, done| {
         rest.advance(done - before);
         before = done;
-        write_now(fd, kind, &rest)
+        if kind == Kind::Socket && done > 0 { send_now(fd, &rest) } else { write_now(fd, kind, &rest) }
     });
     if result == AT_ONCE { write_at_once(fd, &rest) } else { result }
 }
@@ -169,6 +170,15 @@ fn write_now(fd: c_int, kind: Kind, rest: &Vectors) -> isize {
         Err(error) => error,
     };
     in_turn(fd, look_and_write).unwrap_or(failed(libc::ECANCELED))
+}
+
+/// The rest of a write to a socket that has taken a part.
+fn send_now(fd: c_int, rest: &Vectors) -> isize {
+    // SAFETY: all zeros are valid: no address, no control data.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    (message.msg_iov, message.msg_iovlen) = (rest.pointer().cast_mut(), rest.count() as _);
+    // SAFETY: the buffers are the user's.
+    unsafe { kernel!(libc::SYS_sendmsg, fd, &raw const message, MSG_DONTWAIT | libc::MSG_NOSIGNAL) }
 }
 
 /// A write to a device, or to a file of the kernel's such as fanotify's, for which the kernel has no attempt that does not wait. To those a write is a

@@ -24,7 +24,7 @@ use super::flags::{FLAGS, ask_for_info, is_without_info, note_flags, note_info};
 use super::frames::{self, attends, handling, has_attended};
 use super::queued::is_queued;
 use super::relay::{await_fibers, note_handled, start_relay};
-use super::{borrowed, details, given, masks, search, waiting};
+use super::{borrowed, details, given, masks, pending, search, waiting};
 use crate::answer::failed;
 use crate::calls::kick::sigaction as own_sigaction;
 use crate::hooks::hooks;
@@ -50,13 +50,29 @@ fn set_handler(index: usize, handler: usize) {
     HANDLERS[index].store(handler, Ordering::SeqCst);
 }
 
+/// The signals that the kernel sends to the thread whose system call has failed.
+const OF_CALLS: u64 = masks::bit(libc::SIGPIPE as usize) | masks::bit(libc::SIGXFSZ as usize);
+
+/// Those of them that a fiber has ever blocked.
+static BLOCKED_ONCE: AtomicU64 = AtomicU64::new(0);
+
 /// Whether the function of this file stands for what the signal does by default: it must wait while the main fiber blocks it, and a search for
 /// who was sent it may be under way (`search.rs`), unless that does nothing by default.
 fn stands_for_default(index: usize) -> bool {
     let does_nothing =
         [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH, libc::SIGCONT].contains(&(index as c_int));
     let has_been_handled = HANDLED_ONCE.load(Ordering::SeqCst) & masks::bit(index) != 0;
-    masks::main_blocks(index) || has_been_handled && !does_nothing
+    let is_blocked = BLOCKED_ONCE.load(Ordering::SeqCst) & masks::bit(index) != 0;
+    masks::main_blocks(index) || is_blocked || has_been_handled && !does_nothing
+}
+
+/// A fiber is about to block these signals: what its calls bring about waits for it, and must not do what it does by default.
+pub(super) fn stand_for_calls(blocked: u64) {
+    let new = blocked & OF_CALLS & !BLOCKED_ONCE.load(Ordering::SeqCst);
+    if new != 0 {
+        BLOCKED_ONCE.fetch_or(new, Ordering::SeqCst);
+        set_up_for(new);
+    }
 }
 
 /// Whether the signal has a handler of the user's.
@@ -84,6 +100,15 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     }
     if is_search {
         return search::search(signal, index, context);
+    }
+    if !is_attending
+        && OF_CALLS & masks::bit(index) != 0
+        && let Some(is_kept) = pending::keep_of_call(index)
+    {
+        if !is_kept {
+            act_by_default(signal);
+        }
+        return;
     }
     if !is_attending && (masks::is_held_back(index) || is_mains(index)) && !is_own_abort(signal, info) {
         // SAFETY: as above.
@@ -171,9 +196,16 @@ fn act_by_default(signal: c_int) {
 /// The main fiber blocks these signals: what they do by default must wait as well.
 pub(super) fn stand_for_defaults(blocked: u64) {
     static DONE: AtomicU64 = AtomicU64::new(0);
-    let new = blocked & !DONE.fetch_or(blocked, Ordering::SeqCst);
-    for signal in
-        masks::signals(new).filter(|signal| !is_fault(*signal as c_int) && *signal != libc::SIGCONT as usize)
+    set_up_for(blocked & !DONE.fetch_or(blocked, Ordering::SeqCst));
+    if blocked != 0 {
+        start_relay();
+    }
+}
+
+/// Sets up the function of this file for those of these signals that do what they do by default.
+fn set_up_for(signals: u64) {
+    for signal in masks::signals(signals)
+        .filter(|signal| !is_fault(*signal as c_int) && *signal != libc::SIGCONT as usize)
     {
         // SAFETY: all zeros are the default, and are written over.
         unsafe {
@@ -184,9 +216,6 @@ pub(super) fn stand_for_defaults(blocked: u64) {
                 own_sigaction(signal as c_int, &now, ptr::null_mut());
             }
         }
-    }
-    if blocked != 0 {
-        start_relay();
     }
 }
 

@@ -22,7 +22,7 @@ use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, sigset
 
 use super::attending::attend;
 use super::frames::is_in_handler;
-use super::handlers::{SIGNALS, has_handler, stand_for_defaults};
+use super::handlers::{SIGNALS, has_handler, stand_for_calls, stand_for_defaults};
 use super::record::Record;
 use super::waiting::waiting;
 use super::{borrowed, faults};
@@ -201,6 +201,7 @@ pub(super) fn set(mask: Option<u64>) {
         stand_for_defaults(now);
     }
     if let Some(record) = Record::current_within() {
+        stand_for_calls(now);
         record.pending.blocked.store(now, Ordering::SeqCst);
     }
 }

@@ -8,11 +8,13 @@ use abaca::hook::{self, Interrupted};
 use libc::siginfo_t;
 
 use super::attending::attend;
-use super::handlers::{has_handler, index};
+use super::frames::is_in_handler;
+use super::handlers::{has_handler, index, stand_for_calls};
 use super::queued::{self, NoPlace, Owner, is_queued, new_owner};
+use super::record::Record;
 use super::search::undisturbed;
 use super::signal_fd;
-use super::{details, masks, search};
+use super::{details, faults, masks, search};
 use crate::enter::enter;
 
 /// The signals that were sent to a thread that is a fiber, and of which no handler has run yet.
@@ -42,6 +44,7 @@ impl Drop for Pending {
 impl Pending {
     /// Of a thread that begins with this mask.
     pub(super) fn new(mask: u64) -> Self {
+        stand_for_calls(mask);
         let [signals, blocked] = [0, mask].map(AtomicU64::new);
         let (fiber, handlers) = (AtomicUsize::new(0), AtomicU32::new(0));
         Self { signals, blocked, owner: new_owner(), fiber, reach: Reach::default(), handlers }
@@ -146,4 +149,24 @@ impl Pending {
         }
         Some(Ok(()))
     }
+}
+
+/// Keeps a signal that a system call of the calling fiber has brought about, if the fiber blocks it, or is in a hook, and takes it when it leaves that.
+/// `Some(false)`: in a hook it does what it does by default. `None`: it is not kept, and is as any other. In the handler of the signal, which may
+/// have interrupted the runtime's own code.
+pub(super) fn keep_of_call(signal: usize) -> Option<bool> {
+    if !hook::on_fiber() || is_in_handler() || faults::is_in_handler() {
+        return None;
+    }
+    let pending = &Record::current()?.pending;
+    let is_blocked = pending.blocked.load(Ordering::SeqCst) & masks::bit(signal) != 0;
+    let is_kept = is_blocked || has_handler(signal);
+    if !is_blocked && !hook::has_interrupted_runtime() {
+        return None;
+    }
+    if is_kept {
+        pending.signals.fetch_or(masks::bit(signal), Ordering::SeqCst);
+        pending.reach.tell(|_| ());
+    }
+    Some(is_kept)
 }
