@@ -58,6 +58,47 @@ pub(crate) fn attend() -> Interrupted {
     effect_of_all
 }
 
+/// As many signals as may be taken where no memory can be asked for.
+pub(super) struct Few {
+    taken: [Taken; 8],
+    count: usize,
+}
+
+impl Few {
+    pub(super) const NONE: Self = Self { taken: [(0, None); 8], count: 0 };
+
+    /// Takes some of these that wait for the caller, or for the process.
+    pub(super) fn take(wanted: u64) -> Self {
+        let mut few = Self::NONE;
+        while few.count < few.taken.len()
+            && let Some((signal, info)) = waiting::take_first(wanted)
+        {
+            few.taken[few.count] = (signal, Some(info));
+            few.count += 1;
+        }
+        few
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Runs their handlers.
+    pub(super) fn run_handlers(&self) {
+        run_handlers(&self.taken[..self.count]);
+    }
+}
+
+/// Runs the handlers of what waits for the process, on a plain thread whose mask in the kernel this is, or is about to be.
+pub(super) fn attend_on_thread(mask: u64) {
+    while waiting::waiting() & !mask != 0 {
+        let few = Few::take(!mask);
+        if !few.is_empty() {
+            few.run_handlers();
+        }
+    }
+}
+
 /// Has the kernel run the handlers here, with all that belongs to them, in the order in which it runs those of signals that have waited.
 fn run_handlers(taken: &[Taken]) {
     let signals = taken.iter().fold(0, |bits, (signal, _)| bits | masks::bit(*signal));

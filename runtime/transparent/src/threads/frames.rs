@@ -17,6 +17,8 @@ use libc::{SIG_BLOCK, SIG_SETMASK};
 use libc::{sigset_t, ucontext_t};
 
 use super::record::Record;
+#[cfg(target_arch = "x86_64")]
+use super::listening;
 use super::{faults, masks};
 #[cfg(target_arch = "x86_64")]
 use crate::calls::kick::set_mask;
@@ -45,8 +47,15 @@ struct Attending {
 }
 
 thread_local! {
+    /// How many handlers have begun here.
+    static HANDLED: Cell<u32> = const { Cell::new(0) };
     static HANDLING: Cell<*const Handling> = const { Cell::new(ptr::null()) };
     static ATTENDING: Cell<*const Attending> = const { Cell::new(ptr::null()) };
+}
+
+/// How many handlers have begun on the calling thread. Comparing two answers says whether one has.
+pub(super) fn handlers_run() -> u32 {
+    HANDLED.get()
 }
 
 /// Whether the caller is in a handler.
@@ -99,6 +108,7 @@ pub(super) fn handling(is_attending: bool, context: *const c_void, handler: impl
     };
     note_handlers(true);
     HANDLING.set(&raw const frame);
+    HANDLED.set(HANDLED.get().wrapping_add(1));
     within_handler(handler);
     HANDLING.set(frame.outer);
     note_handlers(false);
@@ -112,6 +122,7 @@ pub(super) fn leave(target: usize) -> u64 {
     let mut newly_blocked = 0;
     let here = 0_u8;
     let mut end = (&raw const here).addr();
+    let was_in_handler = is_in_handler();
     // SAFETY: frames of the caller's that have not ended.
     while let Some(frame) = unsafe { HANDLING.get().as_ref() } {
         // A handler that has a stack of its own has its frames there as well.
@@ -155,6 +166,10 @@ pub(super) fn leave(target: usize) -> u64 {
                 set_mask(SIG_SETMASK, &before, ptr::null_mut());
             }
         }
+    }
+    if was_in_handler {
+        // The last handler that was left has interrupted a frame there.
+        listening::leave(end..target);
     }
     if HANDLING.get().is_null() {
         faults::leave(target);

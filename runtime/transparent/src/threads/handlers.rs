@@ -24,7 +24,7 @@ use super::flags::{FLAGS, ask_for_info, is_without_info, note_flags, note_info};
 use super::frames::{self, attends, handling, has_attended};
 use super::queued::is_queued;
 use super::relay::{await_fibers, note_handled, start_relay};
-use super::{borrowed, details, given, masks, search, waiting};
+use super::{borrowed, details, given, masks, search, thread_waits, waiting};
 use crate::answer::failed;
 use crate::calls::kick::sigaction as own_sigaction;
 use crate::hooks::hooks;
@@ -141,6 +141,8 @@ pub(super) fn run(
         };
         handler(signal, info, context);
     });
+    // SAFETY: the kernel has written it for this handler. It has one word of the mask.
+    masks::handler_returns_to(unsafe { masks::bits_of(&raw const (*context.cast::<libc::ucontext_t>()).uc_sigmask) });
     true
 }
 
@@ -186,7 +188,7 @@ pub(super) fn stand_for_defaults(blocked: u64) {
         }
     }
     if blocked != 0 {
-        start_relay();
+        await_fibers();
     }
 }
 
@@ -332,15 +334,10 @@ hooks! {
     }
 
     /// sigsuspend(2).
-    fn sigsuspend(mask: *const libc::sigset_t) -> c_int, |_| -> kernel_point {
+    fn sigsuspend(mask: *const libc::sigset_t) -> c_int, |_| -> kernel_point_of_threads {
         start_relay();
-        // SAFETY: the caller's promise, here and below.
-        if unsafe { given::is_kernels(mask) } {
-            // SAFETY: as above.
-            return unsafe { crate::answer::of_c(own!(fn sigsuspend(*const libc::sigset_t) -> c_int)(mask) as isize) };
-        }
-        // SAFETY: as above.
-        unsafe { given::with_mask(mask, until_handled) }
+        // SAFETY: the caller's promise.
+        unsafe { given::with_mask_or(mask, until_handled, || thread_waits::sigsuspend(mask)) }
     }
 }
 

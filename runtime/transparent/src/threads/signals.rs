@@ -20,7 +20,7 @@ use crate::kernel::kernel;
 
 hooks! {
     /// sigwait(3), which no handler ends.
-    fn sigwait(set: *const sigset_t, signal: *mut c_int) -> c_int, |_| -> c_point {
+    fn sigwait(set: *const sigset_t, signal: *mut c_int) -> c_int, |_| -> c_point_of_threads {
         // SAFETY: the caller's promise.
         match unsafe { wait_for(set, null_mut(), None, Handlers::DoNotEnd) } {
             found if found > 0 => {
@@ -33,13 +33,13 @@ hooks! {
     }
 
     /// sigwaitinfo(2).
-    fn sigwaitinfo(set: *const sigset_t, info: *mut siginfo_t) -> c_int, |_| -> kernel_point {
+    fn sigwaitinfo(set: *const sigset_t, info: *mut siginfo_t) -> c_int, |_| -> kernel_point_of_threads {
         // SAFETY: the caller's promise.
         unsafe { wait_for(set, info, None, Handlers::End) }
     }
 
     /// sigtimedwait(2).
-    fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, time: *const timespec) -> c_int, |_| -> kernel_point {
+    fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, time: *const timespec) -> c_int, |_| -> kernel_point_of_threads {
         // SAFETY: null, or the user's.
         match unsafe { duration(time) } {
             // SAFETY: the caller's promise.

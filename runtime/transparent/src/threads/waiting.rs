@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use libc::siginfo_t;
 
-use super::details;
+use super::{details, listening};
 use super::masks::{awaited, bit, blocked, is_in_any_handler, signals};
 use super::queued::{self, NoPlace, Owner, PROCESS, is_queued, new_owner};
 use super::record::Record;
@@ -39,14 +39,16 @@ pub(super) type Taken = (usize, Option<siginfo_t>);
 /// What waits for the process does not wait for its copy by fork(2), nor what waits for any fiber.
 pub(super) fn lose_waiting() {
     OF_PROCESS.store(0, Ordering::SeqCst);
+    listening::lose_listeners();
     queued::forget_all();
     signal_fd::lose_pairs();
 }
 
-/// Notes a signal of the process's that must wait, with what its handler is told, if that is known. May be called in a handler.
-pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) -> Result<(), NoPlace> {
+/// Notes a signal of the process's that must wait, with what its handler is told, if that is known. Returns whether somebody takes it
+/// who waits in the kernel. May be called in a handler.
+pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) -> Result<bool, NoPlace> {
     if signal_fd::deliver(signal, info) {
-        return Ok(());
+        return Ok(true);
     }
     if is_queued(signal) {
         queued::put(PROCESS, signal, info.copied().unwrap_or_else(|| details::unknown(signal)))?;
@@ -54,8 +56,11 @@ pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) -> Result<(), N
         details::keep(signal, *info);
     }
     OF_PROCESS.fetch_or(bit(signal), Ordering::SeqCst);
-    ring();
-    Ok(())
+    let is_told = listening::tell(bit(signal));
+    if !is_told {
+        ring();
+    }
+    Ok(is_told)
 }
 
 /// Notes a signal that the calling fiber sends to itself; `None` if it does not block it. May be called in a handler.
