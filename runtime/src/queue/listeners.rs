@@ -50,6 +50,7 @@ pub struct Listeners<const PLACES: usize> {
 /// What has become of a signal to a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
+    /// It is pending, or has come.
     Done,
     /// There is no such thread: it has ended in its place.
     NoThread,

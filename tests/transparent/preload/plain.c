@@ -67,7 +67,7 @@ static int is_pending(int signal) {
 static int blocks_others(void) {
     sigset_t now;
     pthread_sigmask(SIG_BLOCK, NULL, &now);
-    for (int signal = 34; signal <= 64; signal++) if (sigismember(&now, signal)) return signal;
+    for (int signal = SIGRTMIN + 2; signal <= 64; signal++) if (sigismember(&now, signal)) return signal;
     return 0;
 }
 
@@ -214,8 +214,9 @@ static void jumps_away(int signal, int other) {
 
 // A handler ends sigwaitinfo, and not sigwait.
 static pthread_t waiter;
+static volatile int is_enough;
 static void *disturbs(void *signal) {
-    while (!handled) pthread_kill(waiter, SIGURG), usleep(200);
+    while (!handled || !is_enough) pthread_kill(waiter, SIGURG), usleep(200);
     sends(signal);
     return NULL;
 }
@@ -223,12 +224,12 @@ static void is_disturbed(int signal) {
     sigset_t set = set_of(signal);
     int taken;
     waiter = pthread_self(), on(SIGURG, counts), mask(SIG_UNBLOCK, SIGURG);
-    handled = 0;
+    handled = 0, is_enough = 1;
     pthread_t thread = start(disturbs, (void *)(long)signal);
     SAY(sigwait(&set, &taken)), SAY(taken == signal), SAY(handled > 0), join(thread);
-    handled = 0;
+    handled = is_enough = 0;
     thread = start(disturbs, (void *)(long)signal);
-    SAY(sigwaitinfo(&set, NULL)), SAY(handled > 0), join(thread);
+    SAY(sigwaitinfo(&set, NULL)), SAY(handled > 0), is_enough = 1, join(thread);
     SAY(sigwaitinfo(&set, NULL) == signal);
     on(SIGURG, SIG_DFL);
 }
