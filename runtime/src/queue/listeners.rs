@@ -72,6 +72,12 @@ impl Listening {
 }
 
 impl Place {
+    const_fn! {
+        const fn new() -> Self {
+            Self { word: AtomicU64::new(EMPTY), wanted: AtomicU64::new(0) }
+        }
+    }
+
     fn change(&self, from: u64, to: u64) -> Result<u64, u64> {
         // Acquire, Release: what is written to a place is its owner's of the moment.
         self.word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
@@ -95,24 +101,28 @@ impl<const PLACES: usize> Default for Listeners<PLACES> {
 }
 
 impl<const PLACES: usize> Listeners<PLACES> {
-    const_fn! {
-        /// Nobody listens.
-        pub const fn new() -> Self {
-            Self { places: [const { Place { word: AtomicU64::new(EMPTY), wanted: AtomicU64::new(0) } }; PLACES] }
-        }
+    /// Nobody listens.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { places: [const { Place::new() }; PLACES] }
+    }
+
+    #[cfg(loom)]
+    pub fn new() -> Self {
+        Self { places: std::array::from_fn(|_| Place::new()) }
     }
 
     /// Takes a place for the calling thread, whose number in the kernel this is; `None` if there is none. The caller then looks for what it wants,
     /// a bit each, and waits if there is nothing.
     pub fn listen(&self, thread: u32, wanted: u64) -> Option<Listening> {
-        let listening =
-            |(index, place): (usize, &Place)| {
-                let listening = Listening { place: index, thread };
-                place.change(EMPTY, listening.word(ENTERING)).ok()?;
-                place.wanted.store(wanted, Ordering::Relaxed);
-                place.word.store(listening.word(LISTENING), Ordering::Release);
-                Some(listening)
-            };
+        let listening = |(index, place): (usize, &Place)| {
+            let listening = Listening { place: index, thread };
+            place.change(EMPTY, listening.word(ENTERING)).ok()?;
+            place.wanted.store(wanted, Ordering::Relaxed);
+            place.word.store(listening.word(LISTENING), Ordering::Release);
+            Some(listening)
+        };
         let listening = self.places.iter().enumerate().find_map(listening)?;
         // Pairs with the fence in `tell`: this thread sees what was put down, or the other one sees it here.
         fence(Ordering::SeqCst);

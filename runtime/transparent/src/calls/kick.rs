@@ -169,7 +169,9 @@ pub(crate) fn only(signal: c_int) -> libc::sigset_t {
 pub(crate) fn drain(signal: c_int) {
     let (set, now) = (only(signal), libc::timespec { tv_sec: 0, tv_nsec: 0 });
     // SAFETY: a set, and a time, of this function's.
-    while unsafe { kernel!(libc::SYS_rt_sigtimedwait, &raw const set, 0, &raw const now, 8) } == signal as isize {}
+    while unsafe { kernel!(libc::SYS_rt_sigtimedwait, &raw const set, 0, &raw const now, 8) }
+        == signal as isize
+    {}
 }
 
 /// libc's own function: the mask of the calling OS thread.

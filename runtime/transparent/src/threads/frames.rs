@@ -16,9 +16,9 @@ use abaca::hook;
 use libc::{SIG_BLOCK, SIG_SETMASK};
 use libc::{sigset_t, ucontext_t};
 
-use super::record::Record;
 #[cfg(target_arch = "x86_64")]
 use super::listening;
+use super::record::Record;
 use super::{faults, masks};
 #[cfg(target_arch = "x86_64")]
 use crate::calls::kick::set_mask;

@@ -142,7 +142,9 @@ pub(super) fn run(
         handler(signal, info, context);
     });
     // SAFETY: the kernel has written it for this handler. It has one word of the mask.
-    masks::handler_returns_to(unsafe { masks::bits_of(&raw const (*context.cast::<libc::ucontext_t>()).uc_sigmask) });
+    masks::handler_returns_to(unsafe {
+        masks::bits_of(&raw const (*context.cast::<libc::ucontext_t>()).uc_sigmask)
+    });
     true
 }
 

@@ -27,10 +27,7 @@ fn rest(deadline: Option<Instant>) -> Option<Duration> {
 
 /// As the kernel takes it.
 fn in_seconds(time: Duration) -> timespec {
-    timespec {
-        tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),
-        tv_nsec: time.subsec_nanos().into(),
-    }
+    timespec { tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
 }
 
 fn address(time: Option<&timespec>) -> *const timespec {
@@ -121,12 +118,7 @@ unsafe fn wait_if_concerned(
 /// # Safety
 ///
 /// The set is initialised; the info is null or can be written.
-unsafe fn take(
-    set: *const sigset_t,
-    info: *mut siginfo_t,
-    limit: Option<Duration>,
-    goes_on: bool,
-) -> c_int {
+unsafe fn take(set: *const sigset_t, info: *mut siginfo_t, limit: Option<Duration>, goes_on: bool) -> c_int {
     let own = own!(point fn sigtimedwait(*const sigset_t, *mut siginfo_t, *const timespec) -> c_int);
     // SAFETY: the caller's promise; the info is a local, for which all zeros are valid.
     let (wanted, set, mut about) = unsafe { (that_can_be(set), without_signal(*set), zeroed()) };
@@ -242,10 +234,7 @@ pub(crate) unsafe fn sigsuspend(mask: *const sigset_t) -> c_int {
     }
 }
 
-fn ppoll_of(
-    list: *mut pollfd,
-    count: nfds_t,
-) -> impl Fn(*const sigset_t, Option<Duration>) -> c_int {
+fn ppoll_of(list: *mut pollfd, count: nfds_t) -> impl Fn(*const sigset_t, Option<Duration>) -> c_int {
     let own = own!(point fn ppoll(*mut pollfd, nfds_t, *const timespec, *const sigset_t) -> c_int);
     move |mask, time| {
         let time = time.map(in_seconds);
@@ -357,15 +346,12 @@ pub(crate) unsafe fn epoll_pwait2(
     timeout: *const timespec,
     mask: *const sigset_t,
 ) -> c_int {
-    let own =
-        own!(point fn epoll_pwait2(c_int, *mut epoll_event, c_int, *const timespec, *const sigset_t) -> c_int);
+    let own = own!(point fn epoll_pwait2(c_int, *mut epoll_event, c_int, *const timespec, *const sigset_t) -> c_int);
     let call = |mask: *const sigset_t, time: Option<Duration>| {
         let time = time.map(in_seconds);
         // SAFETY: the caller's promise.
         unsafe { own(set, events, room, address(time.as_ref()), mask) }
     };
     // SAFETY: the caller's promise.
-    unsafe {
-        wait_if_concerned(mask, duration(timeout), call, || own(set, events, room, timeout, mask))
-    }
+    unsafe { wait_if_concerned(mask, duration(timeout), call, || own(set, events, room, timeout, mask)) }
 }

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use libc::siginfo_t;
 
-use super::{details, listening};
 use super::masks::{awaited, bit, blocked, is_in_any_handler, signals};
 use super::queued::{self, NoPlace, Owner, PROCESS, is_queued, new_owner};
 use super::record::Record;
 use super::relay::ring;
 use super::signal_fd;
+use super::{details, listening};
 
 /// The signals that wait for a fiber that does not block them.
 static OF_PROCESS: AtomicU64 = AtomicU64::new(0);
