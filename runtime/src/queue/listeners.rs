@@ -171,9 +171,14 @@ impl<const PLACES: usize> Listeners<PLACES> {
 
     /// The calling thread, which ends, leaves all places that it has. Whether it was told.
     pub fn leave_all(&self, thread: u32) -> bool {
-        let is_mine = |word: u64| word & !PHASE == u64::from(thread) && word != EMPTY;
-        let mine = (0..PLACES).filter(|place| is_mine(self.places[*place].word.load(Ordering::Relaxed)));
-        mine.fold(false, |was_told, place| self.leave(Listening { place, thread }) || was_told)
+        let mut was_told = false;
+        for (index, place) in self.places.iter().enumerate() {
+            let word = place.word.load(Ordering::Relaxed);
+            if word != EMPTY && word & !PHASE == u64::from(thread) {
+                was_told |= self.leave(Listening { place: index, thread });
+            }
+        }
+        was_told
     }
 
     /// Tells one thread that waits for one of these bits, which the caller has put down, by `signal`. Whether there was one, or one was told before

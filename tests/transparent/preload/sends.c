@@ -299,6 +299,21 @@ static void *has_children(void *unused) {
     return unused;
 }
 
+// The handler of a child's end ends no wait for that child.
+static void *waits_for_any(void *unused) {
+    int status, known = 0;
+    on(SIGCHLD, counts, 0);
+    for (int i = 0; i < 100; i++) {
+        pid_t child = fork();
+        if (child == 0) usleep(200), _exit(7);
+        known += wait(&status) == child && WEXITSTATUS(status) == 7;
+        while (wait(&status) > 0) {}
+    }
+    SAY(known);
+    signal(SIGCHLD, SIG_DFL);
+    return unused;
+}
+
 // What a handler sees, and sends.
 static void looks(int signal) {
     sigset_t set;
@@ -399,6 +414,6 @@ int main(void) {
     sem_init(&handler_ran, 0, 0), sem_init(&ready, 0, 0), sem_init(&never, 0, 0);
     small_stacks(), before_it_begins(), mask_of_creation(), for_one_thread(), at_barriers(), aborts(), to_who_blocks_it(), to_itself(), to_who_waits_for_a_lock();
     first = pthread_self();
-    join(start(has_children, NULL)), join(start(takes_the_handler_off, NULL));
+    join(start(has_children, NULL)), join(start(waits_for_any, NULL)), join(start(takes_the_handler_off, NULL));
     join(start(for_locks, NULL)), join(start(in_handlers, NULL)), join(start(errors, NULL)), join(start(alternate, NULL)), join(start(cancelled, NULL));
 }

@@ -38,35 +38,50 @@ fn is_own_handler() -> bool {
     HANDLER.load(SeqCst) == unsafe { libc::pthread_self() } as usize
 }
 
-pub(super) fn of_plain_threads() {
-    set_up(SIGUSR1, 0);
-    change(SIG_BLOCK, &[SIGUSR1, SIGUSR2]);
-    beside("sigwait", SIGUSR2, || {
-        let mut taken = 0;
-        // SAFETY: valid arguments, here and below.
-        let result = unsafe { libc::sigwait(&set_of(&[SIGUSR2]), &mut taken) };
-        format!("{result} {taken}")
-    });
-    beside("sigtimedwait", SIGUSR2, || unsafe {
+/// The calls, each with valid arguments.
+fn sigwait() -> String {
+    let mut taken = 0;
+    // SAFETY: a set, and a number to be written.
+    let result = unsafe { libc::sigwait(&set_of(&[SIGUSR2]), &mut taken) };
+    format!("{result} {taken}")
+}
+
+fn sigtimedwait() -> String {
+    // SAFETY: all zeros are valid; a set, a time, and what is written.
+    unsafe {
         let mut info: libc::siginfo_t = zeroed();
         let taken = libc::sigtimedwait(&set_of(&[SIGUSR2]), &mut info, &LONG);
         format!("{taken} {} {}", info.si_code, info.si_pid() == libc::getpid())
-    });
-    beside("sigsuspend", SIGUSR1, || unsafe {
-        let ended = outcome(libc::sigsuspend(&set_of(&[SIGUSR2])) as isize);
-        format!("{ended}, its own handler: {}", is_own_handler())
-    });
-    beside("ppoll", SIGUSR1, || unsafe {
-        let ended = outcome(libc::ppoll(null_mut(), 0, &LONG, &set_of(&[SIGUSR2])) as isize);
-        format!("{ended}, its own handler: {}", is_own_handler())
-    });
+    }
+}
+
+fn sigsuspend() -> String {
+    // SAFETY: a set.
+    let ended = outcome(unsafe { libc::sigsuspend(&set_of(&[SIGUSR2])) } as isize);
+    format!("{ended}, its own handler: {}", is_own_handler())
+}
+
+fn ppoll() -> String {
+    // SAFETY: no descriptors, a time and a set.
+    let ended = outcome(unsafe { libc::ppoll(null_mut(), 0, &LONG, &set_of(&[SIGUSR2])) } as isize);
+    format!("{ended}, its own handler: {}", is_own_handler())
+}
+
+fn unblocks() -> String {
+    let before = state();
+    change(SIG_UNBLOCK, &[SIGUSR1]);
+    format!("{before}; {}, its own handler: {}", state(), is_own_handler())
+}
+
+pub(super) fn of_plain_threads() {
+    set_up(SIGUSR1, 0);
+    change(SIG_BLOCK, &[SIGUSR1, SIGUSR2]);
+    beside("sigwait", SIGUSR2, sigwait);
+    beside("sigtimedwait", SIGUSR2, sigtimedwait);
+    beside("sigsuspend", SIGUSR1, sigsuspend);
+    beside("ppoll", SIGUSR1, ppoll);
     HANDLED.store(0, SeqCst);
     send(SIGUSR1);
-    let unblocks = thread::spawn(|| {
-        let before = state();
-        change(SIG_UNBLOCK, &[SIGUSR1]);
-        format!("{before}; {}, its own handler: {}", state(), is_own_handler())
-    });
-    println!("unblocked: {}; {}", unblocks.join().unwrap(), state());
+    println!("unblocked: {}; {}", thread::spawn(unblocks).join().unwrap(), state());
     change(SIG_SETMASK, &[]);
 }
