@@ -14,7 +14,7 @@ use libc::siginfo_t;
 
 use super::frames::attending;
 use super::handlers::effect;
-use super::masks;
+use super::queued::is_queued;
 use super::relay::{has_started, start_relay};
 use super::waiting::{self, Taken};
 use crate::answer::failed;
@@ -99,9 +99,21 @@ pub(super) fn attend_on_thread(mask: u64) {
     }
 }
 
+/// Runs the handlers, where one signal may be told twice: it was sent to the caller and to the process. The kernel keeps one at a time.
+fn run_handlers(mut taken: &[Taken]) {
+    while !taken.is_empty() {
+        let is_second = |at: &usize| {
+            let signal = taken[*at].0;
+            !is_queued(signal) && taken[..*at].iter().any(|(other, _)| *other == signal)
+        };
+        let end = (1..taken.len()).find(is_second).unwrap_or(taken.len());
+        run_those(&taken[..end]);
+        taken = &taken[end..];
+    }
+}
+
 /// Has the kernel run the handlers here, with all that belongs to them, in the order in which it runs those of signals that have waited.
-fn run_handlers(taken: &[Taken]) {
-    let signals = taken.iter().fold(0, |bits, (signal, _)| bits | masks::bit(*signal));
+fn run_those(taken: &[Taken]) {
     // SAFETY: sets, and what the kernel has told of the signals, for the calling thread, which may block them.
     unsafe {
         let (process, thread) = (kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid));
@@ -115,7 +127,7 @@ fn run_handlers(taken: &[Taken]) {
         };
         // None of these comes between.
         set_mask(libc::SIG_BLOCK, &set, &mut mask);
-        attending(signals, mask, || {
+        attending(taken, mask, || {
             for (signal, info) in taken {
                 if send(*signal, info) == failed(libc::EAGAIN) {
                     // The kernel keeps no more: those before run first.

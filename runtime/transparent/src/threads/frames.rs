@@ -14,11 +14,12 @@ use std::ptr;
 use abaca::hook;
 #[cfg(target_arch = "x86_64")]
 use libc::{SIG_BLOCK, SIG_SETMASK};
-use libc::{sigset_t, ucontext_t};
+use libc::{siginfo_t, sigset_t, ucontext_t};
 
 #[cfg(target_arch = "x86_64")]
 use super::listening;
 use super::record::Record;
+use super::waiting::Taken;
 use super::{faults, masks};
 #[cfg(target_arch = "x86_64")]
 use crate::calls::kick::set_mask;
@@ -42,6 +43,8 @@ struct Attending {
     outer: *const Attending,
     /// The signals that the caller has sent itself, and whose handlers have not begun.
     signals: Cell<u64>,
+    /// What it knows of these.
+    taken: *const [Taken],
     /// The mask of the OS thread.
     mask: sigset_t,
 }
@@ -80,9 +83,17 @@ pub(super) fn has_attended(signal: usize) {
     }
 }
 
-/// Calls `run`, which runs the handlers of these signals here. `mask` is that of the OS thread.
-pub(super) fn attending(signals: u64, mask: sigset_t, run: impl FnOnce()) {
-    let frame = Attending { outer: ATTENDING.get(), signals: Cell::new(signals), mask };
+/// What the caller knows of a signal that it attends to.
+pub(super) fn known_of(signal: usize) -> Option<siginfo_t> {
+    // SAFETY: its owner waits for the handlers in `attending`.
+    let taken = unsafe { &*attended()?.taken };
+    taken.iter().find(|(other, _)| *other == signal)?.1
+}
+
+/// Calls `run`, which runs the handlers of what was taken here. `mask` is that of the OS thread.
+pub(super) fn attending(taken: &[Taken], mask: sigset_t, run: impl FnOnce()) {
+    let signals = taken.iter().fold(0, |bits, (signal, _)| bits | masks::bit(*signal));
+    let frame = Attending { outer: ATTENDING.get(), signals: Cell::new(signals), taken, mask };
     ATTENDING.set(&raw const frame);
     run();
     ATTENDING.set(frame.outer);

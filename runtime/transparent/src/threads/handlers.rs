@@ -21,7 +21,7 @@ use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sigh
 
 use super::faults::{self, is_fault};
 use super::flags::{FLAGS, ask_for_info, is_without_info, note_flags, note_info};
-use super::frames::{self, attends, handling, has_attended};
+use super::frames::{self, attends, handling, has_attended, known_of};
 use super::queued::is_queued;
 use super::relay::{await_fibers, note_handled, start_relay};
 use super::{borrowed, details, given, masks, search, thread_waits, waiting};
@@ -78,7 +78,7 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     if is_attending && !is_queued(index) {
         // The kernel keeps one at a time, so a search stands for that one.
         has_attended(index);
-        let mut own = details::sent(index, libc::SI_TKILL, None);
+        let mut own = known_of(index).unwrap_or_else(|| details::sent(index, libc::SI_TKILL, None));
         run(signal, index, if is_search { &mut own } else { info }, context, true);
         return;
     }

@@ -14,7 +14,7 @@ use super::attending::Few;
 use super::frames::handlers_run;
 use super::listening::{is_concerned, listen};
 use super::masks::{self, that_can_be};
-use super::waiting;
+use super::{details, waiting};
 use crate::answer::{errno, set_errno};
 use crate::calls::kick::{set_mask, without_signal};
 use crate::descriptors::poll::duration;
@@ -127,7 +127,7 @@ unsafe fn take(set: *const sigset_t, info: *mut siginfo_t, limit: Option<Duratio
     // With the signal by which the caller is told, or 0.
     let mut look = |set: &sigset_t, kick: c_int| loop {
         if let Some((signal, told)) = waiting::take_first(wanted) {
-            about = told;
+            about = details::of_wait(told);
             return signal as c_int;
         }
         let time = rest(deadline).map(in_seconds);

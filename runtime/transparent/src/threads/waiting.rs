@@ -132,6 +132,12 @@ impl Set<'_> {
         }
     }
 
+    /// What there is to know of a signal that is told once, and was in this set.
+    fn details(&self, signal: usize) -> Option<siginfo_t> {
+        let is_process = self.owner() == PROCESS && matches!(self, Self::Shared(..));
+        is_process.then(|| details::take(signal).unwrap_or_else(|| details::unknown(signal)))
+    }
+
     fn signals(&self) -> u64 {
         match self {
             Self::OfFiber(_, signals) => *signals,
@@ -178,8 +184,8 @@ pub(super) fn take_unblocked() -> Vec<Taken> {
                 taken.extend(
                     std::iter::from_fn(|| queued::take(set.owner(), signal)).map(|info| (signal, Some(info))),
                 );
-            } else if !taken.iter().any(|(other, _)| *other == signal) {
-                taken.push((signal, details::take(signal)));
+            } else {
+                taken.push((signal, set.details(signal)));
             }
         }
     }
@@ -211,7 +217,10 @@ pub(super) fn take_first(wanted: u64) -> Option<(usize, siginfo_t)> {
                 continue;
             }
             if !is_queued(signal) {
-                return Some((signal, details::take(signal).unwrap_or_else(|| details::unknown(signal))));
+                return Some((
+                    signal,
+                    set.details(signal).unwrap_or_else(|| details::sent(signal, libc::SI_TKILL, None)),
+                ));
             }
             let info = queued::take(set.owner(), signal);
             if queued::has(set.owner(), signal) {
