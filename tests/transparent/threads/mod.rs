@@ -1,5 +1,6 @@
 //! Threads, locks and sleeps: each scenario runs on threads of the kernel, which is the oracle, and on fibers.
 
+mod block;
 mod cancelled;
 mod futex;
 mod left;

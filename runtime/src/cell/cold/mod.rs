@@ -311,12 +311,16 @@ const WORD: usize = size_of::<u64>();
 
 thread_local! {
     /// The lock, while this thread forks. Of each thread: of two that fork at once, one may have begun before there was a store. Without a
-    /// destructor, so a thread may fork at its very end.
-    static HELD: Cell<Option<ManuallyDrop<Held>>> = const { Cell::new(None) };
+    /// destructor, so a thread may fork at its very end; in a box, since each fiber with storage of its own has one of these.
+    static HELD: Cell<Option<ManuallyDrop<Box<Held>>>> = const { Cell::new(None) };
 }
 
 /// The lock and the signals that wait for it, given back in this order.
 type Held = (MutexGuard<'static, State>, SignalsBlocked);
+
+fn take_held() -> Option<Held> {
+    HELD.take().map(|held| *ManuallyDrop::into_inner(held))
+}
 
 /// A child reads its own copy of the stacks, of which a descriptor of its parent knows nothing: so none may be cold.
 extern "C" fn before_fork() {
@@ -326,15 +330,15 @@ extern "C" fn before_fork() {
     while let Some(guard) = state.stacks.first_key_value().map(|(guard, _)| *guard) {
         store.restore(&mut state, guard);
     }
-    HELD.set(Some(ManuallyDrop::new((state, blocked))));
+    HELD.set(Some(ManuallyDrop::new(Box::new((state, blocked)))));
 }
 
 extern "C" fn after_fork() {
-    drop(HELD.take().map(ManuallyDrop::into_inner));
+    drop(take_held());
 }
 
 extern "C" fn in_child() {
-    if let Some((mut state, _blocked)) = HELD.take().map(ManuallyDrop::into_inner) {
+    if let Some((mut state, _blocked)) = take_held() {
         state.is_child = true;
         drop(state);
     }

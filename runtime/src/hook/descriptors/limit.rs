@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "descriptors are known by their numbers")]
 
+use std::mem;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
@@ -12,18 +13,20 @@ use super::Direction;
 use super::borrow::borrow;
 use super::table::Watched;
 use crate::atomic::{AtomicU64, Ordering};
-use crate::hook::Interrupted;
+use crate::hook::{Interrupted, Unattended};
 use crate::os::socket;
 use crate::park::dated::Dated;
 
 /// How long a call waits.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct WaitLimit {
     limit: Limit,
     /// Whether the user is known to wait.
     waits: bool,
     /// Whether it goes on after a handler, whatever time it has.
     goes_on: bool,
+    /// What a wait of the call has taken, until its handlers run.
+    unattended: Unattended,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,19 +44,19 @@ impl WaitLimit {
     #[must_use]
     #[inline]
     pub fn of_descriptor() -> Self {
-        Self { limit: Limit::OfDescriptor(None), waits: false, goes_on: false }
+        Self { limit: Limit::OfDescriptor(None), waits: false, goes_on: false, unattended: Unattended::NONE }
     }
 
     /// The same for a user that was asked, and waits.
     #[must_use]
     pub fn of_waiting_descriptor() -> Self {
-        Self { limit: Limit::OfDescriptor(None), waits: true, goes_on: false }
+        Self { limit: Limit::OfDescriptor(None), waits: true, goes_on: false, unattended: Unattended::NONE }
     }
 
     /// Until then, or for ever, whatever the descriptor says.
     #[must_use]
     pub fn until(deadline: Option<Instant>) -> Self {
-        Self { limit: Limit::Until(deadline), waits: true, goes_on: false }
+        Self { limit: Limit::Until(deadline), waits: true, goes_on: false, unattended: Unattended::NONE }
     }
 
     /// The same, of a call that goes on after a handler with SA_RESTART although it has a time.
@@ -76,6 +79,22 @@ impl WaitLimit {
                 watched.timeouts.get(fd, direction).and_then(|timeout| Instant::now().checked_add(timeout))
             }),
         }
+    }
+
+    /// A wait of the call was interrupted.
+    pub(super) fn interrupt(&mut self, by: Unattended) {
+        self.unattended = by;
+    }
+
+    /// Whether a wait of the call was.
+    #[inline]
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.unattended.is_interrupted()
+    }
+
+    /// What it has taken, once.
+    pub(super) fn unattended(&mut self) -> Option<Unattended> {
+        self.is_interrupted().then(|| mem::replace(&mut self.unattended, Unattended::NONE))
     }
 
     /// Whether the call goes on after a handler: not one that looks for events, nor one with a time (signal(7)).

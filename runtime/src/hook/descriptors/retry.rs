@@ -66,17 +66,9 @@ fn current_poller() -> Arc<Poller> {
     scheduler::current_poller().expect("a fiber's worker has a poller")
 }
 
-/// How a wait was over.
-enum Over {
-    /// By an event, or because there was one before.
-    Event,
-    /// The call ends so.
-    Ended(Ended),
-    /// By signals, whose handlers are to run.
-    Interrupted(Unattended),
-}
-
-/// Waits for an event after `seen`, at most until `deadline`.
+/// Waits for an event after `seen`, at most as long as the limit says. `None` if there was one, or before; otherwise how the call ends:
+/// in [`Ended::Interrupted`] by signals, which the limit has then. The result fits in registers: what is in the caller's frame stays there while a fiber
+/// waits.
 #[inline(never)]
 fn wait(
     watched: &Watched,
@@ -85,7 +77,7 @@ fn wait(
     seen: Snapshot<'_>,
     limit: &mut WaitLimit,
     (worker, me): Caller,
-) -> Over {
+) -> Option<Ended> {
     let deadline = limit.deadline(watched, fd, direction);
     let waiter = Waiter::new(Some(me));
     // SAFETY: the waiter outlives the node, and neither moves.
@@ -94,9 +86,9 @@ fn wait(
     let borrowed = unsafe { borrow(fd) };
     let entry = match watched.source.link(borrowed, direction.of_poller(), &node, seen, current_poller) {
         Ok(Some(entry)) => entry,
-        Ok(None) => return Over::Event,
+        Ok(None) => return None,
         Err(error) => {
-            return Over::Ended(match error.raw_os_error() {
+            return Some(match error.raw_os_error() {
                 Some(number) if !is_unpollable(&error) => Ended::Done(-(number as isize)),
                 _ => Ended::Unwatchable,
             });
@@ -111,14 +103,15 @@ fn wait(
     };
     if unattended.is_interrupted() {
         entry.unlink(&node);
-        return Over::Interrupted(unattended);
+        limit.interrupt(unattended);
+        return Some(Ended::Interrupted);
     }
     match outcome {
         // Who has notified the waiter has unlinked the node.
-        Outcome::Notified => return Over::Event,
+        Outcome::Notified => return None,
         Outcome::TimedOut | Outcome::Cancelled => entry.unlink(&node),
     }
-    Over::Ended(if outcome == Outcome::TimedOut { Ended::TimedOut } else { Ended::Cancelled })
+    Some(if outcome == Outcome::TimedOut { Ended::TimedOut } else { Ended::Cancelled })
 }
 
 /// Makes a call until it need not wait, and parks the calling fiber in between.
@@ -131,33 +124,31 @@ pub fn retry<C: FnMut(RawFd) -> isize>(mut attempt: Attempt<'_, C>) -> Ended {
             result => return done(result),
         }
     }
-    retry_watched(&mut attempt)
-}
-
-/// [`retry`], of a call that reads, or of one that would have waited. By reference: what is copied would be in each waiting fiber's stack twice.
-#[inline(never)]
-fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>) -> Ended {
-    loop {
-        let mut unattended = Unattended::NONE;
-        let ended = retry_until_interrupted(attempt, &mut unattended);
-        if !unattended.is_interrupted() {
-            return ended;
-        }
-        // Nothing of the table is in use here: a handler that does not return would leave the file open for ever.
-        let by = unattended.attend();
-        if ended != Ended::Interrupted || !attempt.limit.is_restarted(by) {
-            return ended;
-        }
-        // As in the kernel, the call begins anew, under its number.
+    match retry_watched(&mut attempt) {
+        ended if attempt.limit.is_interrupted() => after_signals(&mut attempt, ended),
+        ended => ended,
     }
 }
 
-/// The same. It ends in [`Ended::Interrupted`] if signals have ended a wait, whose handlers are to run, unless it has a result by then.
-#[inline(always)]
-fn retry_until_interrupted<C: FnMut(RawFd) -> isize>(
-    attempt: &mut Attempt<'_, C>,
-    unattended: &mut Unattended,
-) -> Ended {
+/// The rest of [`retry`], of a call of which a wait has ended so by signals: their handlers run, and as in the kernel it may begin anew, under its
+/// number. Nothing of the table is in use here: a handler that does not return would leave the file open for ever.
+#[cold]
+#[inline(never)]
+fn after_signals<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>, mut ended: Ended) -> Ended {
+    while let Some(unattended) = attempt.limit.unattended() {
+        let by = unattended.attend();
+        if ended != Ended::Interrupted || !attempt.limit.is_restarted(by) {
+            break;
+        }
+        ended = retry_watched(attempt);
+    }
+    ended
+}
+
+/// [`retry`], of a call that reads, or of one that would have waited. It ends in [`Ended::Interrupted`] if signals have ended a wait, unless it
+/// has a result by then; the limit has what they are. By reference: what is copied would be in each waiting fiber's stack twice.
+#[inline(never)]
+fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>) -> Ended {
     let Attempt { fd, direction, wanted, ref mut limit, ref mut call } = *attempt;
     let watched = match find(fd) {
         Some(known) => known,
@@ -215,15 +206,12 @@ fn retry_until_interrupted<C: FnMut(RawFd) -> isize>(
             (unsafe { borrow(now_fd) }, current_poller())
         });
         match wait(&watched, now_fd, direction, seen, limit, me.unwrap_or_else(caller)) {
-            Over::Event => {}
+            None => {}
             // What has come meanwhile counts.
-            Over::Interrupted(by) => {
-                *unattended = by;
-                gave_up = Some(Ended::Interrupted);
-            }
+            Some(Ended::Interrupted) => gave_up = Some(Ended::Interrupted),
             // The poller may not have run since something came, or cannot watch.
-            Over::Ended(ended) if is_hinted => gave_up = Some(ended),
-            Over::Ended(ended) => return ended,
+            Some(ended) if is_hinted => gave_up = Some(ended),
+            Some(ended) => return ended,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "follows the addresses that a `pthread_t` stands for")]
 
+use std::cell::OnceCell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -68,8 +69,8 @@ pub(crate) struct Details {
 }
 
 thread_local! {
-    /// What other fibers were told of themselves.
-    static DETAILS: Mutex<Details> = const { Mutex::new(Details { name: None, processors: None }) };
+    /// What other fibers were told of themselves, if they were: a word in the storage of each.
+    static DETAILS: OnceCell<Box<Mutex<Details>>> = const { OnceCell::new() };
 }
 
 impl Record {
@@ -236,9 +237,9 @@ impl Target {
     pub(crate) fn with_details<R>(&self, f: impl FnOnce(&mut Details) -> R) -> Option<R> {
         match self {
             Self::Fiber(record) => Some(f(&mut record.details())),
-            Self::Caller => {
-                Some(DETAILS.with(|details| f(&mut details.lock().unwrap_or_else(PoisonError::into_inner))))
-            }
+            Self::Caller => Some(DETAILS.with(|details| {
+                f(&mut details.get_or_init(Box::default).lock().unwrap_or_else(PoisonError::into_inner))
+            })),
             Self::Kernel => None,
         }
     }
