@@ -31,7 +31,7 @@ use crate::scheduler::Worker;
 use crate::{blocking, park, scheduler};
 
 pub use crate::park::deferred::{Call, Deferred, Ends};
-pub use crate::queue::Keyed;
+pub use crate::queue::{Keyed, Listeners, Listening, Sent};
 pub use crate::time::pauses::Pauses;
 pub use forked::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};

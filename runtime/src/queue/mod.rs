@@ -11,6 +11,7 @@
 //! * [`AdaptiveSpin`]: whether spinning before parking pays.
 //! * [`EventRing`]: a worker's last events, for others to copy.
 //! * [`Keyed`]: values that wait under a key, which handlers of signals may put in.
+//! * [`Listeners`]: threads that wait in the kernel, and are told of what handlers of signals put down.
 //! * [`Mailbox`]: how what is sent to a fiber that runs reaches it.
 //! * [`Count`]: what a worker did, for others to read.
 
@@ -25,6 +26,8 @@ mod item;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod keyed;
 mod list;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+mod listeners;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod mailbox;
 mod ring;
@@ -41,6 +44,8 @@ pub(crate) use inbox::{Inbox, Pushed};
 #[cfg(feature = "own-tls")]
 pub use keyed::Keyed;
 pub(crate) use list::{Link, Next, ReadyList};
+#[cfg(feature = "own-tls")]
+pub use listeners::{Listeners, Listening, Sent};
 #[cfg(feature = "own-tls")]
 pub(crate) use mailbox::Mailbox;
 #[cfg(feature = "own-tls")]

@@ -14,7 +14,8 @@
 /// The body runs on a fiber that may be parked, and may use what the caller of the C function has promised. Of a `kernel` body the
 /// result is the kernel's, a negative error number for a failure: it becomes -1 and `errno`. Of a `c` body it is the function's.
 /// A `return` in it returns such a result. Elsewhere libc's own function is called. `kernel_point` and `c_point` are the same for cancellation points: a thread that is a fiber,
-/// and was cancelled, ends after the body. `c_wait` is one only where the body has waited, by `wait_at_point`. An `always` body has no `within`, and runs everywhere; `own!` is libc's function.
+/// and was cancelled, ends after the body. Elsewhere `kernel_point_of_threads` and `c_point_of_threads` call the function of the same name in
+/// `threads/thread_waits.rs` instead of libc's. `c_wait` is one only where the body has waited, by `wait_at_point`. An `always` body has no `within`, and runs everywhere; `own!` is libc's function.
 macro_rules! hooks {
     ($($(#[$attribute:meta])* fn $name:ident($($a:ident: $t:ty),* $(,)?) -> $r:ty, |$within:pat_param| -> $kind:ident $body:block)*) => {
         $(
@@ -74,10 +75,20 @@ macro_rules! hook_body {
         }
         result
     }};
-    (kernel_point $name:ident($($a:ident: $t:ty),*) -> $r:ty, $within:pat_param, $body:block) => {{
+    (kernel_point $name:ident($($a:ident: $t:ty),*) -> $r:ty, $within:pat_param, $body:block) => {
+        $crate::hooks::hook_body!(@kernel_point {
+            $crate::own::own!(fn $name($($t),*) -> $r)($($a),*)
+        } $r, $within, $body)
+    };
+    (kernel_point_of_threads $name:ident($($a:ident: $t:ty),*) -> $r:ty, $within:pat_param, $body:block) => {
+        $crate::hooks::hook_body!(@kernel_point {
+            $crate::threads::thread_waits::$name($($a),*)
+        } $r, $within, $body)
+    };
+    (@kernel_point $elsewhere:block $r:ty, $within:pat_param, $body:block) => {{
         let Some(within) = $crate::enter::enter() else {
             // SAFETY: the caller's promise.
-            return unsafe { $crate::own::own!(fn $name($($t),*) -> $r)($($a),*) };
+            return unsafe { $elsewhere };
         };
         let point = $crate::threads::CancellationPoint::of(&within);
         let result: isize = {
@@ -88,10 +99,20 @@ macro_rules! hook_body {
         point.test();
         $crate::answer::answer(result) as $r
     }};
-    (c_point $name:ident($($a:ident: $t:ty),*) -> $r:ty, $within:pat_param, $body:block) => {{
+    (c_point $name:ident($($a:ident: $t:ty),*) -> $r:ty, $within:pat_param, $body:block) => {
+        $crate::hooks::hook_body!(@c_point {
+            $crate::own::own!(fn $name($($t),*) -> $r)($($a),*)
+        } $r, $within, $body)
+    };
+    (c_point_of_threads $name:ident($($a:ident: $t:ty),*) -> $r:ty, $within:pat_param, $body:block) => {
+        $crate::hooks::hook_body!(@c_point {
+            $crate::threads::thread_waits::$name($($a),*)
+        } $r, $within, $body)
+    };
+    (@c_point $elsewhere:block $r:ty, $within:pat_param, $body:block) => {{
         let Some(within) = $crate::enter::enter() else {
             // SAFETY: the caller's promise.
-            return unsafe { $crate::own::own!(fn $name($($t),*) -> $r)($($a),*) };
+            return unsafe { $elsewhere };
         };
         let point = $crate::threads::CancellationPoint::of(&within);
         let result: $r = {

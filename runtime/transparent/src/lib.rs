@@ -83,7 +83,7 @@
 //!   microseconds on its way. A child by `vfork` changes its own handlers and masks. A thread of the kernel's, or a child by `posix_spawn` or `system`, has the mask of the fiber that starts it; a copy
 //!   by `fork`, and a program that the fiber begins by `exec`, has the fiber's mask as well. What is blocked where the
 //!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A plain thread
-//!   in `sigwait` does not take what the main fiber blocks.
+//!   in `sigwait`, `sigsuspend` or one of their kin takes what waits for the process as well, and before any fiber.
 //! * **`signalfd`** tells a fiber's program of what its fibers block, to reads, `poll` and `epoll`. The descriptor is one of a pair of sockets: a
 //!   signal is taken when it comes rather than when it is read, so that one that is sent twice is told twice, some 200 wait at most, there are 32 such descriptors at once, and a copy by `fork`
 //!   reads its original's. Signals that are blocked where the runtime is built are read from the kernel's descriptor.
@@ -188,7 +188,8 @@
 //! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, from a wait for a lock, and in its next call that is a cancellation point; not while it computes |
 //! | `pthread_cancel` of a thread that is in a handler of a signal | it ends when it has left the handler: what that calls are libc's own functions |
 //! | a signal for the process that the main thread blocks, and of all others only those let through that wait for locks | waits until one of them waits for something else, or none |
-//! | `sigtimedwait` `sigwait` `sigpending` of a plain thread, for a signal that the kernel has given to a worker's thread because this one blocked it, or that a thread which is a fiber sends to its own process (`kill`, `sigqueue`) while the main thread blocks it | do not see it: it waits for a fiber, or until the main thread unblocks it. What another process sends is seen |
+//! | a signal that a fiber sends to its own process (`kill`, `sigqueue`), or that the kernel has given to a worker's thread, while the main thread blocks it and a plain thread beside that does not | waits for a fiber, or until a plain thread calls `sigwait` or its kin, or lets it through anew, be it by a change of its mask or for the time of a call (`sigsuspend`, `ppoll`). The kernel would have run the handler on that thread at once |
+//! | `signalfd` of a plain thread | is the kernel's: it tells nothing of such a signal |
 //! | a condition's wait | ends by itself, as POSIX allows, where a handler has run in it; glibc's goes on |
 //! | an address that is none, of a message (`sendmsg`), a set (`select`), a time, a mask or a name | ends the process by SIGSEGV where the kernel would say EFAULT: the hook reads it first, as functions of libc may |
 //! | numbers of descriptors that the program has not opened | some are the runtime's. A program that closes them while it has threads (`close_range` from 3 on) ends by an abort |

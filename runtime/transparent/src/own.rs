@@ -68,9 +68,12 @@ pub(crate) fn find_all() {
     }
 }
 
-/// libc's own function of this name and type: `own!(fn close(c_int) -> c_int)`.
+/// libc's own function of this name and type: `own!(fn close(c_int) -> c_int)`. `own!(point fn ..)` is a cancellation point, which may unwind
+/// a caller that is no tail call of it, and has nothing to drop.
 macro_rules! own {
-    (fn $name:ident($($t:ty),* $(,)?) -> $r:ty) => {{
+    (fn $($function:tt)*) => { $crate::own::own!(@ "C" $($function)*) };
+    (point fn $($function:tt)*) => { $crate::own::own!(@ "C-unwind" $($function)*) };
+    (@ $abi:literal $name:ident($($t:ty),* $(,)?) -> $r:ty) => {{
         #[unsafe(link_section = "abaca_own")]
         static OWN: $crate::own::Own = $crate::own::Own::new(
             const { match ::std::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
@@ -79,7 +82,7 @@ macro_rules! own {
             } },
         );
         #[inline(always)]
-        fn of_type(address: *mut ()) -> unsafe extern "C" fn($($t),*) -> $r {
+        fn of_type(address: *mut ()) -> unsafe extern $abi fn($($t),*) -> $r {
             // SAFETY: libc's documentation gives the function this type.
             unsafe { ::std::mem::transmute(address) }
         }

@@ -166,6 +166,11 @@ fn signals_go_to_whom_they_are_for_and_handlers_run_in_waits() {
     is_as_on_threads("sends.c", &["1", "2"]);
 }
 
+#[test]
+fn a_plain_thread_gets_what_is_held_back() {
+    is_as_on_threads("plain.c", &["1", "2"]);
+}
+
 /// How many connections are open at once: more than a small number of threads.
 const CONNECTIONS: usize = 300;
 

@@ -299,6 +299,60 @@ static void *has_children(void *unused) {
     return unused;
 }
 
+// What the process was sent is told with its value, although the same signal is sent to the thread all the time.
+static volatile int told, is_told_all;
+static void is_told(int signal, siginfo_t *info, void *context) {
+    (void)signal, (void)context;
+    if (info->si_code == SI_QUEUE && info->si_value.sival_int == 77) __atomic_add_fetch(&told, 1, __ATOMIC_SEQ_CST);
+}
+static void *is_sent_all(void *unused) {
+    mask(SIG_UNBLOCK, SIGUSR1);
+    while (!is_told_all) {
+        poll(NULL, 0, 1);
+        for (volatile int i = 0; i < 10000; i++) {}
+    }
+    return unused;
+}
+static void *sends_all_the_time(void *thread) {
+    while (!is_told_all) pthread_kill(*(pthread_t *)thread, SIGUSR1), usleep(10);
+    return NULL;
+}
+static void *queues(void *unused) {
+    for (int i = 0; i < 1000; i++) {
+        int before = told, looks = 0;
+        if (sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = 77})) exit(5);
+        while (told == before && looks++ < 50000) usleep(100);
+        if (told == before) break;
+    }
+    is_told_all = 1;
+    return unused;
+}
+static void with_its_value(void) {
+    struct sigaction action = {.sa_sigaction = is_told, .sa_flags = SA_SIGINFO};
+    sigaction(SIGUSR1, &action, NULL), mask(SIG_BLOCK, SIGUSR1);
+    pthread_t thread = start(is_sent_all, NULL), other = start(sends_all_the_time, &thread);
+    join(start(queues, NULL)), join(other), join(thread);
+    SAY(told), signal(SIGUSR1, SIG_IGN), mask(SIG_UNBLOCK, SIGUSR1);
+}
+
+// The handler of a child's end ends no wait for that child.
+static void *waits_for_any(void *unused) {
+    int status, known = 0;
+    on(SIGCHLD, counts, 0);
+    for (int i = 0; i < 100; i++) {
+        handled = 0;
+        pid_t child = fork();
+        if (child == 0) usleep(200), _exit(7);
+        known += wait(&status) == child && WEXITSTATUS(status) == 7;
+        // The handler has run by then, or soon: it is to end no other wait.
+        has_been_handled();
+        while (wait(&status) > 0) {}
+    }
+    SAY(known);
+    signal(SIGCHLD, SIG_DFL);
+    return unused;
+}
+
 // What a handler sees, and sends.
 static void looks(int signal) {
     sigset_t set;
@@ -397,8 +451,8 @@ static void small_stacks(void) {
 int main(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     sem_init(&handler_ran, 0, 0), sem_init(&ready, 0, 0), sem_init(&never, 0, 0);
-    small_stacks(), before_it_begins(), mask_of_creation(), for_one_thread(), at_barriers(), aborts(), to_who_blocks_it(), to_itself(), to_who_waits_for_a_lock();
+    small_stacks(), before_it_begins(), mask_of_creation(), for_one_thread(), at_barriers(), aborts(), to_who_blocks_it(), to_itself(), to_who_waits_for_a_lock(), with_its_value();
     first = pthread_self();
-    join(start(has_children, NULL)), join(start(takes_the_handler_off, NULL));
+    join(start(has_children, NULL)), join(start(waits_for_any, NULL)), join(start(takes_the_handler_off, NULL));
     join(start(for_locks, NULL)), join(start(in_handlers, NULL)), join(start(errors, NULL)), join(start(alternate, NULL)), join(start(cancelled, NULL));
 }

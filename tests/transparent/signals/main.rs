@@ -10,6 +10,7 @@ mod kills;
 mod masks;
 mod old;
 mod overflow;
+mod plain;
 mod pool;
 mod queued;
 #[path = "../descriptors/room.rs"]
@@ -71,6 +72,11 @@ fn main() -> ExitCode {
             masks::of_copies();
             contexts::of_threads();
         }
+        Ok("plain beside a thread") => plain::of_plain_threads(),
+        Ok("plain beside a fiber") => {
+            abaca_transparent::install().unwrap();
+            abaca::Runtime::builder().workers(1).build().unwrap().run(plain::of_plain_threads);
+        }
         Ok("kill threads") => of_others(),
         Ok("kill fibers") => {
             abaca_transparent::threads_are_fibers().unwrap();
@@ -114,6 +120,7 @@ fn compare() -> ExitCode {
         ("copy on a thread", "copy on a fiber"),
         ("masks on a thread", "masks on a fiber"),
         ("masks of threads", "masks of fibers"),
+        ("plain beside a thread", "plain beside a fiber"),
     ];
     for (threads, fibers) in modes {
         let (threads, fibers) = (run(threads), run(fibers));

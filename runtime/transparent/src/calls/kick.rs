@@ -96,7 +96,7 @@ extern "C" fn do_nothing(_: c_int) {}
 static HANDLER: extern "C" fn(c_int) = do_nothing;
 
 /// The signal, if there is one.
-fn signal() -> Option<c_int> {
+pub(crate) fn signal() -> Option<c_int> {
     static SIGNAL: OnceLock<Option<c_int>> = OnceLock::new();
     *SIGNAL.get_or_init(|| {
         // SAFETY: it takes a number, and gives away the highest.
@@ -134,7 +134,7 @@ pub(crate) unsafe fn sigaction(
 }
 
 /// The signal, if its handler is still this file's.
-fn usable_signal() -> Option<c_int> {
+pub(crate) fn usable_signal() -> Option<c_int> {
     let signal = signal()?;
     // SAFETY: writes a local, for which all zeros are valid.
     let is_ours = unsafe {
@@ -145,16 +145,33 @@ fn usable_signal() -> Option<c_int> {
 }
 
 /// Blocks the signal for the calling thread, or lets it through, and returns the mask before.
-fn set_blocked(signal: c_int, is_blocked: bool) -> libc::sigset_t {
+pub(crate) fn set_blocked(signal: c_int, is_blocked: bool) -> libc::sigset_t {
     let how = if is_blocked { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
     // SAFETY: two sets of this function's, for which all zeros are valid.
     unsafe {
-        let (mut set, mut before) = (std::mem::zeroed(), std::mem::zeroed());
-        libc::sigemptyset(&mut set);
-        libc::sigaddset(&mut set, signal);
-        set_mask(how, &set, &mut before);
+        let mut before = std::mem::zeroed();
+        set_mask(how, &only(signal), &mut before);
         before
     }
+}
+
+/// A set of one signal.
+pub(crate) fn only(signal: c_int) -> libc::sigset_t {
+    // SAFETY: a set of this function's, for which all zeros are valid.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigaddset(&mut set, signal);
+        set
+    }
+}
+
+/// Takes the signals that have come too late for the calling thread, which blocks them, and to which nobody sends another.
+pub(crate) fn drain(signal: c_int) {
+    let (set, now) = (only(signal), libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    // SAFETY: a set, and a time, of this function's.
+    while unsafe { kernel!(libc::SYS_rt_sigtimedwait, &raw const set, 0, &raw const now, 8) }
+        == signal as isize
+    {}
 }
 
 /// libc's own function: the mask of the calling OS thread.
@@ -210,17 +227,10 @@ fn make(call: &Call, make_call: &mut dyn FnMut() -> isize) {
         }
     }
     if let (Some(signal), Some(before)) = (signal, before) {
-        // From now on nobody sends one. SAFETY: a set, and a time, of this function's; the mask was this thread's.
-        unsafe {
-            let mut set = std::mem::zeroed();
-            libc::sigemptyset(&mut set);
-            libc::sigaddset(&mut set, signal);
-            let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-            while kernel!(libc::SYS_rt_sigtimedwait, &raw const set, 0, &raw const now, 8) == signal as isize
-            {
-            }
-            set_mask(libc::SIG_SETMASK, &before, ptr::null_mut());
-        }
+        // From now on nobody sends one.
+        drain(signal);
+        // SAFETY: the mask was this thread's.
+        unsafe { set_mask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
     }
     if is_callers {
         hook::wake_at(call.address(), u32::MAX, usize::MAX);

@@ -11,12 +11,12 @@ use libc::{epoll_event, sigset_t, timespec};
 
 use super::poll::{duration, ended, wait_for};
 use super::told::{or_interrupted, wakes_its_process};
-use crate::answer::{failed, of_c};
+use crate::answer::failed;
 use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
-use crate::own::own;
-use crate::threads::given::{is_kernels, with_mask};
+use crate::threads::given::with_mask_or;
+use crate::threads::thread_waits;
 
 hooks! {
     /// epoll_wait(2).
@@ -26,34 +26,23 @@ hooks! {
     }
 
     /// epoll_pwait(2). A signal mask is the fiber's meanwhile.
-    fn epoll_pwait(set: c_int, events: *mut epoll_event, room: c_int, timeout: c_int, mask: *const sigset_t) -> c_int, |_| -> kernel_point {
-        // SAFETY: null, or the user's.
-        if unsafe { is_kernels(mask) } {
-            // SAFETY: the caller's promise.
-            return unsafe {
-                of_c(own!(fn epoll_pwait(c_int, *mut epoll_event, c_int, c_int, *const sigset_t) -> c_int)(set, events, room, timeout, mask) as isize)
-            };
-        }
+    fn epoll_pwait(set: c_int, events: *mut epoll_event, room: c_int, timeout: c_int, mask: *const sigset_t) -> c_int, |_| -> kernel_point_of_threads {
+        let limit = u64::try_from(timeout).ok().map(Duration::from_millis);
         // SAFETY: the caller's promise.
-        unsafe { with_mask(mask, || wait(set, events, room, u64::try_from(timeout).ok().map(Duration::from_millis))) }
+        unsafe { with_mask_or(mask, || wait(set, events, room, limit), || thread_waits::epoll_pwait(set, events, room, timeout, mask)) }
     }
 
     /// epoll_pwait2(2), the same.
     fn epoll_pwait2(
         set: c_int, events: *mut epoll_event, room: c_int, timeout: *const timespec, mask: *const sigset_t,
-    ) -> c_int, |_| -> kernel_point {
-        // SAFETY: null, or the user's.
-        if unsafe { is_kernels(mask) } {
-            // SAFETY: the caller's promise.
-            return unsafe {
-                of_c(own!(fn epoll_pwait2(c_int, *mut epoll_event, c_int, *const timespec, *const sigset_t) -> c_int)(set, events, room, timeout, mask) as isize)
-            };
-        }
-        // SAFETY: null, or the user's.
-        match unsafe { duration(timeout) } {
-            // SAFETY: the caller's promise.
-            Ok(timeout) => unsafe { with_mask(mask, || wait(set, events, room, timeout)) },
-            Err(error) => error,
+    ) -> c_int, |_| -> kernel_point_of_threads {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let in_kernel = || thread_waits::epoll_pwait2(set, events, room, timeout, mask);
+            match duration(timeout) {
+                Ok(limit) => with_mask_or(mask, || wait(set, events, room, limit), in_kernel),
+                Err(error) => error,
+            }
         }
     }
 }

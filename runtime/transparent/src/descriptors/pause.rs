@@ -46,11 +46,16 @@ pub(crate) fn retry_until_handled(
         }
         let soon = now + pauses.next_pause();
         let until = deadline.map_or(soon, |at| at.min(soon));
-        match sleep_until(Some(until)) {
-            Slept::Cancelled => return Ended::Cancelled,
-            Slept::Interrupted => return Ended::Interrupted,
-            Slept::Handled if ends => return Ended::Interrupted,
-            _ => {}
+        let slept = sleep_until(Some(until));
+        if slept == Slept::Cancelled {
+            return Ended::Cancelled;
+        }
+        if slept == Slept::Interrupted || slept == Slept::Handled && ends {
+            // As the kernel: what has come meanwhile counts, such as the child whose end has run the handler.
+            return match call() {
+                result if result == failed(libc::EAGAIN) => Ended::Interrupted,
+                result => Ended::Done(result),
+            };
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
-use crate::threads::given::{is_kernels, with_mask};
+use crate::threads::given::with_mask_or;
+use crate::threads::thread_waits;
 
 hooks! {
     /// poll(2).
@@ -25,17 +26,13 @@ hooks! {
     }
 
     /// ppoll(2). A signal mask is the fiber's meanwhile.
-    fn ppoll(list: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t) -> c_int, |_| -> kernel_point {
-        // SAFETY: null, or the user's.
-        if unsafe { is_kernels(mask) } {
-            // SAFETY: the caller's promise.
-            return unsafe { of_c(own!(fn ppoll(*mut pollfd, nfds_t, *const timespec, *const sigset_t) -> c_int)(list, count, timeout, mask) as isize) };
-        }
-        // SAFETY: null, or the user's.
-        match unsafe { duration(timeout) } {
-            // SAFETY: the caller's promise.
-            Ok(timeout) => unsafe { with_mask(mask, || poll_for(list, count, timeout)) },
-            Err(error) => error,
+    fn ppoll(list: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t) -> c_int, |_| -> kernel_point_of_threads {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match duration(timeout) {
+                Ok(limit) => with_mask_or(mask, || poll_for(list, count, limit), || thread_waits::ppoll(list, count, timeout, mask)),
+                Err(error) => error,
+            }
         }
     }
 
@@ -53,19 +50,18 @@ hooks! {
     /// ppoll(2) of a program that checks its buffers.
     fn __ppoll_chk(
         list: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t, room: size_t,
-    ) -> c_int, |_| -> kernel_point {
-        // SAFETY: null, or the user's.
-        if room / size_of::<pollfd>() < count as usize || unsafe { is_kernels(mask) } {
-            // SAFETY: the caller's promise.
-            return unsafe {
-                of_c(own!(fn __ppoll_chk(*mut pollfd, nfds_t, *const timespec, *const sigset_t, size_t) -> c_int)(list, count, timeout, mask, room) as isize)
-            };
-        }
-        // SAFETY: null, or the user's.
-        match unsafe { duration(timeout) } {
-            // SAFETY: the caller's promise.
-            Ok(timeout) => unsafe { with_mask(mask, || poll_for(list, count, timeout)) },
-            Err(error) => error,
+    ) -> c_int, |_| -> kernel_point_of_threads {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let in_kernel = || thread_waits::__ppoll_chk(list, count, timeout, mask, room);
+            if room / size_of::<pollfd>() < count as usize {
+                // It ends the process.
+                return of_c(in_kernel() as isize);
+            }
+            match duration(timeout) {
+                Ok(limit) => with_mask_or(mask, || poll_for(list, count, limit), in_kernel),
+                Err(error) => error,
+            }
         }
     }
 }

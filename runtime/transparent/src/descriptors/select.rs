@@ -11,12 +11,12 @@ use libc::{fd_set, sigset_t, timespec, timeval};
 
 use super::poll::{duration, ended, wait_for};
 use super::told::instead_of_cancelled;
-use crate::answer::{failed, of_c};
+use crate::answer::failed;
 use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
-use crate::own::own;
-use crate::threads::given::{is_kernels, with_mask};
+use crate::threads::given::with_mask_or;
+use crate::threads::thread_waits;
 
 hooks! {
     /// select(2). As Linux does, it writes into `timeout` what is left of it.
@@ -42,21 +42,14 @@ hooks! {
     /// pselect(2). A signal mask is the fiber's meanwhile.
     fn pselect(
         count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set, timeout: *const timespec, mask: *const sigset_t,
-    ) -> c_int, |_| -> kernel_point {
-        // SAFETY: null, or the user's.
-        if unsafe { is_kernels(mask) } {
-            // SAFETY: the caller's promise.
-            return unsafe {
-                of_c(own!(fn pselect(c_int, *mut fd_set, *mut fd_set, *mut fd_set, *const timespec, *const sigset_t) -> c_int)(
-                    count, read, write, except, timeout, mask,
-                ) as isize)
-            };
-        }
-        // SAFETY: null, or the user's.
-        match unsafe { duration(timeout) } {
-            // SAFETY: the caller's promise.
-            Ok(limit) => unsafe { with_mask(mask, || select_for(count, [read, write, except], limit)) },
-            Err(error) => error,
+    ) -> c_int, |_| -> kernel_point_of_threads {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let in_kernel = || thread_waits::pselect(count, read, write, except, timeout, mask);
+            match duration(timeout) {
+                Ok(limit) => with_mask_or(mask, || select_for(count, [read, write, except], limit), in_kernel),
+                Err(error) => error,
+            }
         }
     }
 }

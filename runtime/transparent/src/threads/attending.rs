@@ -14,7 +14,7 @@ use libc::siginfo_t;
 
 use super::frames::attending;
 use super::handlers::effect;
-use super::masks;
+use super::queued::is_queued;
 use super::relay::{has_started, start_relay};
 use super::waiting::{self, Taken};
 use crate::answer::failed;
@@ -58,9 +58,62 @@ pub(crate) fn attend() -> Interrupted {
     effect_of_all
 }
 
+/// As many signals as may be taken where no memory can be asked for.
+pub(super) struct Few {
+    taken: [Taken; 8],
+    count: usize,
+}
+
+impl Few {
+    pub(super) const NONE: Self = Self { taken: [(0, None); 8], count: 0 };
+
+    /// Takes some of these that wait for the caller, or for the process.
+    pub(super) fn take(wanted: u64) -> Self {
+        let mut few = Self::NONE;
+        while few.count < few.taken.len()
+            && let Some((signal, info)) = waiting::take_first(wanted)
+        {
+            few.taken[few.count] = (signal, Some(info));
+            few.count += 1;
+        }
+        few
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Runs their handlers.
+    pub(super) fn run_handlers(&self) {
+        run_handlers(&self.taken[..self.count]);
+    }
+}
+
+/// Runs the handlers of what waits for the process, on a plain thread whose mask in the kernel this is, or is about to be.
+pub(super) fn attend_on_thread(mask: u64) {
+    while waiting::waiting() & !mask != 0 {
+        let few = Few::take(!mask);
+        if !few.is_empty() {
+            few.run_handlers();
+        }
+    }
+}
+
+/// Runs the handlers, where one signal may be told twice: it was sent to the caller and to the process. The kernel keeps one at a time.
+fn run_handlers(mut taken: &[Taken]) {
+    while !taken.is_empty() {
+        let is_second = |at: &usize| {
+            let signal = taken[*at].0;
+            !is_queued(signal) && taken[..*at].iter().any(|(other, _)| *other == signal)
+        };
+        let end = (1..taken.len()).find(is_second).unwrap_or(taken.len());
+        run_those(&taken[..end]);
+        taken = &taken[end..];
+    }
+}
+
 /// Has the kernel run the handlers here, with all that belongs to them, in the order in which it runs those of signals that have waited.
-fn run_handlers(taken: &[Taken]) {
-    let signals = taken.iter().fold(0, |bits, (signal, _)| bits | masks::bit(*signal));
+fn run_those(taken: &[Taken]) {
     // SAFETY: sets, and what the kernel has told of the signals, for the calling thread, which may block them.
     unsafe {
         let (process, thread) = (kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid));
@@ -74,7 +127,7 @@ fn run_handlers(taken: &[Taken]) {
         };
         // None of these comes between.
         set_mask(libc::SIG_BLOCK, &set, &mut mask);
-        attending(signals, mask, || {
+        attending(taken, mask, || {
             for (signal, info) in taken {
                 if send(*signal, info) == failed(libc::EAGAIN) {
                     // The kernel keeps no more: those before run first.

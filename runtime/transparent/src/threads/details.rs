@@ -75,6 +75,14 @@ pub(super) fn sent(signal: usize, code: c_int, value: Option<libc::sigval>) -> s
     info
 }
 
+/// What sigwaitinfo(3) tells: libc tells of a signal that a thread was sent as of others.
+pub(super) fn of_wait(mut info: siginfo_t) -> siginfo_t {
+    if info.si_code == libc::SI_TKILL {
+        info.si_code = libc::SI_USER;
+    }
+    info
+}
+
 /// A signal that somebody has sent.
 pub(super) fn unknown(signal: usize) -> siginfo_t {
     // SAFETY: all zeros are valid: a signal sent by kill(2).

@@ -14,9 +14,12 @@ use std::ptr;
 use abaca::hook;
 #[cfg(target_arch = "x86_64")]
 use libc::{SIG_BLOCK, SIG_SETMASK};
-use libc::{sigset_t, ucontext_t};
+use libc::{siginfo_t, sigset_t, ucontext_t};
 
+#[cfg(target_arch = "x86_64")]
+use super::listening;
 use super::record::Record;
+use super::waiting::Taken;
 use super::{faults, masks};
 #[cfg(target_arch = "x86_64")]
 use crate::calls::kick::set_mask;
@@ -40,13 +43,22 @@ struct Attending {
     outer: *const Attending,
     /// The signals that the caller has sent itself, and whose handlers have not begun.
     signals: Cell<u64>,
+    /// What it knows of these.
+    taken: *const [Taken],
     /// The mask of the OS thread.
     mask: sigset_t,
 }
 
 thread_local! {
+    /// How many handlers have begun here.
+    static HANDLED: Cell<u32> = const { Cell::new(0) };
     static HANDLING: Cell<*const Handling> = const { Cell::new(ptr::null()) };
     static ATTENDING: Cell<*const Attending> = const { Cell::new(ptr::null()) };
+}
+
+/// How many handlers have begun on the calling thread. Comparing two answers says whether one has.
+pub(super) fn handlers_run() -> u32 {
+    HANDLED.get()
 }
 
 /// Whether the caller is in a handler.
@@ -71,9 +83,17 @@ pub(super) fn has_attended(signal: usize) {
     }
 }
 
-/// Calls `run`, which runs the handlers of these signals here. `mask` is that of the OS thread.
-pub(super) fn attending(signals: u64, mask: sigset_t, run: impl FnOnce()) {
-    let frame = Attending { outer: ATTENDING.get(), signals: Cell::new(signals), mask };
+/// What the caller knows of a signal that it attends to.
+pub(super) fn known_of(signal: usize) -> Option<siginfo_t> {
+    // SAFETY: its owner waits for the handlers in `attending`.
+    let taken = unsafe { &*attended()?.taken };
+    taken.iter().find(|(other, _)| *other == signal)?.1
+}
+
+/// Calls `run`, which runs the handlers of what was taken here. `mask` is that of the OS thread.
+pub(super) fn attending(taken: &[Taken], mask: sigset_t, run: impl FnOnce()) {
+    let signals = taken.iter().fold(0, |bits, (signal, _)| bits | masks::bit(*signal));
+    let frame = Attending { outer: ATTENDING.get(), signals: Cell::new(signals), taken, mask };
     ATTENDING.set(&raw const frame);
     run();
     ATTENDING.set(frame.outer);
@@ -99,6 +119,7 @@ pub(super) fn handling(is_attending: bool, context: *const c_void, handler: impl
     };
     note_handlers(true);
     HANDLING.set(&raw const frame);
+    HANDLED.set(HANDLED.get().wrapping_add(1));
     within_handler(handler);
     HANDLING.set(frame.outer);
     note_handlers(false);
@@ -112,6 +133,7 @@ pub(super) fn leave(target: usize) -> u64 {
     let mut newly_blocked = 0;
     let here = 0_u8;
     let mut end = (&raw const here).addr();
+    let was_in_handler = is_in_handler();
     // SAFETY: frames of the caller's that have not ended.
     while let Some(frame) = unsafe { HANDLING.get().as_ref() } {
         // A handler that has a stack of its own has its frames there as well.
@@ -155,6 +177,10 @@ pub(super) fn leave(target: usize) -> u64 {
                 set_mask(SIG_SETMASK, &before, ptr::null_mut());
             }
         }
+    }
+    if was_in_handler {
+        // The last handler that was left has interrupted a frame there.
+        listening::leave(end..target);
     }
     if HANDLING.get().is_null() {
         faults::leave(target);

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "reads sets of signals, and changes the masks of OS threads")]
 
+use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -12,7 +13,7 @@ use super::attending::attend;
 use super::borrowed;
 use super::masks::{bits_of, blocked, own_mask, set, that_can_be, write};
 use super::waiting::waiting;
-use crate::answer::failed;
+use crate::answer::{failed, of_c};
 use crate::calls::kick::set_mask;
 
 /// The calling fiber's mask.
@@ -64,15 +65,32 @@ pub(crate) unsafe fn with_mask(mask: *const sigset_t, wait: impl FnOnce() -> isi
     if is_interrupted { failed(libc::EINTR) } else { result }
 }
 
-/// Whether the OS thread blocks what this mask lets through: who has built the runtime blocked it. Then only the kernel can wait with the mask.
+/// The same; by `in_kernel`, a function of `thread_waits.rs`, if only the kernel can wait with the mask.
 ///
 /// # Safety
 ///
 /// The mask is null, or initialised.
-pub(crate) unsafe fn is_kernels(mask: *const sigset_t) -> bool {
-    if mask.is_null() {
-        return false;
+pub(crate) unsafe fn with_mask_or(
+    mask: *const sigset_t,
+    wait: impl FnOnce() -> isize,
+    in_kernel: impl FnOnce() -> c_int,
+) -> isize {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !mask.is_null() && is_kernels(mask) {
+            with_mask(mask, || of_c(in_kernel() as isize))
+        } else {
+            with_mask(mask, wait)
+        }
     }
+}
+
+/// Whether the OS thread blocks what this mask lets through: who has built the runtime blocked it. Then only the kernel can wait with the mask.
+///
+/// # Safety
+///
+/// The mask is initialised.
+unsafe fn is_kernels(mask: *const sigset_t) -> bool {
     let mut now = MaybeUninit::uninit();
     // SAFETY: a set to be written; the caller's promise.
     unsafe {

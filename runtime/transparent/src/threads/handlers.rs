@@ -21,10 +21,10 @@ use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sigh
 
 use super::faults::{self, is_fault};
 use super::flags::{FLAGS, ask_for_info, is_without_info, note_flags, note_info};
-use super::frames::{self, attends, handling, has_attended};
+use super::frames::{self, attends, handling, has_attended, known_of};
 use super::queued::is_queued;
 use super::relay::{await_fibers, note_handled, start_relay};
-use super::{borrowed, details, given, masks, pending, search, waiting};
+use super::{borrowed, details, given, masks, pending, search, thread_waits, waiting};
 use crate::answer::failed;
 use crate::calls::kick::sigaction as own_sigaction;
 use crate::hooks::hooks;
@@ -94,7 +94,7 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     if is_attending && !is_queued(index) {
         // The kernel keeps one at a time, so a search stands for that one.
         has_attended(index);
-        let mut own = details::sent(index, libc::SI_TKILL, None);
+        let mut own = known_of(index).unwrap_or_else(|| details::sent(index, libc::SI_TKILL, None));
         run(signal, index, if is_search { &mut own } else { info }, context, true);
         return;
     }
@@ -166,6 +166,10 @@ pub(super) fn run(
         };
         handler(signal, info, context);
     });
+    // SAFETY: the kernel has written it for this handler. It has one word of the mask.
+    masks::handler_returns_to(unsafe {
+        masks::bits_of(&raw const (*context.cast::<libc::ucontext_t>()).uc_sigmask)
+    });
     true
 }
 
@@ -198,7 +202,7 @@ pub(super) fn stand_for_defaults(blocked: u64) {
     static DONE: AtomicU64 = AtomicU64::new(0);
     set_up_for(blocked & !DONE.fetch_or(blocked, Ordering::SeqCst));
     if blocked != 0 {
-        start_relay();
+        await_fibers();
     }
 }
 
@@ -361,15 +365,10 @@ hooks! {
     }
 
     /// sigsuspend(2).
-    fn sigsuspend(mask: *const libc::sigset_t) -> c_int, |_| -> kernel_point {
+    fn sigsuspend(mask: *const libc::sigset_t) -> c_int, |_| -> kernel_point_of_threads {
         start_relay();
-        // SAFETY: the caller's promise, here and below.
-        if unsafe { given::is_kernels(mask) } {
-            // SAFETY: as above.
-            return unsafe { crate::answer::of_c(own!(fn sigsuspend(*const libc::sigset_t) -> c_int)(mask) as isize) };
-        }
-        // SAFETY: as above.
-        unsafe { given::with_mask(mask, until_handled) }
+        // SAFETY: the caller's promise.
+        unsafe { given::with_mask_or(mask, until_handled, || thread_waits::sigsuspend(mask)) }
     }
 }
 

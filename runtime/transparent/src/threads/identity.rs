@@ -51,7 +51,7 @@ pub(crate) fn became_thread() {
     let set = given::set_of_caller();
     // SAFETY: a set of this function's.
     unsafe { set_mask(libc::SIG_SETMASK, &set, ptr::null_mut()) };
-    masks::main_has_changed();
+    masks::thread_has_changed();
 }
 
 /// Whether a plain thread may have been a fiber.

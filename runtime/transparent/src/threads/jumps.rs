@@ -229,9 +229,13 @@ unsafe fn target(buffer: *mut Buffer) -> usize {
 unsafe fn prepare(buffer: *mut Buffer) {
     // SAFETY: the caller's promise.
     unsafe {
+        let was_in_handler = masks::is_in_any_handler();
         let left = frames::leave(target(buffer));
         if (*buffer).has_mask != 0 {
             restore(&raw mut (*buffer).mask, left);
+        } else if was_in_handler && !masks::is_in_any_handler() {
+            // A plain thread keeps the mask of the handler.
+            masks::thread_has_changed();
         }
     }
 }

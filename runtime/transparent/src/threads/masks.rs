@@ -20,14 +20,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use abaca::hook;
 use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, sigset_t};
 
-use super::attending::attend;
+use super::attending::{attend, attend_on_thread};
 use super::frames::is_in_handler;
 use super::handlers::{SIGNALS, has_handler, stand_for_calls, stand_for_defaults};
 use super::record::Record;
-use super::waiting::waiting;
+use super::waiting::{of_process, waiting};
 use super::{borrowed, faults};
 use crate::answer::{answer, failed};
-use crate::calls::kick::set_mask;
+use crate::calls::kick::{set_mask, signal};
 use crate::enter::{enter, is_installed};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -44,6 +44,8 @@ thread_local! {
     static MASK: Cell<Option<u64>> = const { Cell::new(None) };
     /// What the fiber takes by sigwait(3).
     static AWAITED: Cell<u64> = const { Cell::new(0) };
+    /// Whether the main thread has changed its mask in a handler, at whose end the kernel changes it back.
+    static CHANGED_IN_HANDLER: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A signal as a bit.
@@ -164,6 +166,11 @@ pub(super) fn not_interrupting() -> u64 {
     blocked() & !AWAITED.get()
 }
 
+/// What the main fiber blocks.
+pub(super) fn of_main() -> u64 {
+    MAIN.load(Ordering::SeqCst)
+}
+
 /// Whether the main fiber blocks the signal.
 pub(super) fn main_blocks(signal: usize) -> bool {
     MAIN.load(Ordering::SeqCst) & bit(signal) != 0
@@ -171,15 +178,7 @@ pub(super) fn main_blocks(signal: usize) -> bool {
 
 /// The mask of a new thread: its creator's, of this moment.
 pub(super) fn of_creator() -> u64 {
-    if hook::on_fiber() {
-        return blocked();
-    }
-    let mut mask = MaybeUninit::uninit();
-    // SAFETY: a set to be written. The creator is a thread of the kernel's.
-    unsafe {
-        set_mask(SIG_BLOCK, ptr::null(), mask.as_mut_ptr());
-        bits_of(mask.as_ptr())
-    }
+    if hook::on_fiber() { blocked() } else { of_thread() }
 }
 
 /// The calling fiber begins with its creator's mask.
@@ -206,18 +205,17 @@ pub(super) fn set(mask: Option<u64>) {
     }
 }
 
-/// A plain thread may have changed its mask: that of the main thread counts where there is no main fiber.
-pub(super) fn main_has_changed() {
-    if !is_main_thread() {
-        return;
+/// A plain thread may have changed its mask: that of the main thread counts where there is no main fiber. What was held back, and is let through
+/// now, is handled here.
+pub(super) fn thread_has_changed() {
+    if is_main_thread() {
+        if is_in_any_handler() {
+            CHANGED_IN_HANDLER.set(true);
+        }
+        main_is(of_thread());
+    } else if of_process() != 0 && is_others_thread() {
+        attend_on_thread(of_thread());
     }
-    let mut now = MaybeUninit::uninit();
-    // SAFETY: a set to be written.
-    let now = unsafe {
-        set_mask(SIG_BLOCK, ptr::null(), now.as_mut_ptr());
-        bits_of(now.as_ptr())
-    };
-    main_is(now);
 }
 
 /// A jump is about to make this the mask of a plain thread.
@@ -225,7 +223,32 @@ pub(super) fn main_has_changed() {
 pub(super) fn will_be(mask: u64) {
     if is_main_thread() {
         main_is(mask & !NEVER);
+    } else if of_process() != 0 && is_others_thread() {
+        attend_on_thread(mask & !NEVER);
     }
+}
+
+/// A handler has returned, after which the calling thread goes on with this mask.
+pub(super) fn handler_returns_to(mask: u64) {
+    if CHANGED_IN_HANDLER.get() && is_main_thread() {
+        CHANGED_IN_HANDLER.set(is_in_any_handler());
+        main_is(mask);
+    }
+}
+
+/// The calling OS thread's mask.
+fn of_thread() -> u64 {
+    let mut now = MaybeUninit::uninit();
+    // SAFETY: a set to be written.
+    unsafe {
+        set_mask(SIG_BLOCK, ptr::null(), now.as_mut_ptr());
+        bits_of(now.as_ptr())
+    }
+}
+
+/// Whether the caller is a plain thread of the program's besides the main one.
+fn is_others_thread() -> bool {
+    is_installed() && !hook::is_fibers_storage() && !hook::handles_for_fibers() && !borrowed::is_child()
 }
 
 /// Whether the caller is the process's main thread, and no fiber. May be called in a handler.
@@ -235,12 +258,12 @@ pub(super) fn is_main_thread() -> bool {
     is_installed() && !hook::is_fibers_storage() && is_main() && !borrowed::is_child()
 }
 
+/// The main thread, which is the caller, has this mask. That of the signal by which its waits are ended is not the program's.
 fn main_is(now: u64) {
+    let now = now & !signal().map_or(0, |kick| bit(kick as usize));
     if MAIN.swap(now, Ordering::SeqCst) != now {
         stand_for_defaults(now);
-        if waiting() & !now != 0 {
-            attend();
-        }
+        attend_on_thread(now);
     }
 }
 
@@ -263,7 +286,7 @@ hooks! {
         }
         // SAFETY: the caller's promise.
         let error = unsafe { own!(fn pthread_sigmask(c_int, *const sigset_t, *mut sigset_t) -> c_int)(how, new, old) };
-        main_has_changed();
+        thread_has_changed();
         error
     }
 
@@ -277,7 +300,7 @@ hooks! {
         }
         // SAFETY: the caller's promise.
         let result = unsafe { own!(fn sigprocmask(c_int, *const sigset_t, *mut sigset_t) -> c_int)(how, new, old) };
-        main_has_changed();
+        thread_has_changed();
         result
     }
 
@@ -291,6 +314,8 @@ hooks! {
                 // In a handler: what waits for the OS thread as well.
                 let here = if is_in_any_handler() { u64::MAX } else { mask };
                 write(set, bits_of(set) & here | waiting() & mask);
+            } else if result == 0 && of_process() != 0 && is_installed() && !borrowed::is_child() {
+                write(set, bits_of(set) | waiting() & of_thread());
             }
             result
         }

@@ -25,6 +25,7 @@ mod identity;
 mod join;
 #[cfg(target_arch = "x86_64")]
 mod jumps;
+pub(crate) mod listening;
 pub(crate) mod masks;
 mod mutex;
 mod number;
@@ -44,6 +45,7 @@ mod signal_fd;
 mod signals;
 mod sleep;
 mod spin;
+pub(crate) mod thread_waits;
 pub(crate) mod until;
 mod waiting;
 

@@ -4,6 +4,7 @@
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use abaca::hook::{self, Calls, Notes};
 
@@ -11,7 +12,7 @@ use super::attending::{attend, take};
 use super::create::ALIVE;
 use super::frames::is_in_handler;
 use super::handlers::{SIGNALS, effect, has_handler};
-use super::{masks, waiting};
+use super::{listening, masks, waiting};
 use crate::calls::kick::set_mask;
 use crate::enter::is_installed;
 use crate::kernel::kernel;
@@ -22,6 +23,9 @@ static HANDLED: Notes = Notes::new();
 /// What the waits of fibers ask.
 const CALLS: Calls =
     Calls { take, attend, blocked: masks::not_interrupting, is_sent: waiting::has_unblocked };
+
+/// How long the relay leaves the kernel to make room for a signal.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Whether the relay was started.
 static HAS_RELAY: AtomicBool = AtomicBool::new(false);
@@ -121,8 +125,8 @@ extern "C" fn lose_relay() {
     HAS_RELAY.store(false, Ordering::SeqCst);
 }
 
-/// A handler is set up: fibers that wait from now on can be interrupted. The first that waits, or is made a thread, starts the relay: a program
-/// without has one thread, and may close all descriptors, as daemons do.
+/// A handler is set up, or a signal blocked: fibers that wait from now on can be interrupted. The first that waits, or is made a thread, starts the
+/// relay: a program without has one thread, and may close all descriptors, as daemons do.
 pub(super) fn await_fibers() {
     if !is_installed() {
         return;
@@ -134,9 +138,9 @@ pub(super) fn await_fibers() {
     }
 }
 
-/// Fibers may wait now: whether a handler is set up counts.
+/// Fibers may wait now: whether a handler is set up, or a signal blocked, counts.
 pub(crate) fn start_relay_if_needed() {
-    if (1..SIGNALS).any(has_handler) {
+    if masks::of_main() != 0 || (1..SIGNALS).any(has_handler) {
         await_fibers();
     }
 }
@@ -158,8 +162,14 @@ fn act(handled: u64) {
     for signal in masks::signals(handled) {
         hook::interrupt_one(masks::bit(signal), effect(signal));
     }
-    // Who is interrupted takes it, and runs the handler.
+    // Who is told or interrupted takes it, and runs the handler.
     for signal in masks::signals(waiting::of_process()) {
-        hook::interrupt_taker(masks::bit(signal));
+        if !listening::tell(masks::bit(signal)) {
+            hook::interrupt_taker(masks::bit(signal));
+        }
+    }
+    if listening::had_no_room() {
+        std::thread::sleep(PAUSE);
+        ring();
     }
 }

@@ -12,8 +12,9 @@ use super::attending::attend;
 use super::handlers::{index, stands_for};
 use super::masks::{self, main_blocks};
 use super::queued::NoPlace;
+use super::relay::{has_started, start_relay};
 use super::waiting::{hold_back, hold_back_own};
-use super::{borrowed, details};
+use super::{borrowed, details, search};
 use crate::answer::{answer, errno, failed};
 use crate::enter::enter;
 use crate::hooks::hooks;
@@ -65,11 +66,18 @@ fn waits(
     if !stands_for(signal) || borrowed::is_child() {
         return None;
     }
+    if !has_started() {
+        start_relay();
+    }
     let sent = hold_back(signal, Some(&info(signal)));
-    if masks::blocked() & masks::bit(signal) == 0 {
+    if !matches!(sent, Ok(true)) && masks::blocked() & masks::bit(signal) == 0 {
         attend();
     }
-    Some(sent)
+    if !main_blocks(signal) {
+        // It lets it through since, and has looked before.
+        search::look_on_main(signal as c_int);
+    }
+    Some(sent.map(drop))
 }
 
 /// Lets a signal that the calling fiber sends to itself wait; `None` if it need not. In a handler the kernel knows what that blocks, and not

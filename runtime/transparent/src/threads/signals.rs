@@ -10,7 +10,7 @@ use libc::{SIG_BLOCK, SIG_SETMASK, siginfo_t, sigset_t, timespec};
 
 use super::masks;
 use super::relay::start_relay;
-use super::waiting;
+use super::{details, waiting};
 use crate::answer::failed;
 use crate::calls::kick::{Handlers, set_mask, wait_elsewhere_or, without_signal};
 use crate::descriptors::poll::duration;
@@ -20,7 +20,7 @@ use crate::kernel::kernel;
 
 hooks! {
     /// sigwait(3), which no handler ends.
-    fn sigwait(set: *const sigset_t, signal: *mut c_int) -> c_int, |_| -> c_point {
+    fn sigwait(set: *const sigset_t, signal: *mut c_int) -> c_int, |_| -> c_point_of_threads {
         // SAFETY: the caller's promise.
         match unsafe { wait_for(set, null_mut(), None, Handlers::DoNotEnd) } {
             found if found > 0 => {
@@ -33,13 +33,13 @@ hooks! {
     }
 
     /// sigwaitinfo(2).
-    fn sigwaitinfo(set: *const sigset_t, info: *mut siginfo_t) -> c_int, |_| -> kernel_point {
+    fn sigwaitinfo(set: *const sigset_t, info: *mut siginfo_t) -> c_int, |_| -> kernel_point_of_threads {
         // SAFETY: the caller's promise.
         unsafe { wait_for(set, info, None, Handlers::End) }
     }
 
     /// sigtimedwait(2).
-    fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, time: *const timespec) -> c_int, |_| -> kernel_point {
+    fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, time: *const timespec) -> c_int, |_| -> kernel_point_of_threads {
         // SAFETY: null, or the user's.
         match unsafe { duration(time) } {
             // SAFETY: the caller's promise.
@@ -70,13 +70,11 @@ unsafe fn wait_for(
         let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         // SAFETY: the set and the time are of this function's, the info is the user's.
         let found = unsafe { kernel!(libc::SYS_rt_sigtimedwait, &raw const set, info, time, 8) };
-        // libc tells of one that a thread was sent as of others.
+        // SAFETY: as above: the kernel has written it.
         if found > 0
-            // SAFETY: as above: the kernel has written it.
             && let Some(info) = unsafe { info.as_mut() }
-            && info.si_code == libc::SI_TKILL
         {
-            info.si_code = libc::SI_USER;
+            *info = details::of_wait(*info);
         }
         found
     };
@@ -86,7 +84,7 @@ unsafe fn wait_for(
         let (signal, about) = waiting::take_first(wanted)?;
         if !info.is_null() {
             // SAFETY: the caller's promise.
-            unsafe { info.write(about) };
+            unsafe { info.write(details::of_wait(about)) };
         }
         Some(signal as isize)
     };

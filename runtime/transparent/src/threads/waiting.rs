@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use libc::siginfo_t;
 
-use super::details;
 use super::masks::{awaited, bit, blocked, is_in_any_handler, signals};
 use super::queued::{self, NoPlace, Owner, PROCESS, is_queued, new_owner};
 use super::record::Record;
 use super::relay::ring;
 use super::signal_fd;
+use super::{details, listening};
 
 /// The signals that wait for a fiber that does not block them.
 static OF_PROCESS: AtomicU64 = AtomicU64::new(0);
@@ -39,14 +39,16 @@ pub(super) type Taken = (usize, Option<siginfo_t>);
 /// What waits for the process does not wait for its copy by fork(2), nor what waits for any fiber.
 pub(super) fn lose_waiting() {
     OF_PROCESS.store(0, Ordering::SeqCst);
+    listening::lose_listeners();
     queued::forget_all();
     signal_fd::lose_pairs();
 }
 
-/// Notes a signal of the process's that must wait, with what its handler is told, if that is known. May be called in a handler.
-pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) -> Result<(), NoPlace> {
+/// Notes a signal of the process's that must wait, with what its handler is told, if that is known. Returns whether somebody takes it
+/// who waits in the kernel. May be called in a handler.
+pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) -> Result<bool, NoPlace> {
     if signal_fd::deliver(signal, info) {
-        return Ok(());
+        return Ok(true);
     }
     if is_queued(signal) {
         queued::put(PROCESS, signal, info.copied().unwrap_or_else(|| details::unknown(signal)))?;
@@ -54,8 +56,11 @@ pub(super) fn hold_back(signal: usize, info: Option<&siginfo_t>) -> Result<(), N
         details::keep(signal, *info);
     }
     OF_PROCESS.fetch_or(bit(signal), Ordering::SeqCst);
-    ring();
-    Ok(())
+    let is_told = listening::tell(bit(signal));
+    if !is_told {
+        ring();
+    }
+    Ok(is_told)
 }
 
 /// Notes a signal that the calling fiber sends to itself; `None` if it does not block it. May be called in a handler.
@@ -127,6 +132,12 @@ impl Set<'_> {
         }
     }
 
+    /// What there is to know of a signal that is told once, and was in this set.
+    fn details(&self, signal: usize) -> Option<siginfo_t> {
+        let is_process = self.owner() == PROCESS && matches!(self, Self::Shared(..));
+        is_process.then(|| details::take(signal).unwrap_or_else(|| details::unknown(signal)))
+    }
+
     fn signals(&self) -> u64 {
         match self {
             Self::OfFiber(_, signals) => *signals,
@@ -173,8 +184,8 @@ pub(super) fn take_unblocked() -> Vec<Taken> {
                 taken.extend(
                     std::iter::from_fn(|| queued::take(set.owner(), signal)).map(|info| (signal, Some(info))),
                 );
-            } else if !taken.iter().any(|(other, _)| *other == signal) {
-                taken.push((signal, details::take(signal)));
+            } else {
+                taken.push((signal, set.details(signal)));
             }
         }
     }
@@ -206,7 +217,10 @@ pub(super) fn take_first(wanted: u64) -> Option<(usize, siginfo_t)> {
                 continue;
             }
             if !is_queued(signal) {
-                return Some((signal, details::take(signal).unwrap_or_else(|| details::unknown(signal))));
+                return Some((
+                    signal,
+                    set.details(signal).unwrap_or_else(|| details::sent(signal, libc::SI_TKILL, None)),
+                ));
             }
             let info = queued::take(set.owner(), signal);
             if queued::has(set.owner(), signal) {
