@@ -21,14 +21,17 @@ const SS_AUTODISARM: c_int = 1 << 31;
 
 thread_local! {
     /// What the fiber has asked for: an address and a size, which is 0 if it has asked for none.
-    static ASKED: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
+    static ASKED: Cell<(usize, usize)> = const { Cell::new(NEVER) };
 }
+
+/// The fiber has never asked.
+const NEVER: (usize, usize) = (usize::MAX, 0);
 
 hooks! {
     /// sigaltstack(2).
     fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int, |_| -> always {
         // Who only looks, and has never asked, is told of the one that there is.
-        if !hook::on_fiber() || new.is_null() && ASKED.get().is_none() {
+        if !hook::on_fiber() || new.is_null() && ASKED.get() == NEVER {
             // SAFETY: the caller's promise.
             return unsafe { own!(fn sigaltstack(*const stack_t, *mut stack_t) -> c_int)(new, old) };
         }
@@ -44,14 +47,16 @@ hooks! {
 /// As sigaltstack(2).
 unsafe fn exchange(new: *const stack_t, old: *mut stack_t) -> c_int {
     let here = ptr::from_ref(&new).addr();
-    let is_used = ASKED.get().is_some_and(|(start, bytes)| (start..start + bytes).contains(&here));
-    let before = match ASKED.get() {
-        Some((start, bytes)) if bytes != 0 => stack_t {
+    let (start, bytes) = ASKED.get();
+    let is_used = (start..start + bytes).contains(&here);
+    let before = if bytes == 0 {
+        stack_t { ss_sp: ptr::null_mut(), ss_flags: SS_DISABLE, ss_size: 0 }
+    } else {
+        stack_t {
             ss_sp: ptr::with_exposed_provenance_mut(start),
             ss_flags: if is_used { SS_ONSTACK } else { 0 },
             ss_size: bytes,
-        },
-        _ => stack_t { ss_sp: ptr::null_mut(), ss_flags: SS_DISABLE, ss_size: 0 },
+        }
     };
     // SAFETY: the caller's promise.
     if let Some(new) = unsafe { new.as_ref() } {
@@ -59,9 +64,9 @@ unsafe fn exchange(new: *const stack_t, old: *mut stack_t) -> c_int {
             return EPERM;
         }
         match new.ss_flags & !SS_AUTODISARM {
-            SS_DISABLE => ASKED.set(Some((0, 0))),
+            SS_DISABLE => ASKED.set((0, 0)),
             0 | SS_ONSTACK if new.ss_size < libc::MINSIGSTKSZ => return ENOMEM,
-            0 | SS_ONSTACK => ASKED.set(Some((new.ss_sp.expose_provenance(), new.ss_size))),
+            0 | SS_ONSTACK => ASKED.set((new.ss_sp.expose_provenance(), new.ss_size)),
             _ => return EINVAL,
         }
     }

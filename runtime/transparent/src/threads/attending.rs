@@ -22,12 +22,15 @@ use crate::calls::kick::set_mask;
 use crate::kernel::kernel;
 
 thread_local! {
-    /// What the calling fiber has taken, until its wait is over. It is there to the end of the fiber's storage: [`attend`] leaves it empty.
-    static TAKEN: Cell<ManuallyDrop<Vec<Taken>>> = const { Cell::new(ManuallyDrop::new(Vec::new())) };
+    /// What the calling fiber has taken, until its wait is over. It is there to the end of the fiber's storage: [`attend`] leaves it empty. In a
+    /// box: a word in the storage of each fiber.
+    static TAKEN: Cell<Option<ManuallyDrop<Box<All>>>> = const { Cell::new(None) };
 }
 
+struct All(Vec<Taken>);
+
 fn all_taken() -> Vec<Taken> {
-    ManuallyDrop::into_inner(TAKEN.replace(ManuallyDrop::new(Vec::new())))
+    TAKEN.take().map_or_else(Vec::new, |all| ManuallyDrop::into_inner(all).0)
 }
 
 /// Takes the signals that were sent to the calling thread, or to any, and that it does not block, and says what their handlers do. If there is
@@ -44,7 +47,7 @@ pub(super) fn take() -> Interrupted {
     let effect_of_all = taken.iter().fold(effect_of_all, |all, (signal, _)| all.max(effect(*signal)));
     let mut all = all_taken();
     all.extend(taken);
-    TAKEN.set(ManuallyDrop::new(all));
+    TAKEN.set(Some(ManuallyDrop::new(Box::new(All(all)))));
     effect_of_all
 }
 

@@ -36,12 +36,15 @@ use crate::own::own;
 /// The signals that nobody can block, and the two that libc keeps for itself.
 const NEVER: u64 = bit(SIGKILL as usize) | bit(SIGSTOP as usize) | bit(32) | bit(33);
 
+/// Stands for the main fiber's mask, as no mask can be.
+const OF_MAIN: u64 = u64::MAX;
+
 /// The main fiber's mask, or that of the main thread where there is none.
 static MAIN: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// The fiber's mask, if it has one of its own.
-    static MASK: Cell<Option<u64>> = const { Cell::new(None) };
+    /// The fiber's mask, or [`OF_MAIN`].
+    static MASK: Cell<u64> = const { Cell::new(OF_MAIN) };
     /// What the fiber takes by sigwait(3).
     static AWAITED: Cell<u64> = const { Cell::new(0) };
     /// Whether the main thread has changed its mask in a handler, at whose end the kernel changes it back.
@@ -93,7 +96,7 @@ pub(super) unsafe fn write(set: *mut sigset_t, bits: u64) {
 
 /// What the calling fiber blocks.
 pub(super) fn blocked() -> u64 {
-    MASK.get().unwrap_or_else(|| MAIN.load(Ordering::SeqCst))
+    own_mask().unwrap_or_else(|| MAIN.load(Ordering::SeqCst))
 }
 
 /// Whether the caller is in a handler, be it of a fault. Masks are the OS thread's there.
@@ -183,17 +186,17 @@ pub(super) fn of_creator() -> u64 {
 
 /// The calling fiber begins with its creator's mask.
 pub(super) fn begin(mask: u64) {
-    MASK.set(Some(mask));
+    MASK.set(mask & !NEVER);
 }
 
 /// The calling fiber's mask, if it has one of its own.
 pub(super) fn own_mask() -> Option<u64> {
-    MASK.get()
+    Some(MASK.get()).filter(|mask| *mask != OF_MAIN)
 }
 
 /// Sets the calling fiber's mask; `None` is the main fiber's.
 pub(super) fn set(mask: Option<u64>) {
-    MASK.set(mask);
+    MASK.set(mask.map_or(OF_MAIN, |mask| mask & !NEVER));
     let now = blocked();
     if hook::is_main() {
         MAIN.store(now, Ordering::SeqCst);
