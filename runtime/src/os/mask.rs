@@ -85,6 +85,12 @@ impl SignalsBlocked {
     pub(crate) fn new() -> Self {
         Self { before: set(&all()), _not_send: PhantomData }
     }
+
+    /// The mask that the thread will have again.
+    #[cfg(feature = "own-tls")]
+    pub(super) fn before(&self) -> sigset_t {
+        self.before
+    }
 }
 
 impl Drop for SignalsBlocked {

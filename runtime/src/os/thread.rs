@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use rustix::thread::{Timespec, nanosleep};
 
+#[cfg(feature = "own-tls")]
+use super::mask::{self, SignalsBlocked};
 use super::signal::AlternateStack;
 use super::stderr;
 
@@ -86,9 +88,17 @@ pub(crate) fn waiting_for_main<R>(wait: impl FnOnce() -> R) -> R {
 }
 
 fn start_thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    // A handler that ran before the thread is known for a runtime's would have run on one of the program's.
+    #[cfg(feature = "own-tls")]
+    let blocked = SignalsBlocked::new();
+    #[cfg(feature = "own-tls")]
+    let mask = blocked.before();
     Builder::new().name(name.clone()).spawn(move || {
         #[cfg(feature = "own-tls")]
-        SERVES_FIBERS.set(true);
+        {
+            SERVES_FIBERS.set(true);
+            mask::set(&mask);
+        }
         // If this fails, handlers run on the alternate stack that `std` provides, if it does.
         let _signal_stack = AlternateStack::install();
         if let Err(payload) = catch_unwind(AssertUnwindSafe(body)) {
