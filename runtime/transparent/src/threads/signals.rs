@@ -70,10 +70,9 @@ unsafe fn wait_for(
         let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         // SAFETY: the set and the time are of this function's, the info is the user's.
         let found = unsafe { kernel!(libc::SYS_rt_sigtimedwait, &raw const set, info, time, 8) };
-        // SAFETY: as above: the kernel has written it.
-        if found > 0
-            && let Some(info) = unsafe { info.as_mut() }
-        {
+        // SAFETY: as above: the kernel has written it, if there is one.
+        let told = unsafe { info.as_mut() }.filter(|_| found > 0);
+        if let Some(info) = told {
             *info = details::of_wait(*info);
         }
         found
