@@ -34,7 +34,7 @@ const TOLD: u64 = 4 << 32;
 const PHASE: u64 = !(u32::MAX as u64);
 
 #[derive(Debug)]
-struct Place {
+struct Entry {
     /// A phase, and the thread.
     word: AtomicU64,
     /// The bits that the thread waits for.
@@ -44,7 +44,7 @@ struct Place {
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Listeners<const PLACES: usize> {
-    places: [Place; PLACES],
+    places: [Entry; PLACES],
 }
 
 /// What has become of a signal to a thread.
@@ -71,7 +71,7 @@ impl Listening {
     }
 }
 
-impl Place {
+impl Entry {
     const_fn! {
         const fn new() -> Self {
             Self { word: AtomicU64::new(EMPTY), wanted: AtomicU64::new(0) }
@@ -105,18 +105,18 @@ impl<const PLACES: usize> Listeners<PLACES> {
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
-        Self { places: [const { Place::new() }; PLACES] }
+        Self { places: [const { Entry::new() }; PLACES] }
     }
 
     #[cfg(loom)]
     pub fn new() -> Self {
-        Self { places: std::array::from_fn(|_| Place::new()) }
+        Self { places: std::array::from_fn(|_| Entry::new()) }
     }
 
     /// Takes a place for the calling thread, whose number in the kernel this is; `None` if there is none. The caller then looks for what it wants,
     /// a bit each, and waits if there is nothing.
     pub fn listen(&self, thread: u32, wanted: u64) -> Option<Listening> {
-        let listening = |(index, place): (usize, &Place)| {
+        let listening = |(index, place): (usize, &Entry)| {
             let listening = Listening { place: index, thread };
             place.change(EMPTY, listening.word(ENTERING)).ok()?;
             place.wanted.store(wanted, Ordering::Relaxed);
