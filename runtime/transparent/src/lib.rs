@@ -189,6 +189,7 @@
 //! | `pthread_cancel` of a thread that is in a handler of a signal | it ends when it has left the handler: what that calls are libc's own functions |
 //! | a signal for the process that the main thread blocks, and of all others only those let through that wait for locks | waits until one of them waits for something else, or none |
 //! | a signal that a fiber sends to its own process (`kill`, `sigqueue`), or that the kernel has given to a worker's thread, while the main thread blocks it and a plain thread beside that does not | waits for a fiber, or until a plain thread calls `sigwait` or its kin, or lets it through anew, be it by a change of its mask or for the time of a call (`sigsuspend`, `ppoll`). The kernel would have run the handler on that thread at once |
+//! | a signal that does nothing by default (SIGCHLD, SIGURG, SIGWINCH), while the main thread blocks it | ends a call of a fiber that does not block it in EINTR, as a handler would |
 //! | `signalfd` of a plain thread | is the kernel's: it tells nothing of such a signal |
 //! | a condition's wait | ends by itself, as POSIX allows, where a handler has run in it; glibc's goes on |
 //! | an address that is none, of a message (`sendmsg`), a set (`select`), a time, a mask or a name | ends the process by SIGSEGV where the kernel would say EFAULT: the hook reads it first, as functions of libc may |
