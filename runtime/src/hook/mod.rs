@@ -188,11 +188,16 @@ fn cancelled() {
 
 /// Sleeps until `at`; `None` is for ever.
 pub fn sleep_until(at: Option<Instant>) -> Slept {
-    let waiter = park::waiter();
-    let (outcome, unattended) = interruptible(By::Waiter(&raw const waiter), |interruption| {
-        interruption.wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Sleep, at)))
-    });
-    unattended.attend().as_slept().unwrap_or(outcome.into())
+    loop {
+        let waiter = park::waiter();
+        let (outcome, unattended) = interruptible(By::Waiter(&raw const waiter), |interruption| {
+            interruption.wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Sleep, at)))
+        });
+        match unattended.attend() {
+            Interrupted::Looks if outcome == Outcome::Notified => {}
+            by => return by.as_slept().unwrap_or(outcome.into()),
+        }
+    }
 }
 
 /// [`sleep_until`], in which no handler runs.

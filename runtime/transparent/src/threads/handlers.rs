@@ -56,14 +56,24 @@ const OF_CALLS: u64 = masks::bit(libc::SIGPIPE as usize) | masks::bit(libc::SIGX
 /// Those of them that a fiber has ever blocked.
 static BLOCKED_ONCE: AtomicU64 = AtomicU64::new(0);
 
+/// The signals that do nothing by default, but that SIGCONT lets a stopped process go on, whether it is blocked or not.
+const IDLE: u64 = masks::bit(libc::SIGCHLD as usize)
+    | masks::bit(libc::SIGURG as usize)
+    | masks::bit(libc::SIGWINCH as usize)
+    | masks::bit(libc::SIGCONT as usize);
+
+/// Whether the signal does nothing to a thread that does not block it: no call ends by it, and it waits for nobody but those who block it.
+pub(super) fn does_nothing(signal: usize) -> bool {
+    !has_handler(signal) && (IDLE & masks::bit(signal) != 0 || is_ignored(signal))
+}
+
 /// Whether the function of this file stands for what the signal does by default: it must wait while the main fiber blocks it, and a search for
 /// who was sent it may be under way (`search.rs`), unless that does nothing by default.
 fn stands_for_default(index: usize) -> bool {
-    let does_nothing =
-        [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH, libc::SIGCONT].contains(&(index as c_int));
+    let is_idle = IDLE & masks::bit(index) != 0;
     let has_been_handled = HANDLED_ONCE.load(Ordering::SeqCst) & masks::bit(index) != 0;
     let is_blocked = BLOCKED_ONCE.load(Ordering::SeqCst) & masks::bit(index) != 0;
-    masks::main_blocks(index) || is_blocked || has_been_handled && !does_nothing
+    masks::main_blocks(index) || is_blocked || has_been_handled && !is_idle
 }
 
 /// A fiber is about to block these signals: what its calls bring about waits for it, and must not do what it does by default.
@@ -115,6 +125,7 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
         let info = if is_told { unsafe { info.as_ref() } } else { None };
         // Nobody is there to be told that it does not wait.
         let _ = waiting::hold_back(index, info);
+        frames::note_none();
         if !masks::main_blocks(index) {
             // The kernel prefers the main thread, but for one that is in a handler of this signal: then that takes it afterwards.
             search::look_on_main(signal);
@@ -153,6 +164,7 @@ pub(super) fn run(
 ) -> bool {
     let handler = HANDLERS[index].load(Ordering::SeqCst);
     if handler == 0 {
+        frames::note_none();
         act_by_default(signal);
         return false;
     }
@@ -189,6 +201,9 @@ fn forget_handler(signal: c_int, index: usize) {
 
 /// Does what the signal does by default, when the handler that calls this has returned.
 fn act_by_default(signal: c_int) {
+    if IDLE & masks::bit(signal as usize) != 0 {
+        return;
+    }
     // SAFETY: all zeros are the default.
     unsafe {
         let default: libc::sigaction = std::mem::zeroed();
@@ -200,17 +215,38 @@ fn act_by_default(signal: c_int) {
 /// The main fiber blocks these signals: what they do by default must wait as well.
 pub(super) fn stand_for_defaults(blocked: u64) {
     static DONE: AtomicU64 = AtomicU64::new(0);
-    set_up_for(blocked & !DONE.fetch_or(blocked, Ordering::SeqCst));
+    let before = DONE.fetch_or(blocked, Ordering::SeqCst);
+    set_up_for(blocked & !before);
+    // Those that do nothing would end calls of plain threads, as no signal without a handler does.
+    let over = before & !blocked & IDLE;
+    if over != 0 {
+        DONE.fetch_and(!over, Ordering::SeqCst);
+        masks::signals(over).for_each(leave_to_kernel);
+    }
     if blocked != 0 {
         await_fibers();
     }
 }
 
+/// The function of this file stands for this signal's default no more.
+fn leave_to_kernel(signal: usize) {
+    // SAFETY: all zeros are the default, and are written over.
+    unsafe {
+        let (default, mut before): (libc::sigaction, libc::sigaction) =
+            (std::mem::zeroed(), std::mem::zeroed());
+        if !has_handler(signal) && stands_for(signal) {
+            own_sigaction(signal as c_int, &default, &mut before);
+            // Another thread has set one up meanwhile.
+            if has_handler(signal) || !is_ours(&before) {
+                own_sigaction(signal as c_int, &before, ptr::null_mut());
+            }
+        }
+    }
+}
+
 /// Sets up the function of this file for those of these signals that do what they do by default.
 fn set_up_for(signals: u64) {
-    for signal in masks::signals(signals)
-        .filter(|signal| !is_fault(*signal as c_int) && *signal != libc::SIGCONT as usize)
-    {
+    for signal in masks::signals(signals).filter(|signal| !is_fault(*signal as c_int)) {
         // SAFETY: all zeros are the default, and are written over.
         unsafe {
             let mut now: libc::sigaction = std::mem::zeroed();
@@ -228,13 +264,22 @@ pub(super) fn is_ours(action: &libc::sigaction) -> bool {
     action.sa_sigaction == HANDLE as usize
 }
 
-/// Whether the function of this file is what the signal runs.
-pub(super) fn stands_for(signal: usize) -> bool {
+/// What is set up for the signal.
+fn action_of(signal: usize) -> Option<libc::sigaction> {
     // SAFETY: writes a local, for which all zeros are valid.
     unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
-        own_sigaction(signal as c_int, ptr::null(), &mut now) == 0 && is_ours(&now)
+        (own_sigaction(signal as c_int, ptr::null(), &mut now) == 0).then_some(now)
     }
+}
+
+/// Whether the function of this file is what the signal runs.
+pub(super) fn stands_for(signal: usize) -> bool {
+    action_of(signal).is_some_and(|now| is_ours(&now))
+}
+
+fn is_ignored(signal: usize) -> bool {
+    action_of(signal).is_some_and(|now| now.sa_sigaction == SIG_IGN)
 }
 
 fn stand_for_default(action: &mut libc::sigaction) {
@@ -249,6 +294,11 @@ pub(super) fn effect(signal: usize) -> Interrupted {
     } else {
         Interrupted::Ends
     }
+}
+
+/// What waits for the caller, or for any, and does nothing from now on, is forgotten, as by the kernel.
+fn forget_if_idle(index: usize) {
+    waiting::with_effect(masks::bit(index));
 }
 
 hooks! {
@@ -294,6 +344,8 @@ hooks! {
         let result = unsafe { own_sigaction(signal, new, old) };
         if result != 0 {
             HANDLERS[index].store(before, Ordering::SeqCst);
+        } else if !new.is_null() && !is_child {
+            forget_if_idle(index);
         }
         // SAFETY: null, or the user's, which the kernel has written.
         if let Some(old) = unsafe { old.as_mut() }.filter(|_| result == 0) && old.sa_sigaction == ours {
@@ -343,6 +395,7 @@ hooks! {
         } else {
             note_info(index, false);
             ask_for_info(number);
+            forget_if_idle(index);
         }
         note_flags(number);
         if old == ours { before } else { old }

@@ -134,8 +134,7 @@ impl Pending {
             0 => {}
             // What runs here holds locks that the caller's handlers must not wait for.
             fiber => undisturbed(|| {
-                let waits =
-                    hook::interrupt_fiber(fiber, bit, Interrupted::Restarts, || self.is_pending(index));
+                let waits = hook::interrupt_fiber(fiber, bit, Interrupted::Looks, || self.is_pending(index));
                 wake();
                 // One that waits looks itself, unless it is in a handler meanwhile.
                 if waits && self.handlers.load(Ordering::SeqCst) == 0 {
