@@ -21,8 +21,9 @@ use abaca::hook;
 use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, sigset_t};
 
 use super::attending::{attend, attend_on_thread};
+use super::defaults::{stand_for_calls, stand_for_defaults};
 use super::frames::is_in_handler;
-use super::handlers::{SIGNALS, has_handler, stand_for_calls, stand_for_defaults};
+use super::handlers::{SIGNALS, has_handler};
 use super::record::Record;
 use super::relay::ring;
 use super::waiting::{of_process, waiting};

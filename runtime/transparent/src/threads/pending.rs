@@ -8,8 +8,9 @@ use abaca::hook::{self, Interrupted};
 use libc::siginfo_t;
 
 use super::attending::attend;
+use super::defaults::stand_for_calls;
 use super::frames::is_in_handler;
-use super::handlers::{has_handler, index, stand_for_calls};
+use super::handlers::{has_handler, index};
 use super::queued::{self, NoPlace, Owner, is_queued, new_owner};
 use super::record::Record;
 use super::search::undisturbed;

@@ -10,8 +10,9 @@ use abaca::hook::{self, Calls, Notes};
 
 use super::attending::{attend, take};
 use super::create::ALIVE;
+use super::defaults::does_nothing;
 use super::frames::is_in_handler;
-use super::handlers::{SIGNALS, does_nothing, effect, has_handler};
+use super::handlers::{SIGNALS, effect, has_handler};
 use super::{listening, masks, waiting};
 use crate::calls::kick::set_mask;
 use crate::enter::is_installed;

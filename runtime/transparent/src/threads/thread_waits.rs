@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use libc::{EINTR, SIG_SETMASK, epoll_event, fd_set, nfds_t, pollfd, siginfo_t, sigset_t, size_t, timespec};
 
 use super::attending::Few;
+use super::defaults::does_nothing;
 use super::frames::{handlers_run, none_run};
-use super::handlers::does_nothing;
 use super::listening::{is_concerned, listen};
 use super::masks::{self, that_can_be};
 use super::{details, waiting};
