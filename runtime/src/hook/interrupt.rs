@@ -135,6 +135,11 @@ pub(super) fn can_be_interrupted() -> bool {
     IS_ARMED.load(Ordering::Relaxed)
 }
 
+/// Whether something was sent to the calling fiber that it does not block.
+pub(super) fn is_sent() -> bool {
+    can_be_interrupted() && CALLS.get().is_some_and(|calls| (calls.is_sent)())
+}
+
 /// Calls `wait`, and says whether it was interrupted. The handlers run where the call is, on this fiber, when the caller says so.
 #[inline]
 pub(super) fn interruptible<R>(by: By, wait: impl FnOnce(&Interruption) -> R) -> (R, Unattended) {

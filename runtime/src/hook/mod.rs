@@ -227,15 +227,26 @@ pub fn yield_now() {
     park::shield(park::yield_now);
 }
 
-/// Makes a call that blocks its thread on one of the runtime's pool, and waits for its end, whatever happens.
+/// Makes a call that blocks its thread on one of the runtime's pool, and waits for its end, whatever happens. What is sent to the caller meanwhile,
+/// here and in the functions below, is attended to when it leaves the hook.
 pub fn offload<T: Send>(call: impl FnOnce() -> T + Send) -> T {
-    park::shield(|| blocking::run(call))
+    attending_later(|| park::shield(|| blocking::run(call)))
+}
+
+/// Makes a call in whose wait no handler runs: pointers of others lead to the caller's frames.
+fn attending_later<R>(call: impl FnOnce() -> R) -> R {
+    let result = call();
+    if interrupt::is_sent() {
+        scheduler::put_into_own_mailbox();
+    }
+    result
 }
 
 /// Makes a call that blocks its thread, and owns what it uses, on one of the runtime's pool. `None` if the caller was cancelled before its
 /// end: then it goes on, and its result is dropped there.
 pub fn offload_or_leave<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let result = if is_cancelled() { None } else { without_unwinding(|| blocking::run_or_leave(call)) };
+    let call = || without_unwinding(|| blocking::run_or_leave(call));
+    let result = if is_cancelled() { None } else { attending_later(call) };
     if result.is_none() {
         cancelled();
     }
@@ -248,7 +259,7 @@ pub fn offload_and_leave<T: Send + 'static>(call: impl FnOnce() -> T + Send + 's
     let result = Arc::new(Mutex::new(None));
     let of_call = Arc::clone(&result);
     let job = move || *of_call.lock().unwrap_or_else(PoisonError::into_inner) = Some(call());
-    without_unwinding(|| blocking::run_aside(job));
+    attending_later(|| without_unwinding(|| blocking::run_aside(job)));
     let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
     if result.is_none() {
         cancelled();

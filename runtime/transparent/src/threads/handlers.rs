@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use abaca::hook::{self, Interrupted};
 use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
 
-use super::defaults::{OF_CALLS, act_by_default, is_ours, stand_for_default, stands_for_default};
+use super::defaults::{OF_CALLS, act_by_default, stand_for_default, stands_for_default};
 use super::faults::{self, is_fault};
 use super::flags::{FLAGS, ask_for_info, is_without_info, note_flags, note_info};
 use super::frames::{self, attends, handling, has_attended, known_of};
