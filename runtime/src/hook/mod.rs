@@ -41,8 +41,8 @@ pub use interrupt::{
 };
 pub use sleepers::{Sleep, has_sleepers, sleep_at, sleep_or_handle_at, wake_at};
 pub use threads::{
-    as_kernel_threads, await_end, await_end_or_cancellation, spawn, stack, starts_runtimes_thread,
-    wants_kernel_threads,
+    as_kernel_threads, await_end, await_end_or_cancellation, has_memory_for_runtime, has_memory_for_thread,
+    spawn, stack, starts_runtimes_thread, wants_kernel_threads,
 };
 
 /// Whether the caller is a fiber with storage of its own, which can be parked. Cheap: one load on a plain thread.
