@@ -99,6 +99,11 @@ pub fn threads_are_fibers() {
     crate::pool::lift_limits();
 }
 
+/// Lets code be executed on the stacks that are made from now on.
+pub fn make_stacks_executable() {
+    abaca_asm::stack::make_executable();
+}
+
 /// How a wait has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slept {

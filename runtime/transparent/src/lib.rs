@@ -203,6 +203,7 @@ mod answer;
 mod calls;
 mod descriptors;
 mod enter;
+mod executable;
 mod hooks;
 mod install;
 mod kernel;
