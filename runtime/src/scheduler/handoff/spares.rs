@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Carrier;
+use super::{Carrier, SpareLimit};
 use crate::cell::Header;
 use crate::os::{self, stderr};
 use crate::scheduler::here;
@@ -43,7 +43,7 @@ pub(crate) fn observe_stuck_threads(observer: fn(i32)) {
 pub(crate) struct Spares {
     start: Start,
     /// The most threads beyond one a worker.
-    max: usize,
+    limit: SpareLimit,
     /// Whether workers leave their threads as often as they can, for tests.
     is_eager: bool,
     /// How long a spare waits for a worker before it retires.
@@ -70,10 +70,10 @@ pub(super) struct State {
 }
 
 impl Spares {
-    pub(crate) fn new(max: usize, is_eager: bool, keep_alive: Duration, start: Start) -> Self {
+    pub(crate) fn new(limit: SpareLimit, is_eager: bool, keep_alive: Duration, start: Start) -> Self {
         Self {
             start,
-            max,
+            limit,
             is_eager,
             keep_alive,
             count: AtomicUsize::new(0),
@@ -103,7 +103,7 @@ impl Spares {
     /// How many they are, if there may be no more.
     pub(in crate::scheduler) fn exhausted(&self) -> Option<usize> {
         let count = self.count();
-        (count >= self.max && count > 0).then_some(count)
+        (count > 0 && !self.limit.allows(count)).then_some(count)
     }
 
     /// Whether a fiber goes on although its home has left its thread. Once that is false, what came home has woken its home.
@@ -141,7 +141,7 @@ impl Spares {
         let Some(spare) = state.waiting.pop() else {
             drop(state);
             // The next attempt finds it.
-            return if self.start_spare() { HandOff::Soon } else { HandOff::Refused };
+            return if self.start_spare(Some(worker)) { HandOff::Soon } else { HandOff::Refused };
         };
         if !self.takes_stuck(worker, stuck) {
             state.waiting.push(spare);
@@ -157,7 +157,7 @@ impl Spares {
         drop(state);
         if is_last {
             // One that blocks its thread seldom comes alone.
-            self.start_spare();
+            self.start_spare(None);
         }
         HandOff::Done
     }
@@ -221,7 +221,7 @@ impl Spares {
         let mut state = self.state();
         let Some(spare) = state.waiting.pop() else {
             drop(state);
-            self.start_spare();
+            self.start_spare(Some(worker));
             return;
         };
         if let Some(former) = worker.try_carrier().filter(|carrier| carrier.withdraw(worker)) {
@@ -283,9 +283,10 @@ impl Spares {
         true
     }
 
-    /// Starts a thread that will wait for a worker. Returns false if there can be no more.
-    fn start_spare(&self) -> bool {
-        if self.count() >= self.max {
+    /// Starts a thread that will wait for a worker, for one that is stuck or for the next. Returns false if there can be no more.
+    fn start_spare(&self, stuck: Option<&Worker>) -> bool {
+        let is_needed = || stuck.is_some_and(|worker| self.limit.yields_to(worker.thread_id()));
+        if !self.limit.allows(self.count()) && !is_needed() {
             return false;
         }
         // Relaxed: the monitor alone starts threads.
@@ -342,7 +343,10 @@ impl Spares {
 
 impl fmt::Debug for Spares {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spares").field("max", &self.max).field("count", &self.count).finish_non_exhaustive()
+        f.debug_struct("Spares")
+            .field("limit", &self.limit)
+            .field("count", &self.count)
+            .finish_non_exhaustive()
     }
 }
 
