@@ -93,6 +93,17 @@ pub fn own_tls_by_default() -> std::io::Result<()> {
     crate::runtime::own_tls_by_default()
 }
 
+/// Says that the process's threads are fibers. What limits the threads of its runtimes, and was not set, holds no longer for those that wait in
+/// the kernel, as each thread of the process would: they may wait for each other.
+pub fn threads_are_fibers() {
+    crate::pool::lift_limits();
+}
+
+/// Lets code be executed on the stacks that are made from now on.
+pub fn make_stacks_executable() {
+    abaca_asm::stack::make_executable();
+}
+
 /// How a wait has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slept {

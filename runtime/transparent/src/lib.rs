@@ -46,7 +46,7 @@
 //! | `flockfile` | is tried again after pauses |
 //! | `dlopen` `dlclose` | do not park: what they run is called with a lock of libc's |
 //! | `syscall(SYS_futex, ..)`, by which std, parking_lot and crossbeam wait | in a table of sleepers by address; plain threads sleep in the kernel, and each wakes the other. Words that processes share are the kernel's |
-//! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with a ceiling of priorities, and those that processes share are libc's alone. One whose owner inherits priorities (PTHREAD_PRIO_INHERIT) is a usual one: a fiber has none to inherit |
+//! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with a ceiling of priorities, and those that processes share are libc's alone; a semaphore that processes share, as one with a name is, is waited for on a thread of the pool. One whose owner inherits priorities (PTHREAD_PRIO_INHERIT) is a usual one: a fiber has none to inherit |
 //! | `pthread_cond_*` `pthread_barrier_*` `pthread_once`, `cnd_*` `call_once` | in the table, plain threads as well |
 //! | `nanosleep` `clock_nanosleep` `usleep` `sleep` `thrd_sleep` `sched_yield` | a timer; the next fiber. A sleep of a cancelled fiber ends early, as if interrupted, with nothing left of it |
 //! | `pthread_join` and its kin | of a fiber: as `JoinHandle::join`; of a thread: is tried again after pauses |
@@ -153,7 +153,9 @@
 //!
 //! # What still waits in the kernel
 //!
-//! On an OS thread that the worker has left: it costs its own fiber only, and no deadline ends it. [`report`] names it.
+//! On an OS thread that the worker has left: it costs its own fiber only, and no deadline ends it. [`report`] names it. With [`threads_are_fibers`]
+//! there are as many such threads as wait, and as many of the pool, unless the runtime's builder says otherwise
+//! ([`max_spare_threads`](abaca::runtime::Builder::max_spare_threads), [`max_blocking_threads`](abaca::runtime::Builder::max_blocking_threads)): they may wait for each other.
 //!
 //! | what | why |
 //! |---|---|
@@ -166,7 +168,7 @@
 //! | `ioctl` but for FIONBIO | each device has its own |
 //! | `lckpwdf`, `getutent` and their kin | they set an alarm for the process, or lock a file of the system's for a moment |
 //! | `rcmd` `rexec` and Sun's RPC | nobody links them any more |
-//! | `pthread_mutex_setprioceiling`, and locks that are robust, with a ceiling, or of several processes | the kernel keeps their owners |
+//! | `pthread_mutex_setprioceiling`, and locks that are robust, with a ceiling, or of several processes, and conditions and barriers of these | the kernel keeps their owners, and another process ends the wait. Handlers run meanwhile, and `pthread_cancel` ends the wait for a condition: it wakes all who wait there, as POSIX allows |
 //! | `vfork` | until the child has begun another program |
 //!
 //! # What is not as on threads
@@ -181,6 +183,8 @@
 //! | PR_SET_PDEATHSIG of a child | is sent when the process ends, not with the thread that has forked: an OS thread on which a fiber forks stays |
 //! | a robust mutex that processes share | a fiber that ends with it is told of as a thread is (EOWNERDEAD), but a process that is ended with it is not, since the kernel does not know the owner: who locks it next waits |
 //! | `gettid` | is a number of the fiber's own, beyond the kernel's. `tgkill`, `sched_setaffinity` and their kin and `timer_create` know it; `/proc/self/task`, and system calls that are no functions of libc's, do not |
+//! | `pthread_self` | is not the thread pointer, and is no more above it than that of another thread: libgomp's `omp_pause_resource` reckons so from the thread-locals of its threads, and ends the process by SIGSEGV or hangs |
+//! | a library that wants code executed on stacks (`-z execstack`), and is loaded after `install` by `dlopen` | finds threads whose stacks are not. What the program has begun with counts |
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
 //! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, and change nothing: `sched_getcpu` tells where the worker is |
 //! | `pthread_getattr_np` | tells of the stack and the guard that were asked for: the stack that there is may be larger, and the guard is a page at least |
@@ -204,6 +208,7 @@ mod answer;
 mod calls;
 mod descriptors;
 mod enter;
+mod executable;
 mod hooks;
 mod install;
 mod kernel;

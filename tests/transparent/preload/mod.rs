@@ -147,6 +147,21 @@ fn attributes_are_obeyed_as_on_threads() {
 }
 
 #[test]
+fn more_threads_than_a_pool_has_wait_in_the_kernel_for_each_other() {
+    is_as_on_threads("crowds.c", &["1", "2"]);
+}
+
+#[test]
+fn waits_for_what_processes_share_are_interrupted_and_cancelled() {
+    is_as_on_threads("shared.c", &["1", "2", "2"]);
+}
+
+#[test]
+fn code_on_the_stacks_of_threads_is_executed() {
+    is_as_on_threads("nested.c", &["1", "2"]);
+}
+
+#[test]
 fn jumps_restore_the_masks_of_threads_that_are_fibers() {
     is_as_on_threads("jumps.c", &["1", "2"]);
 }

@@ -93,6 +93,7 @@ const EXTRA_BYTES: usize = 16 * 1024;
 /// ```
 pub fn threads_are_fibers() -> io::Result<()> {
     crate::install()?;
+    hook::threads_are_fibers();
     THREADS_ARE_FIBERS.store(true, Ordering::Relaxed);
     Ok(())
 }

@@ -42,6 +42,7 @@ mod rwlock;
 mod search;
 mod semaphore;
 mod sends;
+mod shared_wait;
 mod signal_fd;
 mod signals;
 mod sleep;
