@@ -208,7 +208,7 @@ fn a_thread_that_there_is_no_memory_for_is_refused() {
 
 #[test]
 fn workers_that_only_lack_a_processor_need_no_spare_threads() {
-    let Some(program) = build("crowd.c") else { return };
+    let Some(program) = build("turns.c") else { return };
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     let output = run(&program, Some(&(4 * processors).to_string()));
     let spares: usize = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");

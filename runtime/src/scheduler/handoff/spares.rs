@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Carrier, SpareLimit};
+use super::crowd::Crowd;
+use super::{Carrier, HandOff, SpareLimit};
 use crate::cell::Header;
 use crate::os::{self, stderr};
 use crate::scheduler::here;
