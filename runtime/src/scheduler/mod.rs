@@ -79,8 +79,8 @@ pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 #[cfg(feature = "own-tls")]
 pub(crate) use own_line::{
-    can_park_here, enter_hook, is_in_own_code, leave_hook, mailbox, open_mailbox, record, set_record,
-    set_within_hook,
+    can_park_here, enter_hook, is_in_own_code, leave_hook, mailbox, open_mailbox, put_into_own_mailbox,
+    record, set_record, set_within_hook,
 };
 pub(crate) use phase::Phase;
 pub(crate) use recording::{

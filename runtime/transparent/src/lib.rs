@@ -82,7 +82,8 @@
 //!   the process sends to itself waits when `kill` returns; from elsewhere it may be some
 //!   microseconds on its way. A child by `vfork` changes its own handlers and masks. A thread of the kernel's, or a child by `posix_spawn` or `system`, has the mask of the fiber that starts it; a copy
 //!   by `fork`, and a program that the fiber begins by `exec`, has the fiber's mask as well. What is blocked where the
-//!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A plain thread
+//!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A signal that does nothing, by default or
+//!   since it is ignored, ends no call, and waits for those who block it only. A plain thread
 //!   in `sigwait`, `sigsuspend` or one of their kin takes what waits for the process as well, and before any fiber.
 //! * **`signalfd`** tells a fiber's program of what its fibers block, to reads, `poll` and `epoll`. The descriptor is one of a pair of sockets: a
 //!   signal is taken when it comes rather than when it is read, so that one that is sent twice is told twice, some 200 wait at most, there are 32 such descriptors at once, and a copy by `fork`
@@ -193,7 +194,7 @@
 //! | `pthread_cancel` of a thread that is in a handler of a signal | it ends when it has left the handler: what that calls are libc's own functions |
 //! | a signal for the process that the main thread blocks, and of all others only those let through that wait for locks | waits until one of them waits for something else, or none |
 //! | a signal that a fiber sends to its own process (`kill`, `sigqueue`), or that the kernel has given to a worker's thread, while the main thread blocks it and a plain thread beside that does not | waits for a fiber, or until a plain thread calls `sigwait` or its kin, or lets it through anew, be it by a change of its mask or for the time of a call (`sigsuspend`, `ppoll`). The kernel would have run the handler on that thread at once |
-//! | a signal that does nothing by default (SIGCHLD, SIGURG, SIGWINCH), while the main thread blocks it | ends a call of a fiber that does not block it in EINTR, as a handler would |
+//! | a signal that does nothing by default (SIGCHLD, SIGURG, SIGWINCH, SIGCONT), while the main thread blocks it | ends a call of a plain thread besides the main one, if that does not block it, in EINTR, as a handler would |
 //! | `signalfd` of a plain thread | is the kernel's: it tells nothing of such a signal |
 //! | a condition's wait | ends by itself, as POSIX allows, where a handler has run in it; glibc's goes on |
 //! | an address that is none, of a message (`sendmsg`), a set (`select`), a time, a mask or a name | ends the process by SIGSEGV where the kernel would say EFAULT: the hook reads it first, as functions of libc may |

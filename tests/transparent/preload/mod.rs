@@ -186,6 +186,16 @@ fn a_plain_thread_gets_what_is_held_back() {
     is_as_on_threads("plain.c", &["1", "2"]);
 }
 
+#[test]
+fn a_signal_that_does_nothing_ends_no_call_and_waits_for_who_blocks_it() {
+    is_as_on_threads("idle.c", &["1", "2"]);
+}
+
+#[test]
+fn a_thread_that_there_is_no_memory_for_is_refused() {
+    is_as_on_threads("memory.c", &["1", "2"]);
+}
+
 /// How many connections are open at once: more than a small number of threads.
 const CONNECTIONS: usize = 300;
 

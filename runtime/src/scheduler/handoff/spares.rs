@@ -48,6 +48,10 @@ pub(crate) struct Spares {
     is_eager: bool,
     /// How long a spare waits for a worker before it retires.
     keep_alive: Duration,
+    /// How many threads can run at once.
+    processors: usize,
+    /// The threads that were started as spares, and have not come: without a processor they come late, and more would come later.
+    starting: AtomicUsize,
     /// The threads beyond one a worker: spares, and threads whose worker was taken.
     count: AtomicUsize,
     /// The fibers whose homes have left their threads, and that have not come home.
@@ -76,6 +80,8 @@ impl Spares {
             limit,
             is_eager,
             keep_alive,
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            starting: AtomicUsize::new(0),
             count: AtomicUsize::new(0),
             absent: AtomicUsize::new(0),
             hand_offs: AtomicU64::new(0),
@@ -110,6 +116,12 @@ impl Spares {
     pub(in crate::scheduler) fn has_absent(&self) -> bool {
         // Acquire: pairs with the Release in `give_back`.
         self.absent.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether there are more threads that may want a processor than there are processors: those of the workers, and those that workers have left.
+    pub(in crate::scheduler) fn is_crowded(&self, shared: &Shared) -> bool {
+        // Relaxed: a hint.
+        shared.workers.len() + self.absent.load(Ordering::Relaxed) > self.processors
     }
 
     /// How often a worker has left a thread that was stuck.
@@ -283,15 +295,21 @@ impl Spares {
         true
     }
 
-    /// Starts a thread that will wait for a worker, for one that is stuck or for the next. Returns false if there can be no more.
+    /// Starts a thread that will wait for a worker, for one that is stuck or for the next, unless enough are on their way. Returns false if
+    /// there can be no more.
     fn start_spare(&self, stuck: Option<&Worker>) -> bool {
+        // Relaxed: the monitor alone starts threads.
+        if self.starting.load(Ordering::Relaxed) >= self.processors {
+            return true;
+        }
         let is_needed = || stuck.is_some_and(|worker| self.limit.yields_to(worker.thread_id()));
         if !self.limit.allows(self.count()) && !is_needed() {
             return false;
         }
-        // Relaxed: the monitor alone starts threads.
+        self.starting.fetch_add(1, Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Relaxed);
         let Err(error) = (self.start)() else { return true };
+        self.starting.fetch_sub(1, Ordering::Relaxed);
         self.count.fetch_sub(1, Ordering::Relaxed);
         if !self.has_reported.swap(true, Ordering::Relaxed) {
             stderr::write(
@@ -355,8 +373,10 @@ pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>)
     let spares = shared.spares.get().expect("the runtime has own storage");
     let carrier = spares.enroll(shared);
     here::set_carrier(&carrier);
-    if let Some(worker) = worker {
-        worker.set_carrier(&carrier);
+    match worker {
+        Some(worker) => worker.set_carrier(&carrier),
+        // Relaxed: a number.
+        None => _ = spares.starting.fetch_sub(1, Ordering::Relaxed),
     }
     let mut next = worker;
     while let Some(worker) = next.take().or_else(|| spares.await_worker(&carrier)) {

@@ -120,6 +120,8 @@ impl Point {
         });
         match (unattended.attend().as_slept(), slept) {
             (Some(interrupted), _) => interrupted,
+            // It was told to look, and has found nothing.
+            (None, Slept::Not) if !self.is_cancelled() => Slept::Notified,
             (None, Slept::Not) => Slept::Cancelled,
             (None, slept) => slept,
         }

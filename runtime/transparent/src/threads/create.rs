@@ -127,6 +127,9 @@ fn runtime() -> Option<&'static Runtime> {
     if let Some(runtime) = unsafe { RUNTIME.load(Ordering::Acquire).as_ref() } {
         return Some(runtime);
     }
+    if !hook::has_memory_for_runtime() {
+        return None;
+    }
     static WATCH: Once = Once::new();
     // SAFETY: the handler is static, and writes atomics.
     WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(lose_runtime)) });
@@ -180,10 +183,7 @@ hooks! {
             };
             // An int is the low half of the register in which a pointer is returned.
             let routine = std::mem::transmute::<IntRoutine, Routine>(routine);
-            match create(thread, &settings, Call { routine, argument, is_int: true }) {
-                EAGAIN => c11::result(libc::ENOMEM),
-                error => c11::result(error),
-            }
+            c11::result(create(thread, &settings, Call { routine, argument, is_int: true }))
         }
     }
 }
@@ -310,6 +310,9 @@ unsafe extern "C" {
 ///
 /// As pthread_create.
 unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_int {
+    if !hook::has_memory_for_thread() {
+        return EAGAIN;
+    }
     let name = Record::current().and_then(|creator| creator.details().name);
     let mask = settings.mask.unwrap_or_else(masks::of_creator);
     let record = Record::new(settings.is_detached, name, settings.stack, mask);

@@ -14,6 +14,7 @@ mod c11;
 mod cancel;
 mod condition;
 mod create;
+mod defaults;
 mod details;
 pub(crate) mod faults;
 mod flags;

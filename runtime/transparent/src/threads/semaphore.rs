@@ -107,7 +107,11 @@ unsafe fn wait(
         });
         let interrupted = unattended.attend();
         // With SA_RESTART the wait goes on, unless it has a limit: then the kernel ends it all the same.
-        let is_restarted = interrupted != Interrupted::Ends && matches!(until, Until::Never);
+        let is_restarted = match interrupted {
+            Interrupted::Not | Interrupted::Looks => true,
+            Interrupted::Restarts => matches!(until, Until::Never),
+            Interrupted::Ends => false,
+        };
         if result != EINTR || !is_restarted || point.is_cancelled() {
             return failed(result);
         }
