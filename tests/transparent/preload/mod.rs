@@ -74,6 +74,11 @@ fn calls_that_wait_end_as_the_kernels_whatever_ends_them() {
 }
 
 #[test]
+fn functions_by_rare_names_answer_as_libcs() {
+    is_as_on_threads("names.c", &["1", "2"]);
+}
+
+#[test]
 fn a_daemon_closes_descriptors_and_its_children_have_threads() {
     is_as_on_threads("forks.c", &["1", "3"]);
 }
