@@ -181,7 +181,7 @@
 //! | a robust mutex that processes share | a fiber that ends with it is told of as a thread is (EOWNERDEAD), but a process that is ended with it is not, since the kernel does not know the owner: who locks it next waits |
 //! | `gettid` | is a number of the fiber's own, beyond the kernel's. `tgkill`, `sched_setaffinity` and their kin and `timer_create` know it; `/proc/self/task`, and system calls that are no functions of libc's, do not |
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
-//! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, and change nothing: `sched_getcpu` tells where the worker is |
+//! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, to the threads that it creates as well, and change nothing: `sched_getcpu` tells where the worker is |
 //! | `pthread_getattr_np` | tells of the stack and the guard that were asked for: the stack that there is may be larger, and the guard is a page at least |
 //! | the number of the next descriptor | need not be the lowest that the program has free: the runtime opens some of its own, also for a moment |
 //! | PTHREAD_KEYS_MAX | a few of the keys are the runtime's |
