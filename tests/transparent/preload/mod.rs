@@ -148,6 +148,11 @@ fn attributes_are_obeyed_as_on_threads() {
 }
 
 #[test]
+fn a_thread_without_room_for_its_stack_is_refused() {
+    is_as_on_threads("refuses.c", &["1", "2"]);
+}
+
+#[test]
 fn jumps_restore_the_masks_of_threads_that_are_fibers() {
     is_as_on_threads("jumps.c", &["1", "2"]);
 }

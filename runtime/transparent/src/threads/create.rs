@@ -323,9 +323,16 @@ unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_i
         start_relay_if_needed();
     }
     let start = Start { record: Some(record.clone()), call };
-    let _within = enter();
+    let within = enter();
+    // Not who may not park: it may hold a lock of libc's.
+    if within.is_some() || !hook::on_fiber() {
+        record.admission.ask();
+    }
     match hook::spawn(settings.stack.bytes.saturating_add(EXTRA_BYTES), runtime, move || start.run()) {
         Ok(handle) => {
+            if record.admission.is_refused() {
+                return EAGAIN;
+            }
             if !settings.is_detached {
                 record.set_handle(handle);
             }
@@ -345,6 +352,7 @@ struct Start {
 impl Start {
     fn run(mut self) -> Finished {
         let record = self.record.take().expect("it starts once");
+        record.admission.start();
         record.enter();
         // SAFETY: the caller of pthread_create wants the call; the fiber is new.
         let Ended { mut value, has_exited } = unsafe { begin(self.call.routine, self.call.argument) };
@@ -367,7 +375,9 @@ impl Start {
 impl Drop for Start {
     /// The end of the routine; or of a thread that never began.
     fn drop(&mut self) {
-        if self.record.is_some() && abaca::park::is_refused() {
+        let is_lost =
+            |record: &std::sync::Arc<Record>| abaca::park::is_refused() && !record.admission.refuse();
+        if self.record.as_ref().is_some_and(is_lost) {
             eprintln!("abaca-transparent: there is no memory for the stack of a thread that was created");
             std::process::abort();
         }

@@ -1,6 +1,7 @@
 //! Threads, locks and sleeps.
 
 mod acquire;
+mod admission;
 mod aliases;
 mod alternate;
 mod asks;
