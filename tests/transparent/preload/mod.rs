@@ -153,6 +153,11 @@ fn a_thread_without_room_for_its_stack_is_refused() {
 }
 
 #[test]
+fn who_throws_what_nobody_catches_is_told() {
+    is_as_on_threads("exceptions.c", &["1", "2"]);
+}
+
+#[test]
 fn jumps_restore_the_masks_of_threads_that_are_fibers() {
     is_as_on_threads("jumps.c", &["1", "2"]);
 }
