@@ -10,6 +10,7 @@ mod debugger;
 mod dumps;
 mod labels;
 mod look_alikes;
+mod profile;
 mod quit;
 mod roaming;
 mod roles;
