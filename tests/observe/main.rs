@@ -8,6 +8,7 @@ mod cycles;
 mod deadlocks;
 mod debugger;
 mod dumps;
+mod json;
 mod labels;
 mod look_alikes;
 mod profile;

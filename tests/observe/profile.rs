@@ -28,7 +28,8 @@ fn perf_shows_what_a_fiber_runs_up_to_its_start() {
             let text = String::from_utf8_lossy(&output.stdout);
             let is_whole = |chain: &&str| chain.contains("profile::burn") && chain.contains("fiber_main");
             let chain = text.split("\n\n").find(is_whole);
-            let chain = chain.unwrap_or_else(|| panic!("no chain leads to a fiber's start: {text} {output:?}"));
+            let chain =
+                chain.unwrap_or_else(|| panic!("no chain leads to a fiber's start: {text} {output:?}"));
             assert!(chain.trim_end().lines().last().unwrap().contains("fiber_start"), "{chain}");
         }
         Ok(output) => skip(Tool::Perf, &format!("perf may not record: {}", child::stderr(&output))),

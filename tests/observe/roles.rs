@@ -23,6 +23,7 @@ pub(crate) fn play(role: &str) {
         "stuck and busy" => stay_stuck(true),
         "dumps" => show_parked(),
         "echo" => echo(),
+        "json" => crate::json::parse(),
         "burn" => _ = abaca::run(crate::profile::burn),
         "overflow" => abaca::run(|| abaca::spawn(|| overflow(0)).join().map(drop).unwrap()),
         "sleep" | "timeout" | "thread" | "blocking" | "pipe" | "signal" | "other runtime" => wait(role),
@@ -121,7 +122,8 @@ fn hang_beside_threads(role: &str) {
         "with an orphan" => one.build().unwrap().run(|| {
             let mut cat = abaca::process::Command::new("cat");
             let null = abaca::process::Stdio::null;
-            let mut cat = cat.stdin(abaca::process::Stdio::piped()).stdout(null()).stderr(null()).spawn().unwrap();
+            let mut cat =
+                cat.stdin(abaca::process::Stdio::piped()).stdout(null()).stderr(null()).spawn().unwrap();
             // It ends with this process, which has the other end.
             let _until_the_end = cat.stdin.take().unwrap();
             drop(cat);

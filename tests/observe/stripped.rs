@@ -53,7 +53,10 @@ fn without_symbols_there_are_addresses_and_the_build_id() {
         let mut gdb = Command::new("gdb");
         gdb.args(["-q", "-batch", "-nx", "-ex", &source, "-ex", "abaca fibers"]).arg(&copy);
         let told = child::stderr(&gdb.output().unwrap());
-        assert!(told.contains("has no symbols, or does not use abaca") && !told.contains("Traceback"), "{told}");
+        assert!(
+            told.contains("has no symbols, or does not use abaca") && !told.contains("Traceback"),
+            "{told}"
+        );
     }
     let overflow = child::stripped("overflow", &copy).unwrap().output().unwrap();
     let text = child::stderr(&overflow);

@@ -113,7 +113,11 @@ fn a_disk_that_is_full_in_the_middle_leaves_what_was_there() {
     // No file of more than half a KiB: as a disk that is full, but for the number of the error.
     let mut child = Command::new("sh");
     child.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
-    child.args(["--exact", "flight_causes::a_disk_that_is_full_in_the_middle_leaves_what_was_there", "--nocapture"]);
+    child.args([
+        "--exact",
+        "flight_causes::a_disk_that_is_full_in_the_middle_leaves_what_was_there",
+        "--nocapture",
+    ]);
     let output = child.env(FULL, &place.0).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let told = String::from_utf8_lossy(&output.stderr);
@@ -129,7 +133,11 @@ fn a_disk_that_hangs_stops_no_fiber_that_panics_for_ever() {
     }
     let place = Place::new("hang");
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "flight_causes::a_disk_that_hangs_stops_no_fiber_that_panics_for_ever", "--nocapture"]);
+    child.args([
+        "--exact",
+        "flight_causes::a_disk_that_hangs_stops_no_fiber_that_panics_for_ever",
+        "--nocapture",
+    ]);
     let output = child.env(FULL, &place.0).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let told = String::from_utf8_lossy(&output.stderr);
@@ -138,7 +146,8 @@ fn a_disk_that_hangs_stops_no_fiber_that_panics_for_ever() {
 
 /// Makes a recording in a directory where to write takes until somebody reads.
 fn hang(place: &Path) {
-    let forms = ["pftrace", "html"].map(|form| place.join(format!("abaca-{}-1-panic.{form}", std::process::id())));
+    let forms =
+        ["pftrace", "html"].map(|form| place.join(format!("abaca-{}-1-panic.{form}", std::process::id())));
     assert!(Command::new("mkfifo").args(&forms).status().unwrap().success());
     runtime(1, Recorder::new().directory(place).on_panic(true)).run(|| {
         assert!(abaca::spawn(|| std::panic::panic_any(())).join().is_err());

@@ -113,8 +113,9 @@ fn rows<'a>(dom: &'a str, table: &str) -> Vec<&'a str> {
 /// What the tables of the page have: one bar at least of the delays of a spawn site, the longest spans, and who woke whom.
 fn check_tables(dom: &str) {
     let delays = rows(dom, "delays");
-    let has_bars = |row: &&str| row.contains("flight") && row.contains("class=\"bars\"") && row.contains("<span");
-    assert!(!delays.is_empty() && delays.iter().all(|row| has_bars(&row)), "{delays:?}");
+    let has_bars =
+        |row: &&str| row.contains("flight") && row.contains("class=\"bars\"") && row.contains("<span");
+    assert!(!delays.is_empty() && delays.iter().all(has_bars), "{delays:?}");
     let slowest = rows(dom, "slowest");
     assert!(slowest.iter().any(|row| row.contains("reads &lt;all&gt;")), "{slowest:?}");
     let woke = rows(dom, "woke");

@@ -95,7 +95,8 @@ fn each_note_of_the_probe_tells_of_a_nop_in_the_program_and_of_three_registers()
             name.len() > 1 && name.chars().all(|c| c.is_ascii_alphanumeric())
         };
         assert!(registers.len() == 3 && registers.iter().all(is_register), "{arguments}");
-        let differ = registers[0] != registers[1] && registers[0] != registers[2] && registers[1] != registers[2];
+        let differ =
+            registers[0] != registers[1] && registers[0] != registers[2] && registers[1] != registers[2];
         assert!(differ, "{arguments}");
     }
 }

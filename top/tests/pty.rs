@@ -34,7 +34,8 @@ impl Program {
         let directory = std::env::temp_dir().join(format!("abaca-top-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let recorder = abaca::observe::flight::Recorder::new();
-        let builder = Runtime::builder().workers(2).stall_threshold(None).observe_at(directory.join("socket"));
+        let builder =
+            Runtime::builder().workers(2).stall_threshold(None).observe_at(directory.join("socket"));
         let runtime = builder.flight_recorder(recorder).build().unwrap();
         let lock = Arc::new(abaca::sync::Mutex::new(()));
         let spawn = |name: &str, f: Box<dyn FnOnce() + Send>| {
@@ -64,7 +65,8 @@ impl Program {
 
     /// Adds two fibers that wait for each other's lock, and then one that keeps its worker.
     fn fall_sick(&self) {
-        let (locks, both) = (Arc::new([(); 2].map(abaca::sync::Mutex::new)), Arc::new(abaca::sync::Barrier::new(2)));
+        let (locks, both) =
+            (Arc::new([(); 2].map(abaca::sync::Mutex::new)), Arc::new(abaca::sync::Barrier::new(2)));
         self.runtime.run(move || {
             for number in 0..2 {
                 let (locks, both) = (Arc::clone(&locks), Arc::clone(&both));
@@ -215,7 +217,8 @@ fn the_view_shows_fibers_holders_and_stacks_and_obeys_keys() {
     assert_eq!((saved(".html").len(), saved(".part").len()), (1, 0));
     // What is saved is what is shown.
     let json: serde_json::Value = serde_json::from_slice(&fs::read(&saved(".json")[0]).unwrap()).unwrap();
-    let names: Vec<_> = json["dump"]["fibers"].as_array().unwrap().iter().map(|fiber| &fiber["name"]).collect();
+    let names: Vec<_> =
+        json["dump"]["fibers"].as_array().unwrap().iter().map(|fiber| &fiber["name"]).collect();
     assert!(names.len() == 3 && names.iter().all(|name| *name != "newcomer"), "{names:?}");
     top.press("f");
     top.wait_until("thawed", |text| text.contains("newcomer") && !text.contains("FROZEN"));
@@ -246,7 +249,8 @@ fn a_snapshot_for_which_there_is_no_room_leaves_no_part_of_it() {
     top.wait_until("the fibers are listed", |text| text.contains("second"));
     top.press("w");
     top.wait_until("why not", |text| text.contains("cannot write abaca-top-"));
-    let left: Vec<_> = fs::read_dir(&program.directory).unwrap().map(|file| file.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(&program.directory).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(left, ["socket"]);
     top.press("q");
     assert!(top.child.wait().unwrap().success());
@@ -257,7 +261,9 @@ fn a_hog_and_a_deadlock_are_on_the_screen() {
     let program = Program::new();
     program.fall_sick();
     let mut top = Top::start(&program.socket(), &program.directory);
-    top.wait_until("a circle", |text| text.contains("DEADLOCK: fibers ") && text.contains("wait for each other"));
+    top.wait_until("a circle", |text| {
+        text.contains("DEADLOCK: fibers ") && text.contains("wait for each other")
+    });
     let text = top.wait_until("a hog", |text| text.contains("HOG "));
     assert!(text.contains("crossed 0") && text.contains("running"), "{text}");
     top.press("q");

@@ -161,7 +161,8 @@ fn accept(socket: &PrivateSocket, clients: &Clients, shared: &Weak<Shared>, most
         let busy = Arc::new(Busy(Mutex::new(Instant::now())));
         let seen = Arc::clone(&busy);
         // A client that cannot be served is turned away.
-        if let Ok(thread) = service::start("abaca-observe".into(), move || _ = serve(theirs, &shared, &seen)) {
+        if let Ok(thread) = service::start("abaca-observe".into(), move || _ = serve(theirs, &shared, &seen))
+        {
             all.push(Client { stream, thread, busy });
         }
     }

@@ -102,7 +102,9 @@ pub(super) fn on_quiet(
 ) -> impl Fn() -> Verdict + Send + Sync + use<> {
     let roster = Arc::downgrade(roster);
     move || {
-        let (Some(shared), Some(roster)) = (shared.upgrade(), roster.upgrade()) else { return Verdict::Final };
+        let (Some(shared), Some(roster)) = (shared.upgrade(), roster.upgrade()) else {
+            return Verdict::Final;
+        };
         let in_crew = || {
             let pools = [Some(&shared.blocking), shared.blocking.forking()];
             let in_pools: usize = pools.into_iter().flatten().map(|pool| pool.metrics().threads).sum();

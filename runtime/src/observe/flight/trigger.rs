@@ -113,9 +113,7 @@ fn keep(recording: Recording, directory: PathBuf, trigger: Trigger, under_way: O
     };
     // On a thread of its own, where there is room to look up names. Without one there is no recording.
     let writer = service::start("abaca-recorder".into(), write);
-    if trigger == Trigger::Panic
-        && writer.is_ok()
-    {
+    if trigger == Trigger::Panic && writer.is_ok() {
         // The process may end as soon as this returns.
         let _ = written.recv_timeout(PATIENCE);
     }
