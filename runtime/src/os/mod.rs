@@ -45,6 +45,7 @@ pub(crate) mod private_socket;
 pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod reopen;
+pub(crate) mod service;
 pub(crate) mod signal;
 pub(crate) mod slack;
 pub(crate) mod socket;
@@ -61,3 +62,4 @@ pub(crate) mod ticks;
 #[cfg(feature = "backtrace")]
 pub(crate) mod trace_signal;
 pub(crate) mod unwind;
+pub(crate) mod whole_file;

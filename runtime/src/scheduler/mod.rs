@@ -83,6 +83,7 @@ pub(crate) use own_line::{
     record, set_record, set_within_hook,
 };
 pub(crate) use phase::Phase;
+pub(crate) use quiet::Verdict;
 pub(crate) use recording::{
     OnTrigger, Trigger, WorkerRecorder, record_bytes, record_label, record_text, set_recorder, trigger,
 };

@@ -17,9 +17,10 @@ use libc::{
 };
 
 use super::acquire::{ONE_KIND, beside};
+use super::attributes::inherited_processors;
 use super::begin::{Ended, Routine, begin};
 use super::number;
-use super::record::{Asked, Finished, Record};
+use super::record::{Asked, Details, Finished, Record};
 use super::relay::start_relay_if_needed;
 use super::{c11, given, identity, masks};
 use crate::enter::enter;
@@ -313,9 +314,12 @@ unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_i
     if !hook::has_memory_for_thread() {
         return EAGAIN;
     }
-    let name = Record::current().and_then(|creator| creator.details().name);
+    let details = match Record::current() {
+        Some(creator) => creator.details().clone(),
+        None => Details { name: None, processors: inherited_processors() },
+    };
     let mask = settings.mask.unwrap_or_else(masks::of_creator);
-    let record = Record::new(settings.is_detached, name, settings.stack, mask);
+    let record = Record::new(settings.is_detached, details, settings.stack, mask);
     // Before the thread can look.
     // SAFETY: the caller's promise.
     unsafe { thread.write(record.thread()) };
