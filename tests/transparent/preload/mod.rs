@@ -148,6 +148,21 @@ fn attributes_are_obeyed_as_on_threads() {
 }
 
 #[test]
+fn more_threads_than_a_pool_has_wait_in_the_kernel_for_each_other() {
+    is_as_on_threads("crowds.c", &["1", "2"]);
+}
+
+#[test]
+fn waits_for_what_processes_share_are_interrupted_and_cancelled() {
+    is_as_on_threads("shared.c", &["1", "2", "2"]);
+}
+
+#[test]
+fn code_on_the_stacks_of_threads_is_executed() {
+    is_as_on_threads("nested.c", &["1", "2"]);
+}
+
+#[test]
 fn a_thread_without_room_for_its_stack_is_refused() {
     is_as_on_threads("refuses.c", &["1", "2"]);
 }
@@ -180,6 +195,16 @@ fn signals_go_to_whom_they_are_for_and_handlers_run_in_waits() {
 #[test]
 fn a_plain_thread_gets_what_is_held_back() {
     is_as_on_threads("plain.c", &["1", "2"]);
+}
+
+#[test]
+fn a_signal_that_does_nothing_ends_no_call_and_waits_for_who_blocks_it() {
+    is_as_on_threads("idle.c", &["1", "2"]);
+}
+
+#[test]
+fn a_thread_that_there_is_no_memory_for_is_refused() {
+    is_as_on_threads("memory.c", &["1", "2"]);
 }
 
 /// How many connections are open at once: more than a small number of threads.

@@ -94,6 +94,7 @@ const EXTRA_BYTES: usize = 16 * 1024;
 /// ```
 pub fn threads_are_fibers() -> io::Result<()> {
     crate::install()?;
+    hook::threads_are_fibers();
     THREADS_ARE_FIBERS.store(true, Ordering::Relaxed);
     Ok(())
 }
@@ -126,6 +127,9 @@ fn runtime() -> Option<&'static Runtime> {
     // SAFETY: as above.
     if let Some(runtime) = unsafe { RUNTIME.load(Ordering::Acquire).as_ref() } {
         return Some(runtime);
+    }
+    if !hook::has_memory_for_runtime() {
+        return None;
     }
     static WATCH: Once = Once::new();
     // SAFETY: the handler is static, and writes atomics.
@@ -180,10 +184,7 @@ hooks! {
             };
             // An int is the low half of the register in which a pointer is returned.
             let routine = std::mem::transmute::<IntRoutine, Routine>(routine);
-            match create(thread, &settings, Call { routine, argument, is_int: true }) {
-                EAGAIN => c11::result(libc::ENOMEM),
-                error => c11::result(error),
-            }
+            c11::result(create(thread, &settings, Call { routine, argument, is_int: true }))
         }
     }
 }
@@ -310,6 +311,9 @@ unsafe extern "C" {
 ///
 /// As pthread_create.
 unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_int {
+    if !hook::has_memory_for_thread() {
+        return EAGAIN;
+    }
     let details = match Record::current() {
         Some(creator) => creator.details().clone(),
         None => Details { name: None, processors: inherited_processors() },
@@ -323,16 +327,9 @@ unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_i
         start_relay_if_needed();
     }
     let start = Start { record: Some(record.clone()), call };
-    let within = enter();
-    // Not who may not park: it may hold a lock of libc's.
-    if within.is_some() || !hook::on_fiber() {
-        record.admission.ask();
-    }
+    let _within = enter();
     match hook::spawn(settings.stack.bytes.saturating_add(EXTRA_BYTES), runtime, move || start.run()) {
         Ok(handle) => {
-            if record.admission.is_refused() {
-                return EAGAIN;
-            }
             if !settings.is_detached {
                 record.set_handle(handle);
             }
@@ -352,7 +349,6 @@ struct Start {
 impl Start {
     fn run(mut self) -> Finished {
         let record = self.record.take().expect("it starts once");
-        record.admission.start();
         record.enter();
         // SAFETY: the caller of pthread_create wants the call; the fiber is new.
         let Ended { mut value, has_exited } = unsafe { begin(self.call.routine, self.call.argument) };
@@ -375,9 +371,7 @@ impl Start {
 impl Drop for Start {
     /// The end of the routine; or of a thread that never began.
     fn drop(&mut self) {
-        let is_lost =
-            |record: &std::sync::Arc<Record>| abaca::park::is_refused() && !record.admission.refuse();
-        if self.record.as_ref().is_some_and(is_lost) {
+        if self.record.is_some() && abaca::park::is_refused() {
             eprintln!("abaca-transparent: there is no memory for the stack of a thread that was created");
             std::process::abort();
         }

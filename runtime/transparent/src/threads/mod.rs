@@ -1,7 +1,6 @@
 //! Threads, locks and sleeps.
 
 mod acquire;
-mod admission;
 mod aliases;
 mod alternate;
 mod asks;
@@ -15,6 +14,7 @@ mod c11;
 mod cancel;
 mod condition;
 mod create;
+mod defaults;
 mod details;
 pub(crate) mod faults;
 mod flags;
@@ -42,6 +42,7 @@ mod rwlock;
 mod search;
 mod semaphore;
 mod sends;
+mod shared_wait;
 mod signal_fd;
 mod signals;
 mod sleep;

@@ -14,7 +14,6 @@ use abaca::JoinHandle;
 use abaca::hook;
 use libc::{EINVAL, pthread_t};
 
-use super::admission::Admission;
 use super::identity::may_have_been_fiber;
 use super::masks;
 
@@ -53,7 +52,6 @@ pub(crate) struct Record {
     pub(crate) exit_value: AtomicUsize,
     /// Whom this thread waits for in a join.
     pub(crate) joins: AtomicPtr<Record>,
-    pub(super) admission: Admission,
     pub(crate) cancel: super::cancel::Request,
     pub(crate) pending: super::pending::Pending,
     /// The mask of signals with which the thread begins.
@@ -84,7 +82,6 @@ impl Record {
             asked,
             exit_value: AtomicUsize::new(0),
             joins: AtomicPtr::new(ptr::null_mut()),
-            admission: Admission::new(),
             cancel: super::cancel::Request::new(),
             pending: super::pending::Pending::new(mask),
             mask,
