@@ -21,6 +21,8 @@ pub(crate) mod frames;
 pub(crate) mod futex;
 pub(crate) mod handler;
 #[cfg(feature = "own-tls")]
+pub(crate) mod headroom;
+#[cfg(feature = "own-tls")]
 pub(crate) mod heap;
 pub(crate) mod heap_block;
 pub(crate) mod hidden;
@@ -54,6 +56,8 @@ pub(crate) mod thread;
 #[cfg_attr(loom, path = "model_thread_key.rs")]
 pub(crate) mod thread_key;
 pub(crate) mod thread_state;
+#[cfg(any(feature = "own-tls", feature = "backtrace"))]
+pub(crate) mod thread_time;
 pub(crate) mod ticks;
 #[cfg(feature = "backtrace")]
 pub(crate) mod trace_signal;
