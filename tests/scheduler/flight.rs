@@ -302,15 +302,6 @@ fn hooks_and_roaming_fibers_are_recorded_as_well() {
 }
 
 #[test]
-fn a_runtime_without_a_recorder_has_no_recording() {
-    let runtime = Runtime::builder().workers(1).build().unwrap();
-    if std::env::var_os("ABACA_RECORDER").is_none() {
-        assert!(runtime.recording().is_none());
-    }
-    assert!(flight::recording().is_none(), "this is a plain thread");
-}
-
-#[test]
 fn tracers_of_the_kernel_find_the_probe_in_the_program() {
     if !cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
         return;

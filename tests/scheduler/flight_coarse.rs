@@ -32,6 +32,7 @@ fn a_runtime_that_is_told_nothing_has_a_coarse_recording_and_one_that_is_told_so
         spawn("child", || ()).join().unwrap();
     });
     assert!(off.recording().is_none());
+    assert!(flight::recording().is_none(), "this is a plain thread");
     assert!(!runtime(1, Recorder::new()).recording().unwrap().is_coarse());
 }
 
@@ -42,7 +43,7 @@ fn turns_are_in_the_order_in_which_they_were_with_what_ended_them() {
         let (send, receive) = abaca::channel::bounded(1);
         let reader = spawn("reader", move || receive.recv().unwrap());
         let yields = spawn("yields", || (0..3).for_each(|_| abaca::yield_now()));
-        let sleeps = spawn("sleeps", || abaca::sleep(Duration::from_millis(5)));
+        let sleeps = spawn("sleeps", || abaca::sleep(Duration::from_millis(25)));
         (0..8).for_each(|_| abaca::yield_now());
         send.send(()).unwrap();
         [reader, yields, sleeps].into_iter().for_each(|fiber| fiber.join().unwrap());
@@ -62,7 +63,7 @@ fn turns_are_in_the_order_in_which_they_were_with_what_ended_them() {
         assert!(fiber.started.is_some() && fiber.started <= fiber.ended, "{fiber:?}");
         assert!(fiber.spawn_site.as_ref().is_some_and(|site| site.contains("flight.rs")), "{fiber:?}");
     }
-    // The sleep of five milliseconds, of a worker that had nothing else to do.
+    // The sleep of 25 milliseconds, of a worker that had nothing else to do.
     let slept = |activity| matches!(activity, Activity::Slept(_));
     assert!(recording.worker_events().iter().any(|event| slept(event.activity)), "{recording:?}");
     assert!(recording.wakeups().is_empty() && recording.transfers().is_empty());
@@ -174,7 +175,10 @@ fn recordings_are_made_while_fibers_start_wait_and_end_on_several_workers() {
         for turn in recording.turns() {
             let fiber = &recording.fibers()[turn.fiber];
             if fiber.name.as_deref() == Some("child") {
-                assert!(fiber.spawn_site.as_ref().is_some_and(|site| site.contains("flight.rs")), "{fiber:?}");
+                assert!(
+                    fiber.spawn_site.as_ref().is_some_and(|site| site.contains("flight.rs")),
+                    "{fiber:?}"
+                );
             }
         }
         recording.write_perfetto(std::io::sink()).unwrap();
@@ -235,4 +239,47 @@ fn hooks_and_roaming_fibers_are_in_the_log_as_well() {
     assert_eq!(of_others.len(), 11, "{recording:?}");
     assert_eq!(of_others.iter().filter(|turn| turn.outcome == Outcome::Ended).count(), 1);
     check(&recording);
+}
+
+#[test]
+fn a_hog_is_the_long_turn_and_not_its_neighbours() {
+    let (told, reports) = std::sync::mpsc::channel();
+    // A worker that left its thread would run the others, and nobody would wait for the hog.
+    let builder = abaca_tests::with_workers_on_their_threads().workers(1).flight_recorder(Recorder::coarse());
+    let builder = builder.stall_threshold(Duration::from_millis(20)).on_stall(move |stall| {
+        let _ = told.send(stall.elapsed);
+    });
+    let runtime = builder.build().unwrap();
+    runtime.run(move || {
+        // Somebody must wait for the worker. They have their turns in the same tick as the hog.
+        let neighbours: Vec<_> = (0..4).map(|_| spawn("neighbour", || ())).collect();
+        let hog = spawn("hog", move || {
+            while let Err(std::sync::mpsc::TryRecvError::Empty) = reports.try_recv() {
+                std::hint::spin_loop();
+            }
+        });
+        abaca::yield_now();
+        neighbours.into_iter().chain([hog]).for_each(|fiber| fiber.join().unwrap());
+    });
+    let recording = runtime.recording().unwrap();
+    let hog = named(&recording, "hog");
+    let longest = recording.turns().iter().max_by_key(|turn| turn.end - turn.begin).unwrap();
+    assert_eq!(longest.fiber, hog, "{recording:?}");
+    check(&recording);
+}
+
+#[test]
+fn a_panic_and_a_missed_deadline_are_marked() {
+    let runtime = coarse(1);
+    runtime.run(|| {
+        assert!(spawn("panics", || std::panic::panic_any(())).join().is_err());
+        let late = || assert!(abaca::time::timeout(Duration::from_millis(1), abaca::park).is_err());
+        spawn("late", late).join().unwrap();
+    });
+    let recording = runtime.recording().unwrap();
+    for (name, text) in [("panics", "panic"), ("late", "missed deadline")] {
+        let fiber = named(&recording, name);
+        let notes: Vec<_> = recording.notes().iter().filter(|note| note.fiber == fiber).collect();
+        assert_eq!(notes.iter().map(|note| &*note.text).collect::<Vec<_>>(), [text]);
+    }
 }

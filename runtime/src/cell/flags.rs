@@ -74,7 +74,8 @@ impl Flags {
     #[cfg(feature = "own-tls")]
     pub(crate) const SLOW_TO_SUSPEND: Self = Self(Self::ROAMING.0 | Self::HOOKED.0 | Self::GIVES_BACK.0);
     /// The flags with which a suspension does more than switch.
-    pub(crate) const MORE_THAN_SWITCH: Self = Self(Self::SLOW_TO_SUSPEND.0 | Self::RECORDED.0 | Self::LOGGED.0);
+    pub(crate) const MORE_THAN_SWITCH: Self =
+        Self(Self::SLOW_TO_SUSPEND.0 | Self::RECORDED.0 | Self::LOGGED.0);
 
     pub(crate) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0

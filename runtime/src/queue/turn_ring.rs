@@ -21,6 +21,7 @@
 #![expect(unsafe_code, reason = "writes where an address leads: the writer is a switch between fibers")]
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::ptr;
 use std::sync::OnceLock;
 
@@ -65,6 +66,12 @@ impl TurnRing {
         self.end.set(range.end.cast_mut());
         // Relaxed: before any thread uses it.
         self.place.store(range.start.cast_mut(), Ordering::Relaxed);
+    }
+
+    /// The addresses of the records; none if there is no memory.
+    pub(crate) fn addresses(&self) -> Range<usize> {
+        let range = self.slots.get().map_or(&[][..], |slots| slots).as_ptr_range();
+        range.start.addr()..range.end.addr()
     }
 
     /// Whether there is memory.
@@ -140,7 +147,8 @@ impl TurnRing {
         let end = self.count()?;
         let first = end.saturating_sub(len);
         // Relaxed: the fence follows.
-        let copy = |number: u64| slots[(number % len) as usize].each_ref().map(|word| word.load(Ordering::Relaxed));
+        let copy =
+            |number: u64| slots[(number % len) as usize].each_ref().map(|word| word.load(Ordering::Relaxed));
         let mut records: Vec<_> = (first..end).map(copy).collect();
         // Acquire: pairs with the Releases of the words in `push`.
         fence(Ordering::Acquire);

@@ -54,6 +54,7 @@ pub(crate) mod shutdown;
 mod stack_samples;
 mod stacks;
 mod stall;
+mod standstills;
 mod tick;
 mod turn_log;
 mod wake;
@@ -93,8 +94,9 @@ pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Pollers, Shared};
 pub(crate) use stacks::StackSupply;
 pub use stall::{Activity, Stall};
-pub(crate) use wake::{is_alone, wake, wake_and_tell};
+pub(crate) use standstills::Standstill;
 pub(crate) use turn_log::{Entry, Logged, STEP};
+pub(crate) use wake::{is_alone, wake, wake_and_tell};
 use worker::CROWDED;
 #[cfg(all(test, loom))]
 pub(crate) use worker::Stealable;

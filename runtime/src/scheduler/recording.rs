@@ -16,14 +16,12 @@
 //!
 //! `observe/flight/decode.rs` finds these things again.
 
-#![expect(unsafe_code, reason = "a fiber's flag says that its worker has a recorder")]
-
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::current_worker;
 use super::event::{Cause, Kind, TIME};
@@ -31,6 +29,7 @@ use super::names::Names;
 use super::phase::Marks;
 use super::shared::Shared;
 use super::stack_samples::StackSamples;
+use super::standstills::Standstills;
 use super::turn_log::{self, Entry};
 use super::worker::Worker;
 use crate::cell::Header;
@@ -58,6 +57,8 @@ pub(crate) struct Recorder {
     pub(crate) ticks: Ticks,
     /// Of a full recorder; a log of turns has its texts within it.
     pub(crate) names: Names,
+    /// Of a log of turns.
+    pub(crate) standstills: Standstills,
     on_trigger: Option<OnTrigger>,
 }
 
@@ -115,6 +116,14 @@ impl WorkerRecorder {
         }
     }
 
+    /// Notes that the fiber, which has the flag [`RECORDED`](crate::cell::Flags::RECORDED) and not
+    /// [`HOOKED`](crate::cell::Flags::HOOKED), stops running.
+    #[inline(always)]
+    pub(super) fn record_park(&self, fiber: &Header) {
+        debug_assert!(self.has_counter(), "`Worker::mark_starting`");
+        self.end_turn_with_stack(self.ticks.by_counter(), fiber);
+    }
+
     /// Whether a turn's end takes the time by the processor's counter.
     pub(super) fn has_counter(&self) -> bool {
         self.ticks.has_counter()
@@ -163,7 +172,8 @@ pub(crate) fn set_turn_log(shared: &Shared, records: usize, on_trigger: Option<O
 
 fn set(shared: &Shared, on_trigger: Option<OnTrigger>) -> Ticks {
     let ticks = Ticks::new();
-    let is_first = shared.recorder.set(Recorder { ticks, names: Names::default(), on_trigger }).is_ok();
+    let (names, standstills) = (Names::default(), Standstills::default());
+    let is_first = shared.recorder.set(Recorder { ticks, names, standstills, on_trigger }).is_ok();
     debug_assert!(is_first, "a runtime is built once");
     IS_ANYWHERE.store(true, Ordering::Relaxed);
     ticks
@@ -225,8 +235,13 @@ fn record_parts(entry: Entry, parts: &[&str]) {
     }
 }
 
-/// Does what the calling fiber's runtime does if something of this kind has happened.
+/// Notes that this has happened to the calling fiber, and does what its runtime does then.
 pub(crate) fn trigger(trigger: Trigger) {
+    match trigger {
+        Trigger::Panic => record_text(Entry::Mark, "panic"),
+        Trigger::Deadline => record_text(Entry::Mark, "missed deadline"),
+        Trigger::Stall | Trigger::Signal => {}
+    }
     if is_anywhere()
         && let Some(worker) = current_worker()
     {
@@ -270,17 +285,6 @@ impl Worker {
     #[inline(always)]
     pub(super) fn record_spawn(&self, fiber: &Header) {
         self.record(Kind::Spawn, 0, ptr::from_ref(fiber).addr() as u64);
-    }
-
-    /// Notes that the fiber, which has the flag [`RECORDED`](crate::cell::Flags::RECORDED) and not
-    /// [`HOOKED`](crate::cell::Flags::HOOKED), stops running.
-    #[inline(never)]
-    pub(super) fn record_park(&self, fiber: &Header) {
-        debug_assert!(self.recorder().is_some_and(WorkerRecorder::has_counter), "`Worker::mark_starting`");
-        // SAFETY: `mark_starting` gives the flag to fibers of a runtime with a recorder, of which each worker has its part from the
-        // start.
-        let recorder = unsafe { self.recorder().unwrap_unchecked() };
-        recorder.end_turn_with_stack(recorder.ticks.by_counter(), fiber);
     }
 
     /// Notes that a fiber of any runtime stops running.

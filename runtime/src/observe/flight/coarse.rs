@@ -20,6 +20,10 @@ pub(super) struct Log {
     /// The worker's index.
     pub(super) worker: usize,
     pub(super) records: Vec<[u64; 2]>,
+    /// The number of records before those.
+    pub(super) before: u64,
+    /// The turns that the monitor has seen standing, by the numbers of records before.
+    pub(super) standstills: Vec<(u64, [u64; 2])>,
     /// When the runtime was built, if no record is missing.
     pub(super) since: Option<u64>,
     /// When the records were copied.
@@ -52,7 +56,18 @@ pub(super) fn events_of(log: &Log, names: &mut Vec<String>, known: &mut Vec<Pres
         asleep: None,
         fibers: HashMap::new(),
     };
-    log.records.iter().filter_map(|record| Logged::of(*record)).for_each(|logged| timeline.take(logged));
+    let mut standstills = log.standstills.iter().skip_while(|(number, _)| *number < log.before).peekable();
+    for (number, record) in (log.before..).zip(&log.records) {
+        while let Some((_, during)) = standstills.next_if(|(before, _)| *before <= number) {
+            during.iter().for_each(|at| _ = timeline.pass_turn(*at));
+        }
+        if let Some(logged) = Logged::of(*record) {
+            timeline.take(logged);
+        }
+    }
+    if log.current != 0 {
+        standstills.for_each(|(_, during)| _ = timeline.pass_turn(during[0]));
+    }
     timeline.finish(known)
 }
 
@@ -92,7 +107,9 @@ struct Timeline<'a> {
 
 impl Timeline<'_> {
     fn take(&mut self, logged: Logged) {
-        if !matches!(logged, Logged::Entry { entry: Entry::Text, .. }) && std::mem::take(&mut self.text_is_cut) {
+        if !matches!(logged, Logged::Entry { entry: Entry::Text, .. })
+            && std::mem::take(&mut self.text_is_cut)
+        {
             self.text.clear();
         }
         match logged {
@@ -189,7 +206,7 @@ impl Timeline<'_> {
     /// The turn was under way then. Returns a moment after its begin.
     fn pass_turn(&mut self, at: u64) -> u64 {
         self.tell_times(at, 1);
-        let at = at.max(self.began + 1);
+        let at = at.max(self.began + 1).max(self.moment.unwrap_or(0));
         self.moment = Some(at);
         at
     }
@@ -264,9 +281,22 @@ mod tests {
         [fiber | 1, 0]
     }
 
+    fn log() -> Log {
+        Log {
+            worker: 0,
+            records: Vec::new(),
+            before: 0,
+            standstills: Vec::new(),
+            since: None,
+            copied: 1_000,
+            asleep: None,
+            current: 0,
+        }
+    }
+
     /// Begin and end of each turn of a worker of whose log this is a part, or all.
     fn times(records: &[[u64; 2]], since: Option<u64>, current: u64) -> (Vec<[u64; 2]>, Track) {
-        let log = Log { worker: 0, records: records.to_vec(), since, copied: 1_000, asleep: None, current };
+        let log = Log { records: records.to_vec(), since, current, ..log() };
         let track = events_of(&log, &mut vec![String::new()], &mut Vec::new());
         let ends = track.events.iter().filter(|event| matches!(event.kind, Kind::Turn | Kind::End));
         (ends.map(|event| [event.small, event.ticks]).collect(), track)
@@ -274,7 +304,8 @@ mod tests {
 
     #[test]
     fn turns_between_two_moments_are_equally_long() {
-        let records = [entry(Entry::Clock, 0, 200), turn(8), turn(16), entry(Entry::Clock, 0, 400), turn(8), turn(16)];
+        let records =
+            [entry(Entry::Clock, 0, 200), turn(8), turn(16), entry(Entry::Clock, 0, 400), turn(8), turn(16)];
         let (turns, _) = times(&records, Some(0), 0);
         assert_eq!(turns, [[200, 300], [300, 400], [400, 700], [700, 1_000]]);
         // The last one is under way.
@@ -316,18 +347,34 @@ mod tests {
     #[test]
     fn more_turns_than_ticks_and_clocks_that_go_back_keep_the_order() {
         let turns: Vec<_> = (1..100).map(|fiber| turn(8 * fiber)).collect();
-        let records = [&[entry(Entry::Clock, 0, 100)], &*turns, &[entry(Entry::Clock, 0, 90), turn(8)]].concat();
+        let records =
+            [&[entry(Entry::Clock, 0, 100)], &*turns, &[entry(Entry::Clock, 0, 90), turn(8)]].concat();
         let (turns, track) = times(&records, None, 0);
         assert!(turns.iter().all(|[begin, end]| begin < end) && turns.is_sorted());
         assert!(track.events.is_sorted_by_key(|event| event.ticks));
     }
 
     #[test]
+    fn a_turn_that_was_seen_standing_is_as_long_as_it_was_seen() {
+        let records = [entry(Entry::Clock, 0, 100), turn(8), turn(16), turn(24), entry(Entry::Clock, 0, 900)];
+        let (before, standstills) = (7, vec![(2, [0, 5]), (9, [300, 800])]);
+        let log = Log { records: records.to_vec(), before, standstills, ..log() };
+        let track = events_of(&log, &mut vec![String::new()], &mut Vec::new());
+        let turns: Vec<_> = track.events.iter().map(|event| [event.small, event.ticks]).collect();
+        // The second turn, whose record is the ninth of all.
+        assert_eq!(turns, [[100, 200], [200, 850], [850, 900]]);
+    }
+
+    #[test]
     fn a_text_whose_begin_is_missing_is_left_out() {
-        let records = [entry(Entry::Text, 1, 65), entry(Entry::Mark, 0, 10), entry(Entry::Text, 1, 66), entry(Entry::Mark, 0, 20)];
+        let records = [
+            entry(Entry::Text, 1, 65),
+            entry(Entry::Mark, 0, 10),
+            entry(Entry::Text, 1, 66),
+            entry(Entry::Mark, 0, 20),
+        ];
         let mut names = vec![String::new()];
-        let log =
-            Log { worker: 0, records: records.to_vec(), since: None, copied: 30, asleep: None, current: 0 };
+        let log = Log { records: records.to_vec(), ..log() };
         events_of(&log, &mut names, &mut Vec::new());
         assert_eq!(names, ["", "B"]);
     }

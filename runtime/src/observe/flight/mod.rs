@@ -27,13 +27,13 @@
 //! | | coarse | [full](Recorder::new) |
 //! |---|---|---|
 //! | turns | which fiber, on which worker, what ended it, in the order in which they were | the same |
-//! | their times | estimates: the turns between two moments that are known count as equally long. A worker notes the time once in some 400 us, if it comes to its hub, which it does within 61 turns, and when it sleeps for that long | exact |
+//! | their times | estimates: the turns between two moments that are known count as equally long. A worker notes the time once in some two milliseconds, in its hub, where it comes within 61 turns, and both ends of a sleep that takes as long; a turn that the monitor has seen standing still (after some 20 ms; of one worker alone half the `stall_threshold`) is as long as it was seen | exact |
 //! | fibers | names, spawn sites, ends; starts, if the log has the one before at that address | all of that, starts, and who spawned whom |
 //! | marks, spans, labels | with exact times, the first 64 bytes of each text | with exact times |
 //! | steals, long sleeps, hand-offs | with exact times | with exact times |
 //! | wake-ups, bytes, short sleeps, stacks | | yes |
 //!
-//! So a coarse recording tells what the fibers did and in which order. It does not tell which one of some turns within a millisecond was
+//! So a coarse recording tells what the fibers did and in which order. It does not tell which one of some turns within two milliseconds was
 //! the long one. Between workers the order is as good as the times. A roaming fiber has neither a start nor, while it lives, a name.
 //!
 //! [`runtime::Builder::flight_recorder`](crate::runtime::Builder::flight_recorder) asks for the full one, or the environment variable
@@ -121,27 +121,23 @@ impl Recording {
         let sampled = Sampled::of(shared);
         let stack = |worker, ticks| sampled.of_turn(worker, ticks);
         let names = recorder.names.all();
-        let known = Known { names: &names, site: &site_at, present: &present, is_coarse: false, stack: &stack };
+        let known =
+            Known { names: &names, site: &site_at, present: &present, is_coarse: false, stack: &stack };
         let mut recording = decode::decode(&tracks, &known, time, until);
         recording.stacks = sampled.stacks;
         recording
     }
 
     fn of_logs(shared: &Shared, recorder: &scheduler::Recorder) -> Self {
-        let (logs, mut present) = present::copy_logs(shared, &recorder.ticks);
+        let (logs, mut present) = present::copy_logs(shared, recorder);
         let until = recorder.ticks.now();
         let mut names = vec![String::new()];
         let tracks: Vec<_> =
             logs.iter().map(|log| coarse::events_of(log, &mut names, &mut present)).collect();
         let scale = recorder.ticks.scale();
         let time = |ticks| Duration::from_nanos(recorder.ticks.ns(ticks, scale));
-        let known = Known {
-            names: &names,
-            site: &site_at,
-            present: &present,
-            is_coarse: true,
-            stack: &|_, _| None,
-        };
+        let known =
+            Known { names: &names, site: &site_at, present: &present, is_coarse: true, stack: &|_, _| None };
         let recording = decode::decode(&tracks, &known, time, until);
         Self { is_coarse: true, ..recording }
     }

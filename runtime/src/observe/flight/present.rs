@@ -16,7 +16,7 @@ use crate::cell::{FiberSnapshot, Header, HeaderSnapshot, Reason};
 use crate::observe::object::name_of;
 use crate::os::ticks::Ticks;
 use crate::os::{clock, objects};
-use crate::scheduler::{Logged, Shared, Worker};
+use crate::scheduler::{Logged, Recorder, Shared, Standstill, Worker};
 
 /// How many fibers a worker may have of which each is looked at.
 const MOST: usize = 1 << 14;
@@ -101,7 +101,8 @@ fn look_at(worker: &Worker, ticks: &Ticks) -> Option<Vec<Seen>> {
 }
 
 /// Copies a runtime's logs of turns, and looks at the fibers that are there.
-pub(super) fn copy_logs(shared: &Shared, ticks: &Ticks) -> (Vec<Log>, Vec<Present>) {
+pub(super) fn copy_logs(shared: &Shared, recorder: &Recorder) -> (Vec<Log>, Vec<Present>) {
+    let ticks = &recorder.ticks;
     let objects = objects::all();
     let is_static = |address| objects::holds(&objects, address);
     let mut present = Vec::new();
@@ -114,7 +115,11 @@ pub(super) fn copy_logs(shared: &Shared, ticks: &Ticks) -> (Vec<Log>, Vec<Presen
         }));
         log
     };
-    (shared.workers.iter().enumerate().map(copy).collect(), present)
+    let mut logs: Vec<_> = shared.workers.iter().enumerate().map(copy).collect();
+    for Standstill { worker, records, during } in recorder.standstills.all() {
+        logs[worker].standstills.push((records, during));
+    }
+    (logs, present)
 }
 
 fn copy_log(index: usize, worker: &Worker, ticks: &Ticks) -> (Log, Vec<Seen>) {
@@ -146,6 +151,8 @@ fn copy_log(index: usize, worker: &Worker, ticks: &Ticks) -> (Log, Vec<Seen>) {
     let log = Log {
         worker: index,
         records,
+        before,
+        standstills: Vec::new(),
         since: (before == 0).then(|| ticks.first()),
         copied,
         asleep: asleep.filter(|_| ring.count() == Some(end)),
@@ -162,8 +169,10 @@ fn look_at_logged(records: &[[u64; 2]], ticks: &Ticks) -> Vec<Seen> {
         Logged::End { fiber, .. } => Some((fiber, false)),
         Logged::Left { .. } | Logged::Entry { .. } => None,
     });
-    let alive: Vec<_> =
-        latest.filter(|(fiber, _)| known.insert(*fiber)).filter_map(|(fiber, is)| is.then_some(fiber)).collect();
+    let alive: Vec<_> = latest
+        .filter(|(fiber, _)| known.insert(*fiber))
+        .filter_map(|(fiber, is)| is.then_some(fiber))
+        .collect();
     let look = |fiber| {
         let header = ptr::without_provenance::<Header>(usize::try_from(fiber).ok()?);
         Some(Seen::of(header, &HeaderSnapshot::of(header)?, false, ticks))
