@@ -52,7 +52,10 @@ class Layout:
             at = int(found.group(1), 16)
         else:
             # With debug information gdb lists the variable without its address.
-            symbol = gdb.execute("info address abaca::observe::layout::LAYOUT", to_string=True)
+            try:
+                symbol = gdb.execute("info address abaca::observe::layout::LAYOUT", to_string=True)
+            except gdb.error:
+                raise gdb.GdbError("abaca: this program has no symbols, or does not use abaca")
             at = int(re.search(r"0x[0-9a-f]+", symbol).group(0), 16)
         words = [word(at + index * WORD) for index in range(36)]
         if words[0] != VERSION:

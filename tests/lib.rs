@@ -32,6 +32,7 @@
 mod choices;
 mod gdb;
 pub mod leaks;
+mod skip;
 mod storm;
 mod terminal;
 mod threads;
@@ -42,7 +43,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use abaca::JoinHandle;
 
 pub use choices::Choices;
-pub use gdb::{leaving_a_core, with_gdb};
+pub use gdb::{has_gdb, leaving_a_core, let_gdb_attach, with_gdb};
+pub use skip::{Tool, skip};
 pub use storm::{Stream, on_threads_and_fibers, patiently, storm};
 pub use terminal::terminal;
 pub use threads::{

@@ -3,7 +3,7 @@
 
 use core::ffi::c_int;
 use core::ptr::NonNull;
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// An error number of the operating system.
 pub(crate) type Errno = c_int;
@@ -28,12 +28,22 @@ pub(crate) fn page_bytes() -> usize {
     usize::try_from(bytes).expect("the page size is known")
 }
 
+/// Whether what is mapped may be executed.
+static IS_EXECUTABLE: AtomicBool = AtomicBool::new(false);
+
+/// Lets what [`map`] maps from now on be executed.
+pub(crate) fn make_executable() {
+    // Relaxed: it publishes nothing.
+    IS_EXECUTABLE.store(true, Ordering::Relaxed);
+}
+
 /// Maps `bytes` of zeroed memory that is committed page by page as it is touched.
 pub(crate) fn map(bytes: usize) -> Result<NonNull<u8>, Errno> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
+    let execute = if IS_EXECUTABLE.load(Ordering::Relaxed) { libc::PROT_EXEC } else { 0 };
+    let access = libc::PROT_READ | libc::PROT_WRITE | execute;
     // SAFETY: a new anonymous mapping at an address of the kernel's choice replaces nothing.
-    let base =
-        unsafe { libc::mmap(core::ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+    let base = unsafe { libc::mmap(core::ptr::null_mut(), bytes, access, flags, -1, 0) };
     if base == libc::MAP_FAILED {
         return Err(errno());
     }

@@ -3,12 +3,14 @@
 //!
 //! `cargo run --release -p abaca-benches --features own-tls --bin bars` prints the table; without the feature there are only
 //! plain fibers. `own_tls` is the group of what own storage costs, `connection` that of a lone connection, whose worker sleeps
-//! between two requests, `blocked` that of what blocks a thread. `.. bars cold` is about fibers that wait for long.
+//! between two requests, `blocked` that of what blocks a thread, `growth` that of what two workers share. `.. bars cold` is about
+//! fibers that wait for long.
 
 mod blocked;
 mod cold;
 mod connection;
 mod cost;
+mod growth;
 mod table;
 mod variant;
 
@@ -111,7 +113,20 @@ const ALL: &[Measurement] = &[
         variants: variant::ALL,
         sample: blocked::ten_in_poll,
     },
+    growth("spawn and join, both workers spawn", growth::spawn_and_join),
+    growth("spawn of a thousand, of which half are stolen", growth::steal),
+    growth("wake-up on the same worker", growth::wake_near),
+    growth("wake-up of the other worker's fiber", growth::wake_far),
+    growth("message through a channel between two workers", growth::channel),
+    growth("mutex that both workers lock", growth::mutex),
+    growth("accept and spawn", growth::accept),
 ];
+
+/// What two workers that share something take for it, beside one.
+const fn growth(name: &'static str, sample: fn(Variant, bool) -> Sample) -> Measurement {
+    const FIGURES: &[(&str, Bar)] = &[("ns", Bar::Any), ("cpu ns", Bar::Any)];
+    Measurement { group: "growth", name, figures: FIGURES, variants: variant::GROWTH, sample }
+}
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -121,8 +136,8 @@ fn main() -> ExitCode {
     }
     if let Some(Role::Sample { name, variant, quick }) = options.role {
         let measurement = ALL.iter().find(|one| one.name == name);
-        let variant = variant::ALL.iter().find(|one| one.name() == variant);
-        let (Some(measurement), Some(&variant)) = (measurement, variant) else {
+        let found = measurement.and_then(|one| one.variants.iter().find(|other| other.name() == variant));
+        let (Some(measurement), Some(&variant)) = (measurement, found) else {
             eprintln!("no {name:?} of {variant:?}");
             return ExitCode::FAILURE;
         };

@@ -7,6 +7,8 @@ use abaca::Runtime;
 pub(crate) enum Variant {
     /// Fibers that share their worker's thread-local storage.
     Plain,
+    /// Plain ones on two workers, where nothing is said of those of the others.
+    TwoWorkers,
     /// Fibers with storage of their own, on workers that leave a stuck thread. With the feature `own-tls`.
     #[cfg(feature = "own-tls")]
     OwnTls,
@@ -23,7 +25,10 @@ pub(crate) const OWN: &[Variant] = &[
     Variant::OwnTls,
 ];
 
-/// Everybody.
+/// One worker and two.
+pub(crate) const GROWTH: &[Variant] = &[Variant::Plain, Variant::TwoWorkers];
+
+/// Who is compared in what blocks a thread.
 pub(crate) const ALL: &[Variant] = &[
     Variant::Plain,
     #[cfg(feature = "own-tls")]
@@ -36,6 +41,7 @@ impl Variant {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Plain => "fibers",
+            Self::TwoWorkers => "fibers, two workers",
             #[cfg(feature = "own-tls")]
             Self::OwnTls => "fibers, own storage",
             Self::Threads => "OS threads",
@@ -43,16 +49,16 @@ impl Variant {
         }
     }
 
-    /// A runtime with one worker, in this mode. `None` for those that are not abaca's.
+    /// A runtime with one worker, or two if the mode says so, in this mode. `None` for those that are not abaca's.
     pub(crate) fn runtime(self) -> Option<Runtime> {
-        self.runtime_of(1)
+        self.runtime_of(if self == Self::TwoWorkers { 2 } else { 1 })
     }
 
     /// The same with so many workers.
     pub(crate) fn runtime_of(self, workers: usize) -> Option<Runtime> {
         let builder = Runtime::builder().workers(workers);
         let builder = match self {
-            Self::Plain => builder,
+            Self::Plain | Self::TwoWorkers => builder,
             #[cfg(feature = "own-tls")]
             Self::OwnTls => builder.own_tls(true),
             Self::Threads | Self::Tokio => return None,

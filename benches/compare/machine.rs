@@ -14,7 +14,7 @@ pub(crate) fn command() -> String {
     if arguments.is_empty() { command.to_owned() } else { format!("{command} -- {}", arguments.join(" ")) }
 }
 
-/// A sentence about the machine and one about versions.
+/// Sentences about the machine, the commit and versions.
 pub(crate) fn description() -> String {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let processor =
@@ -29,7 +29,20 @@ pub(crate) fn description() -> String {
     versions.extend(answer("rustc", &["--version"]));
     versions.extend(answer("go", &["version"]));
     versions.extend(java().and_then(|java| answer(java, &["--version"])));
-    format!("{processors} CPUs of {processor}, {memory}, Linux {}. {}.", kernel.trim(), versions.join(", "))
+    let kernel = kernel.trim();
+    let commit = commit().unwrap_or_else(|| "no commit that git knows".to_owned());
+    format!(
+        "{processors} CPUs of {processor}, {memory}, Linux {kernel}. Of {commit}. {}.",
+        versions.join(", ")
+    )
+}
+
+/// What is measured, if this is a clone. Changes of documents, this page among them, do not count.
+fn commit() -> Option<String> {
+    let git = |arguments: &[&str]| answer("git", &[&["-C", env!("CARGO_MANIFEST_DIR")], arguments].concat());
+    let commit = git(&["rev-parse", "--short=8", "HEAD"])?;
+    let changes = git(&["status", "--porcelain", "--", ":/*.rs", ":/*.toml", ":/*.lock"])?;
+    Some(format!("commit {commit}{}", if changes.is_empty() { "" } else { ", with changes" }))
 }
 
 fn line_of(path: &str, label: &str) -> Option<String> {

@@ -69,6 +69,11 @@ pub fn vacant_port() -> u16 {
     vacant().port()
 }
 
+/// A name of this process alone, for a socket that has no path.
+pub fn name() -> [u8; 4] {
+    std::process::id().to_ne_bytes()
+}
+
 fn sprinkler() -> SocketAddr {
     static HERE: OnceLock<SocketAddr> = OnceLock::new();
     *HERE.get_or_init(|| {

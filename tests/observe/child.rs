@@ -7,6 +7,8 @@ use std::panic::catch_unwind;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use abaca_tests::{Tool, skip};
+
 /// The name of the variable that tells a child its role.
 const ROLE: &str = "OBSERVE_ROLE";
 
@@ -16,15 +18,22 @@ pub(crate) fn run(role: &str) -> Output {
     Command::new(this).env(ROLE, role).output().expect("the child starts")
 }
 
-/// A copy of this binary without symbols and debug information, as this role. `None` where there is no `strip`.
+/// `tool`, which runs what stands after its arguments, with this binary as this role.
+pub(crate) fn under<'a>(tool: &'a mut Command, role: &str) -> &'a mut Command {
+    tool.arg(std::env::current_exe().expect("this test has a path")).env(ROLE, role)
+}
+
+/// A copy of this binary without symbols and debug information, as this role. `None` where there is no `strip`, which is said.
 pub(crate) fn stripped(role: &str, copy: &Path) -> Option<Command> {
     let this = std::env::current_exe().expect("this test has a path");
     let made = Command::new("strip").args(["--strip-all", "-o"]).args([copy, &this]).status();
-    made.is_ok_and(|status| status.success()).then(|| {
-        let mut command = Command::new(copy);
-        command.env(ROLE, role).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    })
+    if !made.is_ok_and(|status| status.success()) {
+        skip(Tool::Binutils, "there is no strip");
+        return None;
+    }
+    let mut command = Command::new(copy);
+    command.env(ROLE, role).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Some(command)
 }
 
 /// This binary as this role, which leaves a core in `folder` if it is killed by a signal that makes one. Its output is piped.

@@ -51,6 +51,12 @@ fn run_ends_with_the_cycle_when_nothing_can_wake_a_fiber() {
         "no stalls",
         "thread poller",
         "after sockets and children",
+        "observed",
+        "dumped at SIGQUIT",
+        "compacting",
+        "with an orphan",
+        "after a thread",
+        "after another runtime",
     ];
     let children = roles.map(|role| (role, std::thread::spawn(move || child::run(role))));
     for (role, child) in children {

@@ -1,5 +1,6 @@
 //! What the child processes of these tests do.
 
+use std::io::{BufRead, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,10 +17,14 @@ pub(crate) fn play(role: &str) {
         "shapes beside a terabyte" => crate::wide::find_beside_a_terabyte(),
         "leaks beside a hog" => crate::wide::find_beside_a_hog(),
         "growth" => crate::shapes::grow(),
+        role if role.starts_with("leak: ") => crate::shapes::find_alone(&role["leak: ".len()..]),
         "report" => report_and_resolve(),
         "stuck" => stay_stuck(false),
         "stuck and busy" => stay_stuck(true),
         "dumps" => show_parked(),
+        "echo" => echo(),
+        "json" => crate::json::parse(),
+        "burn" => _ = abaca::run(crate::profile::burn),
         "overflow" => abaca::run(|| abaca::spawn(|| overflow(0)).join().map(drop).unwrap()),
         "sleep" | "timeout" | "thread" | "blocking" | "pipe" | "signal" | "other runtime" => wait(role),
         role => hang(role),
@@ -83,6 +88,61 @@ fn hang(role: &str) {
             abaca::sleep(Duration::from_millis(1));
             abaca::park();
         }),
+        role => hang_beside_threads(role),
+    }
+}
+
+/// A deadlock of all fibers, while the process has threads that wake none: the runtime's own, or one that ends without a word.
+fn hang_beside_threads(role: &str) {
+    let one = abaca::Runtime::builder().workers(1);
+    // After the first look.
+    let soon = Duration::from_millis(1500);
+    match role {
+        "observed" => {
+            let socket = std::env::temp_dir().join(format!("abaca-observed-{}", std::process::id()));
+            one.observe_at(&socket).build().unwrap().run(|| {
+                let mut client = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+                client.write_all(b"metrics\n").unwrap();
+                let mut answer = [0; 3];
+                client.read_exact(&mut answer).unwrap();
+                assert_eq!(&answer, b"ok ");
+                abaca::park();
+            });
+        }
+        "dumped at SIGQUIT" => one.dump_on_sigquit(true).build().unwrap().run(|| {
+            let kill = format!("kill -QUIT {}", std::process::id());
+            assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+            abaca::park();
+        }),
+        "compacting" => {
+            let compacting = one.clone().compact_after(Duration::from_millis(50)).build();
+            // The kernel may refuse what it takes.
+            compacting.unwrap_or_else(|_| one.build().unwrap()).run(abaca::park);
+        }
+        "with an orphan" => one.build().unwrap().run(|| {
+            let mut cat = abaca::process::Command::new("cat");
+            let null = abaca::process::Stdio::null;
+            let mut cat =
+                cat.stdin(abaca::process::Stdio::piped()).stdout(null()).stderr(null()).spawn().unwrap();
+            // It ends with this process, which has the other end.
+            let _until_the_end = cat.stdin.take().unwrap();
+            drop(cat);
+            abaca::park();
+        }),
+        "after a thread" => one.build().unwrap().run(|| {
+            drop(std::thread::spawn(move || std::thread::sleep(soon)));
+            abaca::park();
+        }),
+        "after another runtime" => {
+            let other = abaca::Runtime::builder().workers(1).build().unwrap();
+            one.build().unwrap().run(|| {
+                drop(std::thread::spawn(move || {
+                    other.run(|| abaca::sleep(soon));
+                    drop(other);
+                }));
+                abaca::park();
+            });
+        }
         role => panic!("no {role}"),
     }
 }
@@ -92,7 +152,8 @@ fn wait(role: &str) {
     let told_of_deadlock = |_: &Deadlock| panic!("there is none");
     let policy = DeadlockPolicy::Report(Arc::new(told_of_deadlock));
     let runtime = abaca::Runtime::builder().workers(2).on_deadlock(policy).build().unwrap();
-    let long = Duration::from_millis(1500);
+    // Longer than a deadlock takes to be noticed.
+    let long = Duration::from_secs(3);
     match role {
         "sleep" => runtime.run(|| abaca::sleep(long)),
         "timeout" => runtime.run(|| assert!(abaca::time::timeout(long, abaca::park).is_err())),
@@ -106,13 +167,13 @@ fn wait(role: &str) {
         }),
         "blocking" => runtime.run(|| abaca::blocking::run(|| std::thread::sleep(long))),
         "pipe" => runtime.run(|| {
-            let command = "sleep 1.5; echo late";
+            let command = "sleep 3; echo late";
             let output = abaca::process::Command::new("sh").args(["-c", command]).output().unwrap();
             assert_eq!(output.stdout, b"late\n");
         }),
         "signal" => runtime.run(|| {
             let mut signals = abaca::signal::Signals::new([abaca::signal::Signal::User1]).unwrap();
-            let kill = format!("(sleep 1.5; kill -USR1 {}) &", std::process::id());
+            let kill = format!("(sleep 3; kill -USR1 {}) &", std::process::id());
             assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
             signals.wait().unwrap();
         }),
@@ -158,6 +219,7 @@ fn be_busy() {
 
 /// A deadlock that nobody ends: the parent kills the process, or makes it leave a core.
 fn stay_stuck(is_busy: bool) {
+    abaca_tests::let_gdb_attach();
     let builder = abaca::Runtime::builder().workers(2).on_deadlock(DeadlockPolicy::Ignore);
     builder.dump_on_sigquit(true).build().unwrap().run(|| {
         let fibers = cross("stuck");
@@ -170,6 +232,16 @@ fn stay_stuck(is_busy: bool) {
             println!("ready");
         }
         fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
+    });
+}
+
+/// Answers each line that it reads, while it may be asked for dumps.
+fn echo() {
+    abaca::Runtime::builder().workers(1).dump_on_sigquit(true).build().unwrap().run(|| {
+        println!("ready");
+        for line in abaca::io::BufReader::new(std::io::stdin()).lines() {
+            println!("{}", line.unwrap());
+        }
     });
 }
 

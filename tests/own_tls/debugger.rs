@@ -17,6 +17,7 @@ fn stay_behind() {
 #[test]
 fn gdb_shows_a_fiber_that_its_worker_has_left_behind() {
     if is_child() {
+        abaca_tests::let_gdb_attach();
         runtime(1).run(|| {
             static TICKS: AtomicUsize = AtomicUsize::new(0);
             let named = |name: &str| abaca::Builder::new().name(name.into());

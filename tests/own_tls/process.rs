@@ -130,7 +130,7 @@ fn the_ids_that_a_fiber_sets_are_those_of_each_thread() {
     }
     // SAFETY: a system call without preconditions.
     if unsafe { libc::getuid() } != 0 {
-        println!("skipped: only root may become another user");
+        abaca_tests::skip(abaca_tests::Tool::Root, "only root may become another user");
         return;
     }
     among_busy_fibers(|| {

@@ -302,16 +302,6 @@ fn hooks_and_roaming_fibers_are_recorded_as_well() {
 }
 
 #[test]
-fn tracers_of_the_kernel_find_the_probe_in_the_program() {
-    if !cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
-        return;
-    }
-    let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-    let note = b"abaca\0event\08@";
-    assert!(program.windows(note.len()).any(|bytes| bytes == note), "a note of the kind stapsdt");
-}
-
-#[test]
 fn a_poller_thread_and_eight_workers_say_the_same() {
     let builder = with_shared_storage().workers(8).poller(abaca::runtime::Poller::Thread);
     let runtime = builder.flight_recorder(Recorder::new()).build().unwrap();

@@ -9,6 +9,9 @@ use abaca_tests::with_workers_on_their_threads;
 
 use super::flight::runtime;
 
+/// The directory in which a child of these tests, which may write next to nothing, makes its files.
+const FULL: &str = "ABACA_TEST_FULL";
+
 /// A directory that no other test uses, removed at the end.
 struct Place(PathBuf);
 
@@ -98,6 +101,75 @@ fn without_its_setting_nothing_leaves_a_recording() {
         assert!(abaca::time::timeout(Duration::from_millis(1), abaca::park).is_err());
     });
     assert_eq!(place.count(""), 0);
+}
+
+#[test]
+fn a_disk_that_is_full_in_the_middle_leaves_what_was_there() {
+    if let Some(place) = std::env::var_os(FULL) {
+        return fill(Path::new(&place));
+    }
+    let place = Place::new("full");
+    std::fs::write(place.0.join("page.html"), "the page before").unwrap();
+    // No file of more than half a KiB: as a disk that is full, but for the number of the error.
+    let mut child = Command::new("sh");
+    child.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
+    child.args([
+        "--exact",
+        "flight_causes::a_disk_that_is_full_in_the_middle_leaves_what_was_there",
+        "--nocapture",
+    ]);
+    let output = child.env(FULL, &place.0).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains(&format!("abaca: no recording in {}: ", place.0.display())), "{told}");
+    assert_eq!(std::fs::read_to_string(place.0.join("page.html")).unwrap(), "the page before");
+    assert_eq!(place.count(""), 1, "no part of a file is left");
+}
+
+#[test]
+fn a_disk_that_hangs_stops_no_fiber_that_panics_for_ever() {
+    if let Some(place) = std::env::var_os(FULL) {
+        return hang(Path::new(&place));
+    }
+    let place = Place::new("hang");
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args([
+        "--exact",
+        "flight_causes::a_disk_that_hangs_stops_no_fiber_that_panics_for_ever",
+        "--nocapture",
+    ]);
+    let output = child.env(FULL, &place.0).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("abaca: a recording was made because of a panic"), "{told}");
+}
+
+/// Makes a recording in a directory where to write takes until somebody reads.
+fn hang(place: &Path) {
+    let forms =
+        ["pftrace", "html"].map(|form| place.join(format!("abaca-{}-1-panic.{form}", std::process::id())));
+    assert!(Command::new("mkfifo").args(&forms).status().unwrap().success());
+    runtime(1, Recorder::new().directory(place).on_panic(true)).run(|| {
+        assert!(abaca::spawn(|| std::panic::panic_any(())).join().is_err());
+    });
+    // Nobody has read until now.
+    assert!(forms.iter().all(|form| !std::fs::read(form).unwrap().is_empty()));
+}
+
+/// Makes recordings in a directory that has no room for them.
+fn fill(place: &Path) {
+    let runtime = runtime(1, Recorder::new().directory(place).on_panic(true));
+    runtime.run(|| {
+        // So that either form is longer.
+        (0..100).for_each(|_| abaca::spawn(abaca::yield_now).join().unwrap());
+        assert!(abaca::spawn(|| std::panic::panic_any(())).join().is_err());
+        assert_eq!(abaca::spawn(|| 3).join().unwrap(), 3);
+    });
+    let recording = runtime.recording().unwrap();
+    for name in ["page.html", "new.html", "new.pftrace"] {
+        let error = recording.save(place.join(name)).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
+    }
 }
 
 #[test]

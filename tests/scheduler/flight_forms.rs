@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use abaca::observe::flight::{self, Activity, Recorder, Recording};
+use abaca_tests::{Tool, skip};
 
 use super::flight::{runtime, spawn};
 use super::protobuf::{Field, fields};
@@ -80,13 +81,13 @@ fn the_trace_has_what_perfetto_wants_by_field_numbers() {
     assert_eq!(flows, flow_ends, "each flow has its two ends");
 }
 
-/// Renders the page, if this machine has a browser. Prints why not otherwise.
+/// Renders the page, if this machine has a browser. Says so otherwise.
 fn render(page: &std::path::Path, width: u32) -> Option<String> {
     let browser = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| {
         std::process::Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
     });
     let Some(browser) = browser else {
-        println!("no Chromium here: the page was not rendered");
+        skip(Tool::Chromium, "the page is not rendered");
         return None;
     };
     let profile = page.with_extension(format!("profile{width}"));
@@ -101,6 +102,26 @@ fn render(page: &std::path::Path, width: u32) -> Option<String> {
     Some(String::from_utf8(output.stdout).unwrap())
 }
 
+/// The rows of a table of the page, without its head.
+fn rows<'a>(dom: &'a str, table: &str) -> Vec<&'a str> {
+    let begin = format!("<table id=\"{table}\">");
+    let (_, table) = dom.split_once(&begin).unwrap_or_else(|| panic!("no {begin} in {dom}"));
+    let (table, _) = table.split_once("</table>").expect("the table ends");
+    table.split("<tr>").skip(2).collect()
+}
+
+/// What the tables of the page have: one bar at least of the delays of a spawn site, the longest spans, and who woke whom.
+fn check_tables(dom: &str) {
+    let delays = rows(dom, "delays");
+    let has_bars =
+        |row: &&str| row.contains("flight") && row.contains("class=\"bars\"") && row.contains("<span");
+    assert!(!delays.is_empty() && delays.iter().all(has_bars), "{delays:?}");
+    let slowest = rows(dom, "slowest");
+    assert!(slowest.iter().any(|row| row.contains("reads &lt;all&gt;")), "{slowest:?}");
+    let woke = rows(dom, "woke");
+    assert!(woke.iter().any(|row| row.matches("flight").count() == 2), "one fiber woke the other: {woke:?}");
+}
+
 #[test]
 fn the_page_is_one_file_that_draws_itself_in_a_browser() {
     let recording = sample();
@@ -113,6 +134,8 @@ fn the_page_is_one_file_that_draws_itself_in_a_browser() {
     }
     if let Some(dom) = render(&page, 390) {
         assert!(dom.contains("data-ready=\"yes\""), "the script has run to its end:\n{dom}");
+        assert!(dom.contains("data-fits=\"true\""), "it is not wider than a phone:\n{dom}");
+        check_tables(&dom);
         let summary =
             format!("2 workers, {} fibers, {} turns", recording.fibers().len(), recording.turns().len());
         assert!(dom.contains(&summary), "{summary}");
@@ -176,6 +199,6 @@ fn the_trace_is_one_by_perfettos_own_schema() {
             assert!(numbers[0] > recording.turns().len() && numbers[1..] == [led, kept], "{text}");
         }
         Ok(output) if output.status.code() != Some(77) => panic!("{output:?}"),
-        _ => println!("no Python with the package perfetto here: `bash .ci/run perfetto` brings it"),
+        _ => skip(Tool::Perfetto, "no Python with the package perfetto: `bash .ci/run tools` brings it"),
     }
 }

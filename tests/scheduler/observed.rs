@@ -11,6 +11,7 @@ use std::sync::Barrier;
 
 use abaca::Runtime;
 use abaca::observe::flight::Recorder;
+use abaca_tests::{Tool, skip};
 
 /// A path that no other test uses, removed at the end.
 struct Place(PathBuf);
@@ -86,7 +87,7 @@ fn only_the_user_may_connect() {
     assert_eq!(file.permissions().mode() & 0o777, 0o600);
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
     if !is_root {
-        println!("not as root: no other user can try");
+        skip(Tool::Root, "no other user can try");
         return;
     }
     // The mode would keep others out. Even if somebody has opened it, the peer is asked.
@@ -98,7 +99,7 @@ fn only_the_user_may_connect() {
         .output();
     match other {
         Ok(output) => assert!(String::from_utf8_lossy(&output.stdout).contains("turned away"), "{output:?}"),
-        Err(error) => println!("no other user can run this program: {error}"),
+        Err(error) => skip(Tool::Root, &format!("no other user can run this program: {error}")),
     }
     assert!(ask(&mut connect(&place.0), "metrics").is_ok());
     drop(runtime);

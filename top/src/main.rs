@@ -127,24 +127,27 @@ fn as_one(metrics: &[u8], dump: &[u8]) -> String {
 /// What the thread that talks with the program does.
 enum Order {
     Look,
-    /// Save the last look, and a recording if there is one.
-    Save,
+    /// Save this look, and a recording if there is one.
+    Save(Answers),
 }
+
+/// What a program has answered to the two questions of a look: metrics and dump.
+#[derive(Clone)]
+struct Answers(Vec<u8>, Vec<u8>);
 
 /// What comes of it.
 enum Report {
-    Look(Value, Value),
+    Look(Value, Value, Answers),
     Message(String),
     Gone(ClientError),
 }
 
 /// Talks with the program, so that keys are answered meanwhile.
 fn talk(mut client: Client, orders: &Receiver<Order>, reports: &Sender<Report>) {
-    let mut last = None;
     for order in orders {
         let report = match order {
-            Order::Look => look(&mut client, &mut last),
-            Order::Save => save(&mut client, last.as_ref()),
+            Order::Look => look(&mut client),
+            Order::Save(shown) => save(&mut client, &shown),
         };
         let is_gone = matches!(report, Ok(Report::Gone(_)) | Err(_));
         let report = report.unwrap_or_else(Report::Gone);
@@ -154,18 +157,15 @@ fn talk(mut client: Client, orders: &Receiver<Order>, reports: &Sender<Report>) 
     }
 }
 
-fn look(client: &mut Client, last: &mut Option<(Vec<u8>, Vec<u8>)>) -> Result<Report, ClientError> {
+fn look(client: &mut Client) -> Result<Report, ClientError> {
     let (metrics, dump) = (client.ask("metrics")?, client.ask("dump")?);
     let parse = |bytes: &[u8]| {
         serde_json::from_slice(bytes).map_err(|error| ClientError::Refused(format!("no JSON: {error}")))
     };
-    let report = Report::Look(parse(&metrics)?, parse(&dump)?);
-    *last = Some((metrics, dump));
-    Ok(report)
+    Ok(Report::Look(parse(&metrics)?, parse(&dump)?, Answers(metrics, dump)))
 }
 
-fn save(client: &mut Client, last: Option<&(Vec<u8>, Vec<u8>)>) -> Result<Report, ClientError> {
-    let Some((metrics, dump)) = last else { return Ok(Report::Message("nothing to save yet".into())) };
+fn save(client: &mut Client, Answers(metrics, dump): &Answers) -> Result<Report, ClientError> {
     let seconds =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
     let stem = format!("abaca-top-{seconds}");
@@ -176,12 +176,22 @@ fn save(client: &mut Client, last: Option<&(Vec<u8>, Vec<u8>)>) -> Result<Report
         Err(error) => return Err(error),
     }
     for (name, bytes) in &saved {
-        if let Err(error) = fs::write(name, bytes) {
+        if let Err(error) = write_whole(name, bytes) {
             return Ok(Report::Message(format!("cannot write {name}: {error}")));
         }
     }
     let names: Vec<_> = saved.into_iter().map(|(name, _)| name).collect();
     Ok(Report::Message(format!("saved {}", names.join(" and "))))
+}
+
+/// Makes a file that is there whole or not at all.
+fn write_whole(name: &str, bytes: &[u8]) -> io::Result<()> {
+    let part = format!(".{name}-{}.part", std::process::id());
+    let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, name));
+    if written.is_err() {
+        let _ = fs::remove_file(part);
+    }
+    written
 }
 
 fn watch(client: Client, interval: Duration) -> Result<(), ClientError> {
@@ -205,11 +215,13 @@ fn show(
     let order = |order| _ = orders.send(order);
     order(Order::Look);
     let (mut asked, mut is_asking, mut due) = (Instant::now(), true, Instant::now());
+    let mut shown = None;
     loop {
         match reports.try_recv() {
-            Ok(Report::Look(metrics, dump)) => {
+            Ok(Report::Look(metrics, dump, answers)) => {
                 if !app.is_frozen {
                     app.show(Look::new(&metrics, &dump, app.look.as_ref()));
+                    shown = Some(answers);
                 }
                 is_asking = false;
                 // A program with very many fibers is not kept busy with us.
@@ -235,7 +247,10 @@ fn show(
             match app.press(key) {
                 Request::None => {}
                 Request::Quit => return Ok(()),
-                Request::Save => order(Order::Save),
+                Request::Save => match &shown {
+                    Some(answers) => order(Order::Save(answers.clone())),
+                    None => app.message = "nothing to save yet".into(),
+                },
             }
         }
     }

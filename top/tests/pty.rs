@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -20,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Program {
     runtime: Runtime,
     directory: PathBuf,
+    /// Ends a fiber that keeps its worker.
+    stop: Arc<AtomicBool>,
     /// Dumps are of all runtimes of the process, and lists are counted: one program at a time.
     _alone: MutexGuard<'static, ()>,
 }
@@ -32,8 +35,8 @@ impl Program {
         fs::create_dir_all(&directory).unwrap();
         let recorder = abaca::observe::flight::Recorder::new();
         let builder =
-            Runtime::builder().workers(2).observe_at(directory.join("socket")).flight_recorder(recorder);
-        let runtime = builder.build().unwrap();
+            Runtime::builder().workers(2).stall_threshold(None).observe_at(directory.join("socket"));
+        let runtime = builder.flight_recorder(recorder).build().unwrap();
         let lock = Arc::new(abaca::sync::Mutex::new(()));
         let spawn = |name: &str, f: Box<dyn FnOnce() + Send>| {
             let name = name.to_owned();
@@ -57,7 +60,33 @@ impl Program {
         while runtime.metrics().parked.iter().map(|(_, count)| count).sum::<u64>() < 3 {
             thread::yield_now();
         }
-        Self { runtime, directory, _alone: alone }
+        Self { runtime, directory, stop: Arc::default(), _alone: alone }
+    }
+
+    /// Adds two fibers that wait for each other's lock, and then one that keeps its worker.
+    fn fall_sick(&self) {
+        let (locks, both) =
+            (Arc::new([(); 2].map(abaca::sync::Mutex::new)), Arc::new(abaca::sync::Barrier::new(2)));
+        self.runtime.run(move || {
+            for number in 0..2 {
+                let (locks, both) = (Arc::clone(&locks), Arc::clone(&both));
+                let cross = move || {
+                    let _mine = locks[number].lock();
+                    both.wait();
+                    drop(locks[1 - number].lock());
+                };
+                abaca::Builder::new().name(format!("crossed {number}")).spawn(cross).unwrap();
+            }
+        });
+        while self.runtime.metrics().parked.iter().all(|parked| *parked != ("mutex", 4)) {
+            thread::yield_now();
+        }
+        let stop = Arc::clone(&self.stop);
+        drop(self.runtime.spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        }));
     }
 
     fn socket(&self) -> PathBuf {
@@ -67,6 +96,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
         let _ = fs::remove_dir_all(&self.directory);
     }
 }
@@ -80,6 +110,10 @@ struct Top {
 
 impl Top {
     fn start(socket: &Path, directory: &Path) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_abaca-top")), socket, directory)
+    }
+
+    fn start_by(mut command: Command, socket: &Path, directory: &Path) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -89,7 +123,7 @@ impl Top {
         let terminal =
             open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
         let side = || Stdio::from(terminal.try_clone().unwrap());
-        let child = Command::new(env!("CARGO_BIN_EXE_abaca-top"))
+        let child = command
             .args(["--interval", "0.05"])
             .arg(socket)
             .current_dir(directory)
@@ -176,9 +210,16 @@ fn the_view_shows_fibers_holders_and_stacks_and_obeys_keys() {
     let saved = ["saved abaca-top-", ".json and abaca-top-"];
     let text = top.wait_until("saved", |text| saved.iter().all(|part| text.contains(part)));
     assert!(!text.contains("newcomer"), "{text}");
-    let saved: Vec<_> =
-        fs::read_dir(&program.directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(saved.iter().filter(|name| name.to_string_lossy().ends_with(".html")).count(), 1, "{saved:?}");
+    let saved = |end: &str| -> Vec<PathBuf> {
+        let files = fs::read_dir(&program.directory).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|file| file.to_string_lossy().ends_with(end)).collect()
+    };
+    assert_eq!((saved(".html").len(), saved(".part").len()), (1, 0));
+    // What is saved is what is shown.
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(&saved(".json")[0]).unwrap()).unwrap();
+    let names: Vec<_> =
+        json["dump"]["fibers"].as_array().unwrap().iter().map(|fiber| &fiber["name"]).collect();
+    assert!(names.len() == 3 && names.iter().all(|name| *name != "newcomer"), "{names:?}");
     top.press("f");
     top.wait_until("thawed", |text| text.contains("newcomer") && !text.contains("FROZEN"));
     top.press("q");
@@ -195,6 +236,36 @@ fn a_snapshot_that_cannot_be_written_is_told_and_ends_nothing() {
     top.wait_until("why not", |text| text.contains("cannot write abaca-top-"));
     top.press("2");
     top.wait_until("it goes on", |text| text.contains("fibers that others wait for: 1"));
+    top.press("q");
+    assert!(top.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_snapshot_for_which_there_is_no_room_leaves_no_part_of_it() {
+    let program = Program::new();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_abaca-top")]);
+    let mut top = Top::start_by(shell, &program.socket(), &program.directory);
+    top.wait_until("the fibers are listed", |text| text.contains("second"));
+    top.press("w");
+    top.wait_until("why not", |text| text.contains("cannot write abaca-top-"));
+    let left: Vec<_> =
+        fs::read_dir(&program.directory).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left, ["socket"]);
+    top.press("q");
+    assert!(top.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_hog_and_a_deadlock_are_on_the_screen() {
+    let program = Program::new();
+    program.fall_sick();
+    let mut top = Top::start(&program.socket(), &program.directory);
+    top.wait_until("a circle", |text| {
+        text.contains("DEADLOCK: fibers ") && text.contains("wait for each other")
+    });
+    let text = top.wait_until("a hog", |text| text.contains("HOG "));
+    assert!(text.contains("crossed 0") && text.contains("running"), "{text}");
     top.press("q");
     assert!(top.child.wait().unwrap().success());
 }

@@ -67,6 +67,13 @@ pub use slab::Stack;
 pub use surplus::Surplus;
 pub use usage::Usage;
 
+/// Lets code be executed on the stacks that are mapped from now on: C compilers put some there for nested functions of which somebody takes
+/// the address, and mark such a program.
+#[doc(hidden)]
+pub fn make_executable() {
+    crate::os::make_executable();
+}
+
 /// The usable bytes of a stack by default: of a fiber's in abaca, and of a [coroutine's](crate::coroutine).
 ///
 /// 256 KiB in a release build; 2 MiB, as much as a thread of std has, in a build with debug assertions, whose frames

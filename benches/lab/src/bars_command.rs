@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use abaca_lab::bars::{self, Scenario, Settings};
 use abaca_lab::child::Launcher;
-use abaca_lab::models::Model;
+use abaca_lab::models::{self, Model};
 use clap::Args;
 
-use crate::run::{COMMAND, List, model};
+use crate::run::{COMMAND, List};
 
 /// What to measure.
 #[derive(Args)]
@@ -25,6 +25,10 @@ pub(crate) struct BarsOptions {
     /// How long one load is measured: 500ms, 4s
     #[arg(long, default_value = "4s", value_parser = super::duration)]
     duration: Duration,
+}
+
+fn model(name: &str) -> Result<&'static Model, String> {
+    models::find(name).ok_or_else(|| format!("no model {name}; `models` lists them"))
 }
 
 /// Longer than any server that works keeps an answer.

@@ -147,10 +147,10 @@ fn held(what: &str, side: &str, at: u64) -> io::Result<()> {
 
 fn list_models() -> io::Result<()> {
     let mut out = io::stdout().lock();
-    for model in models::MODELS {
+    for model in models::MODELS.iter().chain(models::OTHERS) {
         let missing =
             model.available().err().map(|why| format!(" [not available: {why}]")).unwrap_or_default();
-        writeln!(out, "{:<13} {}; state: {}{missing}", model.name, model.about, model.state)?;
+        writeln!(out, "{:<18} {}; state: {}{missing}", model.name, model.about, model.state)?;
     }
     Ok(())
 }

@@ -69,8 +69,8 @@ impl<T> List<T> {
     }
 }
 
-pub(crate) fn model(name: &str) -> Result<&'static Model, String> {
-    models::find(name).ok_or_else(|| {
+fn model(name: &str) -> Result<&'static Model, String> {
+    models::MODELS.iter().find(|model| model.name == name).ok_or_else(|| {
         let names: Vec<&str> = models::MODELS.iter().map(|model| model.name).collect();
         format!("the models are {}", names.join(", "))
     })

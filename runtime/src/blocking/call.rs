@@ -93,7 +93,7 @@ mod tests {
     use crate::pool::Settings;
 
     fn pool(max_threads: usize, keep_alive: Duration) -> Arc<Pool> {
-        Arc::new(Pool::new("test", Settings { max_threads, keep_alive }))
+        Arc::new(Pool::new("test", Settings { max_threads: Some(max_threads), keep_alive }))
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //!
 //! Each runtime has a pool of its own. It has no threads until they are needed: a job takes the thread that became idle last,
 //! or else starts a new one, up to [`max_blocking_threads`](crate::runtime::Builder::max_blocking_threads), 512 by default.
+//! (In a process whose threads are fibers there is no limit by default: there each job would have a thread of its own, and may wait for others.)
 //! Beyond that, jobs queue, first in, first out. A thread that has been idle for
 //! [`blocking_keep_alive`](crate::runtime::Builder::blocking_keep_alive) ends. Since the last thread to become idle is the
 //! first to be used, the threads that a lighter load does not need do end. Threads are called `<runtime>-blocking-<n>`.

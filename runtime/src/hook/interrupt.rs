@@ -24,11 +24,11 @@ pub use crate::park::notes::Notes;
 use crate::scheduler;
 
 impl Interrupted {
-    /// How a wait has ended that was interrupted.
+    /// How a wait has ended that was interrupted; `None` if no handler was found for it.
     #[must_use]
     pub fn as_slept(self) -> Option<Slept> {
         match self {
-            Self::Not => None,
+            Self::Not | Self::Looks => None,
             Self::Restarts => Some(Slept::Handled),
             Self::Ends => Some(Slept::Interrupted),
         }
@@ -77,8 +77,8 @@ impl Unattended {
         self.0 != Interrupted::Not
     }
 
-    /// Runs the handlers, of what has come since too, and says what all of them do. They may not return: no list has a pointer to a frame of
-    /// the caller's, and the caller has nothing that must be dropped.
+    /// Runs the handlers, of what has come since too, and says what all of them do; [`Interrupted::Looks`] if there were none: then the call goes
+    /// on. They may not return: no list has a pointer to a frame of the caller's, and the caller has nothing that must be dropped.
     #[inline]
     pub fn attend(self) -> Interrupted {
         if self.is_interrupted() { self.0.max(attend()) } else { Interrupted::Not }
@@ -135,6 +135,11 @@ pub(super) fn can_be_interrupted() -> bool {
     IS_ARMED.load(Ordering::Relaxed)
 }
 
+/// Whether something was sent to the calling fiber that it does not block.
+pub(super) fn is_sent() -> bool {
+    can_be_interrupted() && CALLS.get().is_some_and(|calls| (calls.is_sent)())
+}
+
 /// Calls `wait`, and says whether it was interrupted. The handlers run where the call is, on this fiber, when the caller says so.
 #[inline]
 pub(super) fn interruptible<R>(by: By, wait: impl FnOnce(&Interruption) -> R) -> (R, Unattended) {
@@ -184,14 +189,14 @@ pub fn interrupt_one(signal: u64, how: Interrupted) {
     WAITS.interrupt(how, |who| who.is_main && might_be(who), might_be, wake_all_at);
 }
 
-/// Interrupts the wait of a fiber that takes a signal, a bit, which waits for the process: as [`interrupt_one`], or else one of those that wait for a
-/// lock, or in another call that no handler ends.
-pub fn interrupt_taker(signal: u64) {
+/// Has a fiber look that waits and takes a signal, a bit, which waits for the process: the one of [`interrupt_one`], or else one of those that wait for
+/// a lock, or in another call that no handler ends. `has_effect`: if not, these need not look.
+pub fn interrupt_taker(signal: u64, has_effect: bool) {
     let might_be = |who: &Who| who.blocked & signal == 0;
     let is_first = |who: &Who| who.is_main && might_be(who) && !who.goes_on;
     let is_second = |who: &Who| might_be(who) && !who.goes_on;
-    if !WAITS.interrupt(Interrupted::Restarts, is_first, is_second, wake_all_at) {
-        WAITS.interrupt(Interrupted::Restarts, might_be, |_| false, wake_all_at);
+    if !WAITS.interrupt(Interrupted::Looks, is_first, is_second, wake_all_at) && has_effect {
+        WAITS.interrupt(Interrupted::Looks, might_be, |_| false, wake_all_at);
     }
 }
 

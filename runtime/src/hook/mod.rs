@@ -41,8 +41,8 @@ pub use interrupt::{
 };
 pub use sleepers::{Sleep, has_sleepers, sleep_at, sleep_or_handle_at, wake_at};
 pub use threads::{
-    as_kernel_threads, await_end, await_end_or_cancellation, spawn, stack, starts_runtimes_thread,
-    wants_kernel_threads,
+    as_kernel_threads, await_end, await_end_or_cancellation, has_memory_for_runtime, has_memory_for_thread,
+    spawn, stack, starts_runtimes_thread, wants_kernel_threads,
 };
 
 /// Whether the caller is a fiber with storage of its own, which can be parked. Cheap: one load on a plain thread.
@@ -91,6 +91,17 @@ pub fn set_record(record: *const ()) {
 /// * [`Unsupported`](std::io::ErrorKind::Unsupported), with the reason.
 pub fn own_tls_by_default() -> std::io::Result<()> {
     crate::runtime::own_tls_by_default()
+}
+
+/// Says that the process's threads are fibers. What limits the threads of its runtimes, and was not set, holds no longer for those that wait in
+/// the kernel, as each thread of the process would: they may wait for each other.
+pub fn threads_are_fibers() {
+    crate::pool::lift_limits();
+}
+
+/// Lets code be executed on the stacks that are made from now on.
+pub fn make_stacks_executable() {
+    abaca_asm::stack::make_executable();
 }
 
 /// How a wait has ended.
@@ -188,11 +199,16 @@ fn cancelled() {
 
 /// Sleeps until `at`; `None` is for ever.
 pub fn sleep_until(at: Option<Instant>) -> Slept {
-    let waiter = park::waiter();
-    let (outcome, unattended) = interruptible(By::Waiter(&raw const waiter), |interruption| {
-        interruption.wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Sleep, at)))
-    });
-    unattended.attend().as_slept().unwrap_or(outcome.into())
+    loop {
+        let waiter = park::waiter();
+        let (outcome, unattended) = interruptible(By::Waiter(&raw const waiter), |interruption| {
+            interruption.wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Sleep, at)))
+        });
+        match unattended.attend() {
+            Interrupted::Looks if outcome == Outcome::Notified => {}
+            by => return by.as_slept().unwrap_or(outcome.into()),
+        }
+    }
 }
 
 /// [`sleep_until`], in which no handler runs.
@@ -222,15 +238,26 @@ pub fn yield_now() {
     park::shield(park::yield_now);
 }
 
-/// Makes a call that blocks its thread on one of the runtime's pool, and waits for its end, whatever happens.
+/// Makes a call that blocks its thread on one of the runtime's pool, and waits for its end, whatever happens. What is sent to the caller meanwhile,
+/// here and in the functions below, is attended to when it leaves the hook.
 pub fn offload<T: Send>(call: impl FnOnce() -> T + Send) -> T {
-    park::shield(|| blocking::run(call))
+    attending_later(|| park::shield(|| blocking::run(call)))
+}
+
+/// Makes a call in whose wait no handler runs: pointers of others lead to the caller's frames.
+fn attending_later<R>(call: impl FnOnce() -> R) -> R {
+    let result = call();
+    if interrupt::is_sent() {
+        scheduler::put_into_own_mailbox();
+    }
+    result
 }
 
 /// Makes a call that blocks its thread, and owns what it uses, on one of the runtime's pool. `None` if the caller was cancelled before its
 /// end: then it goes on, and its result is dropped there.
 pub fn offload_or_leave<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let result = if is_cancelled() { None } else { without_unwinding(|| blocking::run_or_leave(call)) };
+    let call = || without_unwinding(|| blocking::run_or_leave(call));
+    let result = if is_cancelled() { None } else { attending_later(call) };
     if result.is_none() {
         cancelled();
     }
@@ -243,7 +270,7 @@ pub fn offload_and_leave<T: Send + 'static>(call: impl FnOnce() -> T + Send + 's
     let result = Arc::new(Mutex::new(None));
     let of_call = Arc::clone(&result);
     let job = move || *of_call.lock().unwrap_or_else(PoisonError::into_inner) = Some(call());
-    without_unwinding(|| blocking::run_aside(job));
+    attending_later(|| without_unwinding(|| blocking::run_aside(job)));
     let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
     if result.is_none() {
         cancelled();

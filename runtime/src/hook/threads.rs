@@ -9,7 +9,7 @@ use super::interrupt::{handle as handle_what_was_sent, wait_or_leave};
 use super::wait_without_unwinding;
 use crate::cell::{Outcome, Reason, Waiter};
 use crate::fiber::{Builder, JoinHandle, SpawnError};
-use crate::os::thread;
+use crate::os::{headroom, thread};
 use crate::park;
 use crate::runtime::Runtime;
 use crate::scheduler;
@@ -17,30 +17,62 @@ use crate::scheduler;
 /// The default is rounded up to whole pages.
 const PAGE_BYTES: usize = 4096;
 
+/// How much memory, by a single allocation, there is to be for a thread besides its stack. A cell, a record, a handle and a queue's growth take less.
+const THREAD_BYTES: usize = 16 * 1024;
+
+/// How much of the space of addresses there is to be for a runtime, which has threads of the kernel's.
+const RUNTIME_BYTES: usize = 64 * 1024 * 1024;
+
+/// How much of a limited space of addresses the stacks of threads leave: the runtime asks for some while they run.
+const REST_BYTES: usize = 2 * 1024 * 1024;
+
+/// Whether there is memory for a thread. What is made for it asks for some, and a program ends if there is none: so it is asked for before,
+/// and given back.
+#[must_use]
+pub fn has_memory_for_thread() -> bool {
+    headroom::has(THREAD_BYTES)
+}
+
+/// Whether there is memory for a runtime, as far as the process's limit says.
+#[must_use]
+pub fn has_memory_for_runtime() -> bool {
+    !headroom::is_limited() || headroom::has(RUNTIME_BYTES)
+}
+
 /// Spawns a fiber with a stack of `stack_bytes` usable bytes: on the caller's runtime if that gives its fibers storage of their own, or
-/// else on `elsewhere`, which is called only then.
+/// else on `elsewhere`, which is called only then. Where the process's memory is limited (RLIMIT_AS), there is a stack for it then.
 ///
 /// # Errors
 ///
-/// As [`Builder::spawn`]; [`SpawnError::NoRuntime`] also if there is none elsewhere.
+/// As [`Builder::spawn`]; [`SpawnError::NoRuntime`] also if there is none elsewhere, or it has no stack.
 pub fn spawn<T: Send + 'static>(
     stack_bytes: usize,
     elsewhere: impl FnOnce() -> Option<&'static Runtime>,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, SpawnError> {
     if let Some(worker) = scheduler::current_worker().filter(|worker| worker.shared().has_own_tls()) {
-        return builder(stack_bytes, worker.shared()).spawn_thread(body);
+        return builder(stack_bytes, worker.shared())?.spawn_thread(body);
     }
     let runtime = elsewhere().ok_or(SpawnError::NoRuntime)?;
     // SAFETY: closure and result are `Send` and `'static`.
-    unsafe { builder(stack_bytes, &runtime.shared).spawn_onto(&runtime.shared, body) }
+    unsafe { builder(stack_bytes, &runtime.shared)?.spawn_onto(&runtime.shared, body) }
 }
 
-fn builder(stack_bytes: usize, shared: &scheduler::Shared) -> Builder {
+fn builder(stack_bytes: usize, shared: &scheduler::Shared) -> Result<Builder, SpawnError> {
     // Stacks of the default size are the fastest to get.
     let is_default =
         shared.stacks.default_bytes().checked_sub(stack_bytes).is_some_and(|spare| spare < PAGE_BYTES);
-    if is_default { Builder::new() } else { Builder::new().stack_size(stack_bytes) }
+    if headroom::is_limited() {
+        let bytes = if is_default { 0 } else { u32::try_from(stack_bytes.max(1)).unwrap_or(u32::MAX) };
+        if !headroom::has(REST_BYTES) || shared.stacks.promise(bytes).is_err() {
+            return Err(SpawnError::NoRuntime);
+        }
+        if !headroom::has(REST_BYTES) {
+            shared.stacks.take_back(bytes);
+            return Err(SpawnError::NoRuntime);
+        }
+    }
+    Ok(if is_default { Builder::new() } else { Builder::new().stack_size(stack_bytes) })
 }
 
 /// Waits for the end of a fiber, or until `deadline`, or until something is sent to the caller, whose handlers have run then. Returns whether it

@@ -12,7 +12,7 @@ use super::dump::{Dump, FiberDump, Wait, count, elsewhere};
 use super::leak::{self, NotSearched};
 use super::text;
 use crate::os::fork::PerProcess;
-use crate::os::thread;
+use crate::os::service;
 
 /// In how many looks in a row a site must have grown.
 const GROWING_LOOKS: u32 = 3;
@@ -173,7 +173,7 @@ pub fn leaks_within(limit: Duration) -> Leaks {
     let theirs = Arc::clone(&found);
     let look = move || *theirs.lock().unwrap_or_else(PoisonError::into_inner) = Some(find(limit));
     // One of the kernel's, also where threads are fibers. What it has found is there when it has ended.
-    let _ = thread::start("abaca-leaks".into(), look).map(JoinHandle::join);
+    let _ = service::start("abaca-leaks".into(), look).map(JoinHandle::join);
     let found = found.lock().unwrap_or_else(PoisonError::into_inner).take();
     found.unwrap_or(Leaks { not_searched: Some(NotSearched::Thread), ..Leaks::default() })
 }

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use super::flight::Recording;
 use super::{Metrics, dump, leaks};
 use crate::os::private_socket::{PrivateSocket, Quiet};
-use crate::os::thread;
+use crate::os::service;
 use crate::scheduler::Shared;
 
 /// How many clients are served at once; more are turned away.
@@ -120,7 +120,7 @@ impl Server {
         };
         let socket = Arc::new(PrivateSocket::bind(path).map_err(with_path)?);
         let clients = Arc::new(Clients::default());
-        let thread = thread::start("abaca-observe".into(), {
+        let thread = service::start("abaca-observe".into(), {
             let (socket, clients) = (Arc::clone(&socket), Arc::clone(&clients));
             move || accept(&socket, &clients, &shared, most_idle)
         })?;
@@ -161,7 +161,8 @@ fn accept(socket: &PrivateSocket, clients: &Clients, shared: &Weak<Shared>, most
         let busy = Arc::new(Busy(Mutex::new(Instant::now())));
         let seen = Arc::clone(&busy);
         // A client that cannot be served is turned away.
-        if let Ok(thread) = thread::start("abaca-observe".into(), move || _ = serve(theirs, &shared, &seen)) {
+        if let Ok(thread) = service::start("abaca-observe".into(), move || _ = serve(theirs, &shared, &seen))
+        {
             all.push(Client { stream, thread, busy });
         }
     }
@@ -196,7 +197,7 @@ fn write_error(stream: &UnixStream, text: &str) -> io::Result<()> {
 
 fn answer(request: &str, shared: &Weak<Shared>) -> Result<Vec<u8>, &'static str> {
     let shared = shared.upgrade().ok_or("the runtime has ended")?;
-    let recording = || Recording::of(&shared).ok_or("the runtime has no flight recorder");
+    let recording = || Recording::of(&shared).ok_or("the runtime's flight recorder is off");
     let mut bytes = Vec::new();
     match request {
         "metrics" => bytes = Metrics::of(&shared).to_json().into_bytes(),

@@ -21,6 +21,8 @@ pub(crate) mod frames;
 pub(crate) mod futex;
 pub(crate) mod handler;
 #[cfg(feature = "own-tls")]
+pub(crate) mod headroom;
+#[cfg(feature = "own-tls")]
 pub(crate) mod heap;
 pub(crate) mod heap_block;
 pub(crate) mod hidden;
@@ -43,6 +45,7 @@ pub(crate) mod private_socket;
 pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod reopen;
+pub(crate) mod service;
 pub(crate) mod signal;
 pub(crate) mod slack;
 pub(crate) mod socket;
@@ -53,7 +56,10 @@ pub(crate) mod thread;
 #[cfg_attr(loom, path = "model_thread_key.rs")]
 pub(crate) mod thread_key;
 pub(crate) mod thread_state;
+#[cfg(any(feature = "own-tls", feature = "backtrace"))]
+pub(crate) mod thread_time;
 pub(crate) mod ticks;
 #[cfg(feature = "backtrace")]
 pub(crate) mod trace_signal;
 pub(crate) mod unwind;
+pub(crate) mod whole_file;

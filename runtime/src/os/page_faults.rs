@@ -277,7 +277,7 @@ pub(crate) unsafe fn guard(range: &Range<Page>) {
     }
 }
 
-/// Starts a thread that runs no signal's handler.
+/// Starts a service thread that runs no signal's handler.
 ///
 /// # Errors
 ///
@@ -285,7 +285,7 @@ pub(crate) unsafe fn guard(range: &Range<Page>) {
 pub(crate) fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
     // A new thread inherits the mask.
     let _blocked = SignalsBlocked::new();
-    super::thread::start(name.to_owned(), body).map(drop)
+    super::service::start(name.to_owned(), body).map(drop)
 }
 
 /// Has `prepare` called on each thread that is about to fork(2), and `done` afterwards there and in the child. Returns false if there is no

@@ -9,6 +9,8 @@ pub(crate) enum ThreadState {
     Running,
     /// The thread is in the system call with this number.
     InCall(i64),
+    /// The thread waits outside of a system call: for a page of memory.
+    Faulting,
     /// The kernel does not tell.
     Unknown,
 }
@@ -24,7 +26,7 @@ pub(crate) fn of(thread_id: i32) -> ThreadState {
             .parse()
             .ok()
             .filter(|number| *number >= 0)
-            .map_or(ThreadState::Running, ThreadState::InCall),
+            .map_or(ThreadState::Faulting, ThreadState::InCall),
         None => ThreadState::Unknown,
     }
 }

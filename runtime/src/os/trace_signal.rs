@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use super::futex;
 use super::handler::{Delivery, Entry, LAYERS, Layers, Mask, with_errno_kept};
+use super::thread_time;
 use crate::atomic::thread_yield;
 
 /// Returns what the interrupted thread is running, to be compared with what it was expected to run. It must be
@@ -101,15 +102,13 @@ struct Timer(libc::c_int);
 
 impl Timer {
     fn start(thread_id: i32, value: u32) -> Option<Self> {
-        /// The low bits of the clock id: a thread's clock (CPUCLOCK_PERTHREAD_MASK) of scheduled time (CPUCLOCK_SCHED).
-        const THREAD_CLOCK: libc::clockid_t = 6;
         // SAFETY: all zeroes are a valid value.
         let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
         event.sigev_notify = libc::SIGEV_THREAD_ID;
         event.sigev_signo = libc::SIGURG;
         event.sigev_notify_thread_id = thread_id;
         event.sigev_value = libc::sigval { sival_ptr: ptr::without_provenance_mut(value as usize) };
-        let clock = !thread_id << 3 | THREAD_CLOCK;
+        let clock = thread_time::clock_of(thread_id);
         let mut id: libc::c_int = 0;
         // SAFETY: timer_create(2) reads and writes live locals.
         if unsafe { libc::syscall(libc::SYS_timer_create, clock, &raw mut event, &raw mut id) } != 0 {

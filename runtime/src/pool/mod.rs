@@ -26,7 +26,10 @@ use std::time::Instant;
 pub(crate) use job::{JobRef, Owned};
 pub(crate) use lease::Lease;
 pub use settings::Metrics;
+#[cfg(not(feature = "own-tls"))]
 pub(crate) use settings::Settings;
+#[cfg(feature = "own-tls")]
+pub(crate) use settings::{Settings, are_limits_lifted, lift_limits};
 
 use crate::os;
 
@@ -116,7 +119,7 @@ impl Pool {
             let ticket = state.next;
             state.next = Ticket(ticket.0 + 1);
             state.jobs.insert(ticket, job);
-            (ticket, state.dispatch(self.settings.max_threads))
+            (ticket, state.dispatch(self.settings.most()))
         };
         match dispatch {
             Dispatch::Idle(IdleThread(thread)) => thread.unpark(),

@@ -1,28 +1,57 @@
 //! The limits of a pool, and its metrics.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// The most threads of a pool, if nobody has said otherwise.
+const MAX_THREADS: usize = 512;
+
+/// Whether what is limited by default has no limit.
+static ARE_LIFTED: AtomicBool = AtomicBool::new(false);
+
+/// Lifts the limits of threads that nobody has set: the process's threads are fibers. Each call of theirs that waits in the kernel would have a
+/// thread without abaca, and they may wait for each other.
+#[cfg(feature = "own-tls")]
+pub(crate) fn lift_limits() {
+    // Relaxed: it publishes nothing.
+    ARE_LIFTED.store(true, Ordering::Relaxed);
+}
+
+/// Whether the limits that nobody has set are lifted.
+pub(crate) fn are_limits_lifted() -> bool {
+    ARE_LIFTED.load(Ordering::Relaxed)
+}
 
 /// The limits of a pool: its most threads, and how long an idle thread stays.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
-    pub(crate) max_threads: usize,
+    /// `None` if nobody has said.
+    pub(crate) max_threads: Option<usize>,
     pub(crate) keep_alive: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_threads: 512, keep_alive: Duration::from_secs(10) }
+        Self { max_threads: None, keep_alive: Duration::from_secs(10) }
     }
 }
 
 impl Settings {
+    /// The most threads.
+    pub(super) fn most(&self) -> usize {
+        let by_default = || if are_limits_lifted() { usize::MAX } else { MAX_THREADS };
+        self.max_threads.unwrap_or_else(by_default)
+    }
+
     /// # Errors
     ///
     /// * [`ErrorKind::InvalidInput`](io::ErrorKind::InvalidInput): `max_threads` is 0.
     pub(crate) fn check(self) -> io::Result<Self> {
         match self.max_threads {
-            0 => Err(io::Error::new(io::ErrorKind::InvalidInput, "a blocking pool has at least 1 thread")),
+            Some(0) => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, "a blocking pool has at least 1 thread"))
+            }
             _ => Ok(self),
         }
     }

@@ -134,7 +134,7 @@ impl Reaper {
     fn start() -> Option<Arc<Self>> {
         let this = Arc::new(Self { watch: Watch::new(), thread: OnceLock::new() });
         let reaper = Arc::clone(&this);
-        let thread = os::thread::start("abaca-orphans".into(), move || reaper.run()).ok()?;
+        let thread = os::service::start("abaca-orphans".into(), move || reaper.run()).ok()?;
         let _ = this.thread.set(thread.thread().clone());
         Some(this)
     }

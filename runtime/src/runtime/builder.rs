@@ -129,9 +129,10 @@ impl Builder {
         self
     }
 
-    /// Sets how many threads the [`blocking`](crate::blocking) pool may have: 1 or more. Default: 512.
+    /// Sets how many threads the [`blocking`](crate::blocking) pool may have: 1 or more. Default: 512, or no limit in a process
+    /// whose threads are fibers (`abaca_transparent::threads_are_fibers`): their calls may wait for each other.
     pub fn max_blocking_threads(mut self, threads: usize) -> Self {
-        self.blocking.max_threads = threads;
+        self.blocking.max_threads = Some(threads);
         self
     }
 
@@ -342,7 +343,7 @@ impl Builder {
             let storage = self.storage;
             scheduler::set_spares(
                 &shared,
-                storage.max_spare_threads,
+                storage.spare_limit,
                 storage.is_eager,
                 storage.keep_alive,
                 Box::new(start_spare),

@@ -1,8 +1,8 @@
 //! Deadlocks: what a runtime does when all its fibers wait and nothing can wake them.
 //!
 //! The scheduler says when nothing within the runtime can (`scheduler/quiet.rs`). Then only a thread that is not the runtime's could.
-//! So a deadlock is certain if the process has no other thread but those that wait in [`Runtime::run`](super::Runtime::run), and no
-//! other runtime. Signal handlers cannot wake a fiber: [`signal`](crate::signal) counts as a descriptor that is watched.
+//! So a deadlock is certain if the process has no other thread but those that wait in [`Runtime::run`](super::Runtime::run) and those of
+//! `os/service.rs`, and no other runtime. Signal handlers cannot wake a fiber: [`signal`](crate::signal) counts as a descriptor that is watched.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,9 +11,10 @@ use super::Builder;
 use super::crew::Roster;
 use crate::cell::Fiber;
 use crate::observe::Deadlock;
+use crate::os::service::Services;
 use crate::os::{self, stderr};
 use crate::park;
-use crate::scheduler::{Shared, registry};
+use crate::scheduler::{Shared, Verdict, registry};
 
 /// What a runtime does about a deadlock of all its fibers; see [`Builder::on_deadlock`].
 #[derive(Clone, Default)]
@@ -43,8 +44,11 @@ impl Builder {
     ///
     /// It is noticed within two seconds, and only where it is certain: no fiber sleeps or has a deadline; no descriptor is watched,
     /// be it a socket, a child or a signal; no blocking call is under way; and the process has no thread beyond those of the
-    /// runtime, its idle pool, and those that wait in [`run`](super::Runtime::run). A program with threads of its own is never
-    /// ended, since any of them could wake a fiber; [`observe::check`](crate::observe::check) finds the cycle there.
+    /// runtime, its idle pool, and those that wait in [`run`](super::Runtime::run). Those with which the runtime is
+    /// [observed](Self::observe_at), writes dumps and recordings, [compacts](Self::compact_after) stacks or waits for children are its own.
+    /// A program with threads of its own is not ended while they are there, since any of them could wake a fiber;
+    /// [`observe::check`](crate::observe::check) finds the cycle there. The runtime looks again after pauses, each twice as long as the
+    /// one before, up to a minute. So if the last such thread has ended, the deadlock is noticed after about as long as it has lasted until then.
     ///
     /// The main fiber ends by a cancellation. If it waits in a [`shield`](crate::cancel::shield) or a destructor, it is only
     /// reported.
@@ -95,27 +99,31 @@ pub(super) fn on_quiet(
     roster: &Arc<Roster>,
     waits: Arc<Waits>,
     policy: DeadlockPolicy,
-) -> impl Fn() + Send + Sync + use<> {
+) -> impl Fn() -> Verdict + Send + Sync + use<> {
     let roster = Arc::downgrade(roster);
     move || {
-        let (Some(shared), Some(roster)) = (shared.upgrade(), roster.upgrade()) else { return };
-        let ours = || {
+        let (Some(shared), Some(roster)) = (shared.upgrade(), roster.upgrade()) else {
+            return Verdict::Final;
+        };
+        let in_crew = || {
             let pools = [Some(&shared.blocking), shared.blocking.forking()];
             let in_pools: usize = pools.into_iter().flatten().map(|pool| pool.metrics().threads).sum();
             roster.running() + in_pools + waits.state().mains.len()
         };
         let is_certain = || {
+            let services = Services::count();
             registry::all().len() == 1
-                && os::thread::count().is_some_and(|all| all <= ours())
+                && os::thread::count().is_some_and(|all| all <= in_crew() + services.running)
+                && Services::count() == services
                 && shared.is_quiet()
         };
         if !is_certain() {
-            return;
+            return Verdict::Open;
         }
         let deadlock = Deadlock::find();
         // Looking has woken the workers for a moment, and run nothing.
         if !is_certain() {
-            return;
+            return Verdict::Open;
         }
         match &policy {
             DeadlockPolicy::Ignore => {}
@@ -133,5 +141,6 @@ pub(super) fn on_quiet(
                 mains.iter().for_each(park::cancel);
             }
         }
+        Verdict::Final
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn listen(
             if quit.has_arrived() {
                 // On a thread of its own, since standard error may be a pipe that nobody reads.
                 let shared = shared.clone();
-                let _ = os::thread::start("abaca-dump".into(), move || {
+                let _ = os::service::start("abaca-dump".into(), move || {
                     if let Some(shared) = shared.upgrade() {
                         shared.trigger(Trigger::Signal);
                     }

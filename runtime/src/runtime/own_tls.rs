@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::builder::invalid;
 use super::{Builder, Runtime};
 use crate::os::{barrier, storage};
-use crate::scheduler::Spares;
+use crate::scheduler::{SpareLimit, Spares};
 
 impl Runtime {
     /// How many threads there are beyond one a worker: those that wait for a worker, and those that a worker has left. With the
@@ -43,9 +43,6 @@ impl Runtime {
     }
 }
 
-/// How many threads there may be beyond one a worker, by default.
-const MAX_SPARE_THREADS: usize = 256;
-
 /// How long a spare thread stays without a worker, by default.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -70,7 +67,7 @@ pub(crate) fn own_tls_by_default() -> io::Result<()> {
 pub(super) struct Settings {
     /// `None` leaves it to the environment.
     own_tls: Option<bool>,
-    pub(super) max_spare_threads: usize,
+    pub(super) spare_limit: SpareLimit,
     /// Whether workers leave their threads as often as they can, for tests.
     pub(super) is_eager: bool,
     /// How long a spare thread waits for a worker before it ends.
@@ -79,7 +76,8 @@ pub(super) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { own_tls: None, max_spare_threads: MAX_SPARE_THREADS, is_eager: false, keep_alive: KEEP_ALIVE }
+        let spare_limit = SpareLimit::default();
+        Self { own_tls: None, spare_limit, is_eager: false, keep_alive: KEEP_ALIVE }
     }
 }
 
@@ -157,7 +155,8 @@ impl Builder {
         self
     }
 
-    /// Sets how many threads there may be beyond one a worker, for workers whose own thread is stuck in a fiber. Default: 256. Beyond
+    /// Sets how many threads there may be beyond one a worker, for workers whose own thread is stuck in a fiber. Default: 256, and in
+    /// a process whose threads are fibers (`abaca_transparent::threads_are_fibers`) as many more as there are fibers that wait in the kernel. Beyond
     /// that, and where the operating system refuses a thread, a worker stays with its thread; the report of a
     /// [stall](Self::stall_threshold) says so. A thread that has had no worker for ten seconds ends, unless a
     /// fiber has forked on it: to the kernel it is the parent of the child (`PR_SET_PDEATHSIG`).
@@ -165,7 +164,7 @@ impl Builder {
     /// It has no effect unless fibers have [storage of their own](Self::own_tls). With 0, a worker leaves a thread that is
     /// stuck only for the thread of one that is idle.
     pub fn max_spare_threads(mut self, threads: usize) -> Self {
-        self.storage.max_spare_threads = threads;
+        self.storage.spare_limit = SpareLimit::of(threads);
         self
     }
 }

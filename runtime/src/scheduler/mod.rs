@@ -74,7 +74,7 @@ pub use cost::Cost;
 pub(crate) use counters::{BOUNDS, Histogram};
 pub(crate) use event::{Cause, Decoded, Kind};
 #[cfg(feature = "own-tls")]
-pub(crate) use handoff::{Spares, observe_stuck_threads};
+pub(crate) use handoff::{SpareLimit, Spares, observe_stuck_threads};
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on, present};
 #[cfg(feature = "own-tls")]
 pub(crate) use here::{pin, unpin};
@@ -82,10 +82,11 @@ pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 #[cfg(feature = "own-tls")]
 pub(crate) use own_line::{
-    can_park_here, enter_hook, is_in_own_code, leave_hook, mailbox, open_mailbox, record, set_record,
-    set_within_hook,
+    can_park_here, enter_hook, is_in_own_code, leave_hook, mailbox, open_mailbox, put_into_own_mailbox,
+    record, set_record, set_within_hook,
 };
 pub(crate) use phase::Phase;
+pub(crate) use quiet::Verdict;
 pub(crate) use recording::{
     OnTrigger, Recorder, Trigger, WorkerRecorder, record_bytes, record_label, record_text, set_recorder,
     set_turn_log, trigger,
@@ -247,16 +248,16 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
     shared.end_worker(&shared.workers[index]);
 }
 
-/// Gives a runtime the threads that take over workers: at most `max` beyond one a worker, started by `start`.
+/// Gives a runtime the threads that take over workers: at most `limit` beyond one a worker, started by `start`.
 #[cfg(feature = "own-tls")]
 pub(crate) fn set_spares(
     shared: &Shared,
-    max: usize,
+    limit: handoff::SpareLimit,
     is_eager: bool,
     keep_alive: Duration,
     start: handoff::Start,
 ) {
-    let is_first = shared.spares.set(handoff::Spares::new(max, is_eager, keep_alive, start)).is_ok();
+    let is_first = shared.spares.set(handoff::Spares::new(limit, is_eager, keep_alive, start)).is_ok();
     debug_assert!(is_first, "a runtime is built once");
 }
 

@@ -22,6 +22,8 @@ use super::stall::Stall;
 use super::worker::{Position, Worker};
 #[cfg(feature = "own-tls")]
 use crate::os::thread_state::{self, ThreadState};
+#[cfg(feature = "own-tls")]
+use crate::os::thread_time;
 
 /// How often the monitor looks for fibers that should be stolen, if there is a worker that can steal.
 const PERIOD: Duration = Duration::from_millis(10);
@@ -58,6 +60,10 @@ struct Progress {
     is_alone: bool,
     /// How many more looks come soon.
     soon_looks: u32,
+    /// The worker's thread, and how much processor time it had when the worker was last seen in another position; only while there are
+    /// more threads than processors.
+    #[cfg(feature = "own-tls")]
+    had_run: Option<(i32, Duration)>,
 }
 
 impl Shared {
@@ -139,6 +145,13 @@ fn keeps_vigil(_shared: &Shared, _progress: &[Progress], _goes_on: impl Fn() -> 
     false
 }
 
+/// The worker's thread, and how much processor time it has had.
+#[cfg(feature = "own-tls")]
+fn has_run(worker: &Worker) -> Option<(i32, Duration)> {
+    let thread_id = worker.thread_id();
+    Some((thread_id, thread_time::of(thread_id)?))
+}
+
 impl Progress {
     fn check(&mut self, shared: &Shared, worker: &Worker, since: Duration) {
         #[cfg(feature = "own-tls")]
@@ -152,7 +165,7 @@ impl Progress {
             && spares.must_rescue(worker)
         {
             self.stalled_for += since;
-            if self.stalled_for >= RESCUE {
+            if self.stalled_for >= RESCUE && !self.lacks_processor(worker) {
                 spares.rescue(worker);
             }
             return;
@@ -168,6 +181,12 @@ impl Progress {
                 soon_looks,
                 #[cfg(feature = "own-tls")]
                 looked_ns: shared.now_ns(),
+                #[cfg(feature = "own-tls")]
+                had_run: shared
+                    .spares
+                    .get()
+                    .filter(|spares| spares.is_crowded(shared))
+                    .and_then(|_| has_run(worker)),
                 ..Self::default()
             };
             return;
@@ -192,6 +211,20 @@ impl Progress {
         }
     }
 
+    /// Whether the worker stands still since its thread waits for a processor: then another thread would wait as well. One that has had a
+    /// processor for long enough keeps the worker.
+    #[cfg(feature = "own-tls")]
+    fn lacks_processor(&mut self, worker: &Worker) -> bool {
+        let Some((thread_id, before)) = self.had_run else { return false };
+        let Some(now) = has_run(worker) else { return false };
+        if now.0 != thread_id {
+            self.had_run = Some(now);
+            return true;
+        }
+        now.1.saturating_sub(before) < HANDOFF_PERIOD / 2
+            && thread_state::of(thread_id) == ThreadState::Running
+    }
+
     /// Gives a worker that stands still, and that others wait for, to another thread. Returns true if nothing else is to be done with it
     /// now.
     #[cfg(feature = "own-tls")]
@@ -212,7 +245,7 @@ impl Progress {
             return false;
         }
         self.is_alone = !worker.is_waited_for();
-        if self.is_alone {
+        if self.is_alone || self.lacks_processor(worker) {
             return false;
         }
         match spares.hand_off(worker) {

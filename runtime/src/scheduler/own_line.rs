@@ -115,6 +115,11 @@ pub(crate) fn mailbox() -> Option<NonNull<Mailbox>> {
     HERE.with(|here| (!here.fiber.get().is_null()).then(|| NonNull::from(&here.mailbox)))
 }
 
+/// Has the calling fiber find mail when it leaves the hook that it is in.
+pub(crate) fn put_into_own_mailbox() {
+    HERE.with(|here| _ = here.mailbox.note());
+}
+
 /// See [`Mailbox::open`].
 pub(crate) fn open_mailbox() {
     HERE.with(|here| here.mailbox.open());

@@ -2,8 +2,9 @@
 //! pool, no fiber whose worker has left it. Then either a thread outside has something in its hands, or the fibers wait for each other for ever.
 //!
 //! The monitor notices, since it goes to sleep as well when all workers do. It looks once more after a while, and then tells whoever
-//! wants to know, once in each quiet period. A period ends when a fiber runs. While anything is pending it costs nothing, and a
-//! quiet runtime costs one wake-up of the monitor.
+//! wants to know. If he cannot judge, as a thread that is not the runtime's is there, he is told again after pauses that grow: the thread
+//! may end without a word. Once he has judged he is told no more in that quiet period, which ends when a fiber runs. While anything is
+//! pending it costs nothing, and a quiet runtime costs a wake-up of the monitor, or one a minute in the end.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,44 +14,72 @@ use super::phase::Phase;
 use super::shared::{Pollers, Shared};
 use crate::timer::Wheel;
 
-/// How long it must have been quiet.
-const SETTLED: Duration = Duration::from_millis(100);
+/// How long it must have been quiet, and the first pause. Each later pause is twice as long, up to the longest.
+const SETTLED_NS: u64 = Duration::from_millis(100).as_nanos() as u64;
+const LONGEST_PAUSE_NS: u64 = Duration::from_secs(60).as_nanos() as u64;
 
 /// Called on the monitor's thread.
-pub(crate) type OnQuiet = Box<dyn Fn() + Send + Sync>;
+pub(crate) type OnQuiet = Box<dyn Fn() -> Verdict + Send + Sync>;
+
+/// What was made of a quiet runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing more is to be told of this quiet period.
+    Final,
+    /// Something that may end by itself is in the way.
+    Open,
+}
 
 /// The monitor's memory of quiet periods.
 #[derive(Debug, Default)]
 pub(super) struct Quiet {
-    /// How many fibers the hubs had resumed when it was first seen quiet, and when that was.
-    since: Option<(u64, u64)>,
-    /// The same number, of the last period that was told of.
-    told: Option<u64>,
+    last: Option<Period>,
+}
+
+/// A quiet period.
+#[derive(Debug)]
+struct Period {
+    /// How many fibers the hubs had resumed when it was first seen quiet.
+    resumed: u64,
+    /// When it is told of next; `NEVER` after the final verdict.
+    next_ns: u64,
+    pause_ns: u64,
+}
+
+impl Period {
+    fn new(resumed: u64, now_ns: u64) -> Self {
+        Self { resumed, next_ns: now_ns + SETTLED_NS, pause_ns: SETTLED_NS }
+    }
+
+    /// Asks for the verdict if that is due. Returns when to look again.
+    fn look(&mut self, now_ns: impl Fn() -> u64, ask: impl FnOnce() -> Verdict) -> u64 {
+        if now_ns() < self.next_ns {
+            return self.next_ns;
+        }
+        self.next_ns = match ask() {
+            Verdict::Final => NEVER,
+            Verdict::Open => {
+                let next_ns = now_ns() + self.pause_ns;
+                self.pause_ns = LONGEST_PAUSE_NS.min(2 * self.pause_ns);
+                next_ns
+            }
+        };
+        self.next_ns
+    }
 }
 
 impl Quiet {
     /// Until when the monitor may sleep while all workers do.
     pub(super) fn look(&mut self, shared: &Shared) -> u64 {
         let Some(on_quiet) = shared.on_quiet.get() else { return NEVER };
-        let resumed = shared.resumed();
-        if self.told == Some(resumed) || !shared.is_quiet() {
+        if !shared.is_quiet() {
             return NEVER;
         }
-        let now = shared.now_ns();
-        let settled = SETTLED.as_nanos() as u64;
-        match self.since {
-            Some((then, at)) if then == resumed && now >= at + settled => {
-                self.told = Some(resumed);
-                on_quiet();
-                // What it did may have woken a worker for a moment, without a fiber having run.
-                NEVER
-            }
-            Some((then, at)) if then == resumed => at + settled,
-            _ => {
-                self.since = Some((resumed, now));
-                now + settled
-            }
-        }
+        // To look at fibers wakes a worker for a moment, without a fiber having run.
+        let resumed = shared.resumed();
+        let last = self.last.take().filter(|last| last.resumed == resumed);
+        let period = self.last.insert(last.unwrap_or_else(|| Period::new(resumed, shared.now_ns())));
+        period.look(|| shared.now_ns(), on_quiet)
     }
 }
 
@@ -83,5 +112,35 @@ impl Shared {
             // Last, since what was looked at before may have been about to wake one.
             && self.all_asleep()
             && self.workers.iter().all(|worker| !worker.remote.inbox.has_items())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn it_is_told_of_after_growing_pauses_until_the_verdict() {
+        let (now_ns, asked) = (Cell::new(0), Cell::new(0));
+        let mut period = Period::new(7, 0);
+        let mut look = |verdict| {
+            let ask = || {
+                asked.set(asked.get() + 1);
+                verdict
+            };
+            period.look(|| now_ns.get(), ask)
+        };
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            let next_ns = look(Verdict::Open);
+            pauses.push((next_ns - now_ns.get()) / 1_000_000);
+            now_ns.set(next_ns);
+        }
+        assert_eq!(pauses, [100, 100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000]);
+        assert_eq!(asked.get(), 11);
+        assert_eq!([look(Verdict::Final), look(Verdict::Final)], [NEVER; 2]);
+        assert_eq!(asked.get(), 12);
     }
 }

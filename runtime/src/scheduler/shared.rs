@@ -81,7 +81,7 @@ pub(crate) struct Shared {
     /// Whether the monitor sleeps although a worker is awake.
     #[cfg(feature = "own-tls")]
     pub(super) quiet: super::handoff::Quiet,
-    /// Called by the monitor once in each quiet period; set once if anybody wants to know.
+    /// Called by the monitor in each quiet period, until the verdict is final; set once if anybody wants to know.
     pub(crate) on_quiet: OnceLock<super::quiet::OnQuiet>,
     /// The threads that take over workers; set once if fibers have storage of their own.
     #[cfg(feature = "own-tls")]

@@ -47,8 +47,35 @@ pub(crate) struct StackSupply {
     /// How many blocks were made for stacks of the default size.
     #[cfg(feature = "own-tls")]
     blocks: AtomicUsize,
+    #[cfg(feature = "own-tls")]
+    promised: Promised,
     /// The smallest class of sizes.
     least_class: usize,
+}
+
+/// Stacks that were taken for fibers that have not started: the operating system may refuse others. Which of the fibers takes which does not
+/// matter, as there is one for each.
+#[cfg(feature = "own-tls")]
+#[derive(Debug, Default)]
+struct Promised {
+    stacks: Mutex<Vec<(u32, Stack)>>,
+    count: AtomicUsize,
+}
+
+#[cfg(feature = "own-tls")]
+impl Promised {
+    fn stacks(&self) -> MutexGuard<'_, Vec<(u32, Stack)>> {
+        self.stacks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cold]
+    fn take(&self, bytes: u32) -> Option<Stack> {
+        let mut stacks = self.stacks();
+        let index = stacks.iter().position(|(other, _)| *other == bytes)?;
+        let (_, stack) = stacks.swap_remove(index);
+        self.count.store(stacks.len(), Ordering::Relaxed);
+        Some(stack)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +136,8 @@ impl StackSupply {
             block_bytes,
             #[cfg(feature = "own-tls")]
             blocks: AtomicUsize::new(0),
+            #[cfg(feature = "own-tls")]
+            promised: Promised::default(),
             least_class: LEAST_CLASS,
         }
     }
@@ -188,6 +217,42 @@ impl StackSupply {
             heap::grow();
         }
         if cache.is_empty() { result } else { Ok(()) }
+    }
+
+    /// Takes a stack for a fiber that will start later, and wants so many bytes, where 0 is the default size: so that it can.
+    ///
+    /// # Errors
+    ///
+    /// * Those of taking a stack.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn promise(&self, bytes: u32) -> io::Result<()> {
+        let stack = if bytes == 0 { self.take()? } else { self.take_sized(bytes)? };
+        let mut stacks = self.promised.stacks();
+        stacks.push((bytes, stack));
+        // Relaxed: the queue by which the fiber comes orders it.
+        self.promised.count.store(stacks.len(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes the promise of a stack of so many bytes back: the fiber is not made.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn take_back(&self, bytes: u32) {
+        match self.take_promised(bytes) {
+            Some(stack) if bytes == 0 => self.default.give(stack),
+            Some(stack) => self.give_sized(bytes, stack),
+            None => {}
+        }
+    }
+
+    /// A stack that was promised to a fiber that wants so many bytes, if there is one.
+    #[inline(always)]
+    pub(super) fn take_promised(&self, bytes: u32) -> Option<Stack> {
+        #[cfg(feature = "own-tls")]
+        if self.promised.count.load(Ordering::Relaxed) != 0 {
+            return self.promised.take(bytes);
+        }
+        let _ = bytes;
+        None
     }
 
     pub(super) fn give(&self, stacks: impl Iterator<Item = Stack>) {

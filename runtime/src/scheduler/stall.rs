@@ -86,7 +86,7 @@ impl Stall {
     /// The fiber's current activity: computing, or waiting in a system call that blocks its worker.
     pub fn activity(&self) -> Activity {
         match self.state {
-            ThreadState::Running => Activity::Computing,
+            ThreadState::Running | ThreadState::Faulting => Activity::Computing,
             ThreadState::InCall(call) if thread_state::is_futex(call) => Activity::Locking,
             ThreadState::InCall(call) => Activity::Waiting(call),
             ThreadState::Unknown => Activity::Unknown,
@@ -95,7 +95,7 @@ impl Stall {
 
     #[cfg(feature = "backtrace")]
     pub(super) fn add_backtrace(&mut self) {
-        if self.state == ThreadState::Running {
+        if matches!(self.state, ThreadState::Running | ThreadState::Faulting) {
             self.backtrace =
                 super::backtrace::Trace::of(self.trace_target.thread_id, self.trace_target.fiber);
         }

@@ -5,6 +5,7 @@
 use std::io;
 
 use crate::enter::{is_installed, set_installed};
+use crate::executable::has_code_on_stacks;
 use crate::own::find_all;
 use crate::{descriptors, report, table};
 
@@ -37,6 +38,9 @@ pub fn install() -> io::Result<()> {
         ));
     }
     abaca::hook::own_tls_by_default()?;
+    if has_code_on_stacks() {
+        abaca::hook::make_stacks_executable();
+    }
     find_all();
     report::begin();
     crate::calls::kick::reserve_signal();

@@ -46,7 +46,7 @@
 //! | `flockfile` | is tried again after pauses |
 //! | `dlopen` `dlclose` | do not park: what they run is called with a lock of libc's |
 //! | `syscall(SYS_futex, ..)`, by which std, parking_lot and crossbeam wait | in a table of sleepers by address; plain threads sleep in the kernel, and each wakes the other. Words that processes share are the kernel's |
-//! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with a ceiling of priorities, and those that processes share are libc's alone. One whose owner inherits priorities (PTHREAD_PRIO_INHERIT) is a usual one: a fiber has none to inherit |
+//! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with a ceiling of priorities, and those that processes share are libc's alone; a semaphore that processes share, as one with a name is, is waited for on a thread of the pool. One whose owner inherits priorities (PTHREAD_PRIO_INHERIT) is a usual one: a fiber has none to inherit |
 //! | `pthread_cond_*` `pthread_barrier_*` `pthread_once`, `cnd_*` `call_once` | in the table, plain threads as well |
 //! | `nanosleep` `clock_nanosleep` `usleep` `sleep` `thrd_sleep` `sched_yield` | a timer; the next fiber. A sleep of a cancelled fiber ends early, as if interrupted, with nothing left of it |
 //! | `pthread_join` and its kin | of a fiber: as `JoinHandle::join`; of a thread: is tried again after pauses |
@@ -82,7 +82,8 @@
 //!   the process sends to itself waits when `kill` returns; from elsewhere it may be some
 //!   microseconds on its way. A child by `vfork` changes its own handlers and masks. A thread of the kernel's, or a child by `posix_spawn` or `system`, has the mask of the fiber that starts it; a copy
 //!   by `fork`, and a program that the fiber begins by `exec`, has the fiber's mask as well. What is blocked where the
-//!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A plain thread
+//!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A signal that does nothing, by default or
+//!   since it is ignored, ends no call, and waits for those who block it only. A plain thread
 //!   in `sigwait`, `sigsuspend` or one of their kin takes what waits for the process as well, and before any fiber.
 //! * **`signalfd`** tells a fiber's program of what its fibers block, to reads, `poll` and `epoll`. The descriptor is one of a pair of sockets: a
 //!   signal is taken when it comes rather than when it is read, so that one that is sent twice is told twice, some 200 wait at most, there are 32 such descriptors at once, and a copy by `fork`
@@ -152,7 +153,9 @@
 //!
 //! # What still waits in the kernel
 //!
-//! On an OS thread that the worker has left: it costs its own fiber only, and no deadline ends it. [`report`] names it.
+//! On an OS thread that the worker has left: it costs its own fiber only, and no deadline ends it. [`report`] names it. With [`threads_are_fibers`]
+//! there are as many such threads as wait, and as many of the pool, unless the runtime's builder says otherwise
+//! ([`max_spare_threads`](abaca::runtime::Builder::max_spare_threads), [`max_blocking_threads`](abaca::runtime::Builder::max_blocking_threads)): they may wait for each other.
 //!
 //! | what | why |
 //! |---|---|
@@ -165,7 +168,7 @@
 //! | `ioctl` but for FIONBIO | each device has its own |
 //! | `lckpwdf`, `getutent` and their kin | they set an alarm for the process, or lock a file of the system's for a moment |
 //! | `rcmd` `rexec` and Sun's RPC | nobody links them any more |
-//! | `pthread_mutex_setprioceiling`, and locks that are robust, with a ceiling, or of several processes | the kernel keeps their owners |
+//! | `pthread_mutex_setprioceiling`, and locks that are robust, with a ceiling, or of several processes, and conditions and barriers of these | the kernel keeps their owners, and another process ends the wait. Handlers run meanwhile, and `pthread_cancel` ends the wait for a condition: it wakes all who wait there, as POSIX allows |
 //! | `vfork` | until the child has begun another program |
 //!
 //! # What is not as on threads
@@ -180,16 +183,19 @@
 //! | PR_SET_PDEATHSIG of a child | is sent when the process ends, not with the thread that has forked: an OS thread on which a fiber forks stays |
 //! | a robust mutex that processes share | a fiber that ends with it is told of as a thread is (EOWNERDEAD), but a process that is ended with it is not, since the kernel does not know the owner: who locks it next waits |
 //! | `gettid` | is a number of the fiber's own, beyond the kernel's. `tgkill`, `sched_setaffinity` and their kin and `timer_create` know it; `/proc/self/task`, and system calls that are no functions of libc's, do not |
+//! | `pthread_self` | is not the thread pointer, and is no more above it than that of another thread: libgomp's `omp_pause_resource` reckons so from the thread-locals of its threads, and ends the process by SIGSEGV or hangs |
+//! | a library that wants code executed on stacks (`-z execstack`), and is loaded after `install` by `dlopen` | finds threads whose stacks are not. What the program has begun with counts |
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
-//! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, and change nothing: `sched_getcpu` tells where the worker is |
+//! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, to the threads that it creates as well, and change nothing: `sched_getcpu` tells where the worker is |
 //! | `pthread_getattr_np` | tells of the stack and the guard that were asked for: the stack that there is may be larger, and the guard is a page at least |
 //! | the number of the next descriptor | need not be the lowest that the program has free: the runtime opens some of its own, also for a moment |
+//! | `pthread_create` without room for a stack | is EAGAIN where the address space is limited (RLIMIT_AS), as on threads. Where memory is refused for another reason when the thread begins, the process ends, with a line that says so |
 //! | PTHREAD_KEYS_MAX | a few of the keys are the runtime's |
 //! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, from a wait for a lock, and in its next call that is a cancellation point; not while it computes |
 //! | `pthread_cancel` of a thread that is in a handler of a signal | it ends when it has left the handler: what that calls are libc's own functions |
 //! | a signal for the process that the main thread blocks, and of all others only those let through that wait for locks | waits until one of them waits for something else, or none |
 //! | a signal that a fiber sends to its own process (`kill`, `sigqueue`), or that the kernel has given to a worker's thread, while the main thread blocks it and a plain thread beside that does not | waits for a fiber, or until a plain thread calls `sigwait` or its kin, or lets it through anew, be it by a change of its mask or for the time of a call (`sigsuspend`, `ppoll`). The kernel would have run the handler on that thread at once |
-//! | a signal that does nothing by default (SIGCHLD, SIGURG, SIGWINCH), while the main thread blocks it | ends a call of a fiber that does not block it in EINTR, as a handler would |
+//! | a signal that does nothing by default (SIGCHLD, SIGURG, SIGWINCH, SIGCONT), while the main thread blocks it | ends a call of a plain thread besides the main one, if that does not block it, in EINTR, as a handler would |
 //! | `signalfd` of a plain thread | is the kernel's: it tells nothing of such a signal |
 //! | a condition's wait | ends by itself, as POSIX allows, where a handler has run in it; glibc's goes on |
 //! | an address that is none, of a message (`sendmsg`), a set (`select`), a time, a mask or a name | ends the process by SIGSEGV where the kernel would say EFAULT: the hook reads it first, as functions of libc may |
@@ -203,6 +209,7 @@ mod answer;
 mod calls;
 mod descriptors;
 mod enter;
+mod executable;
 mod hooks;
 mod install;
 mod kernel;

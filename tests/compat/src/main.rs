@@ -12,7 +12,7 @@
 //!
 //! Without the feature `whole` it has the programs alone that are soon built, each needs a call that was right once, and not in time.
 //!
-//! `--page FILE` writes the guide's page, if no program fails. `--threads-are-fibers` makes the threads that the programs start fibers as well.
+//! `--page FILE` writes the guide's page, if no program fails and each has its server. `--threads-are-fibers` makes the threads that the programs start fibers as well.
 
 #![cfg_attr(not(feature = "whole"), allow(dead_code, reason = "a part of it is for the whole matrix"))]
 
@@ -42,7 +42,7 @@ fn main() {
     if threads_are_fibers {
         abaca_transparent::threads_are_fibers().unwrap();
     }
-    let mut rows = Vec::new();
+    let (mut rows, mut is_one_missing) = (Vec::new(), false);
     for program in programs::programs() {
         let is_chosen = chosen.is_empty() || chosen.iter().any(|name| name == program.name);
         if is_chosen && (program.is_there)(&servers) {
@@ -51,12 +51,14 @@ fn main() {
             rows.push(row);
         } else if is_chosen {
             eprintln!("{}: skipped, its server is not installed", program.name);
+            is_one_missing = true;
         }
     }
     for call in abaca_transparent::report() {
         eprintln!("blocked: {call}");
     }
-    let has_failed = rows.iter().any(|row| !row.failures.is_empty());
+    // The page has all rows.
+    let has_failed = rows.iter().any(|row| !row.failures.is_empty()) || is_one_missing && page.is_some();
     match page {
         Some(path) if !has_failed => std::fs::write(path, page::page(&rows)).unwrap(),
         Some(path) => eprintln!("{} is left as it was", path.display()),

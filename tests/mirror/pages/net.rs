@@ -125,7 +125,12 @@ pub(super) const PAGES: &[Page] = &[
         stand_ins: &[("\"/tmp/sock\"", "\"listener\"")],
         ..PAGE
     },
-    Page { original: "os/linux/net/trait.SocketAddrExt.html", examples: 2, ..PAGE },
+    Page {
+        original: "os/linux/net/trait.SocketAddrExt.html",
+        examples: 2,
+        stand_ins: &[("b\"hidden\"", "&crate::peer::name()")],
+        ..PAGE
+    },
     Page {
         original: "os/linux/net/trait.TcpStreamExt.html",
         examples: 2,

@@ -185,10 +185,31 @@ static void *threads(void *unused) {
     return unused;
 }
 
+// Threads run on the processors of those who create them.
+static void *counts_processors(void *unused) {
+    cpu_set_t set;
+    SAY(sched_getaffinity(0, sizeof set, &set) < 0), SAY(CPU_COUNT(&set));
+    return unused;
+}
+static void *creates(void *unused) {
+    counts_processors(NULL), join(start(counts_processors, NULL));
+    return unused;
+}
+static void *has_one_processor(void *unused) {
+    cpu_set_t all, one;
+    sched_getaffinity(0, sizeof all, &all), memset(&one, 0, sizeof one);
+    for (int i = 0; !CPU_COUNT(&one); i++)
+        if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
+    SAY(pthread_setaffinity_np(pthread_self(), sizeof one, &one));
+    creates(NULL), join(start(creates, NULL));
+    SAY(sched_setaffinity(0, sizeof all, &all)), creates(NULL);
+    return unused;
+}
+
 int main(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
-    void *(*all[])(void *) = {prefers_writers, owners, threads};
-    for (int i = 0; i < 3; i++) {
+    void *(*all[])(void *) = {prefers_writers, owners, threads, has_one_processor};
+    for (int i = 0; i < 4; i++) {
         if (i != 2) all[i](NULL);
         join(start(all[i], NULL));
     }

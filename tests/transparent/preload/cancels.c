@@ -13,19 +13,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/msg.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 static char bytes[1 << 20], fifo[64];
 static struct iovec all = {bytes, sizeof bytes};
 static const struct timespec hour = {3600, 0}, moment = {0, 20000000};
-static int empty[2], full[2], ends[2], full_ends[2], listener, set, locked, queue;
+static int empty[2], full[2], ends[2], full_ends[2], listener, set, locked, queue, event;
 static mqd_t messages;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
@@ -85,6 +88,28 @@ CALL(vmsplice, vmsplice(full[1], &all, 1, 0))
 CALL(waitpid, waitpid(-1, NULL, 0))
 CALL(open_fifo, open(fifo, O_RDONLY))
 CALL(fopen_fifo, fopen(fifo, "w"))
+CALL(eventfd_read, eventfd_t value; eventfd_read(event, &value))
+CALL(sendto, sendto(full_ends[0], bytes, sizeof bytes, 0, NULL, 0))
+CALL(sendmsg, sendmsg(full_ends[0], &(struct msghdr){.msg_iov = &all, .msg_iovlen = 1}, 0))
+CALL(recvmsg, recvmsg(ends[0], &(struct msghdr){.msg_iov = &all, .msg_iovlen = 1}, 0))
+CALL(recvmmsg, recvmmsg(ends[0], (struct mmsghdr[]){{{.msg_iov = &all, .msg_iovlen = 1}, 0}}, 1, 0, NULL))
+CALL(accept4, accept4(listener, NULL, NULL, 0))
+CALL(ppoll, struct pollfd one = {empty[0], POLLIN, 0}; ppoll(&one, 1, NULL, NULL))
+CALL(pselect, pselect(0, NULL, NULL, NULL, NULL, NULL))
+CALL(epoll_pwait, struct epoll_event event; epoll_pwait(set, &event, 1, -1, NULL))
+CALL(clock_nanosleep, clock_nanosleep(CLOCK_MONOTONIC, 0, &hour, NULL))
+CALL(usleep, for (;;) usleep(900000))
+CALL(thrd_sleep, thrd_sleep(&hour, NULL))
+CALL(sem_timedwait, struct timespec t = later(CLOCK_REALTIME); sem_timedwait(&semaphore, &t))
+CALL(sem_clockwait, struct timespec t = later(CLOCK_MONOTONIC); sem_clockwait(&semaphore, CLOCK_MONOTONIC, &t))
+CALL(mq_timedreceive, struct timespec t = later(CLOCK_REALTIME); mq_timedreceive(messages, bytes, 64, NULL, &t))
+CALL(wait, wait(NULL))
+CALL(wait3, wait3(NULL, 0, NULL))
+CALL(waitid, siginfo_t info; waitid(P_ALL, 0, &info, WEXITED))
+CALL(creat_fifo, creat(fifo, 0600))
+CALL(sigwaitinfo, sigset_t signals = blocked(); sigwaitinfo(&signals, NULL))
+CALL(fputs, FILE *file = opened(full[1], "w"); setvbuf(file, NULL, _IONBF, 0); fputs("text", file))
+CALL(fgetwc, fgetwc(opened(empty[0], "r")))
 CALL(fgetc, fgetc(opened(empty[0], "r")))
 CALL(getline, char *line = NULL; size_t room = 0; getline(&line, &room, opened(empty[0], "r")))
 CALL(fscanf, int number; fscanf(opened(empty[0], "r"), "%d", &number))
@@ -96,7 +121,10 @@ static const struct { const char *name; void (*call)(void); } calls[] = {
     ROW(epoll), ROW(nanosleep), ROW(sleep), ROW(mq_receive), ROW(msgrcv), ROW(sem_wait), ROW(condition), ROW(join),
     ROW(timed_join), ROW(clock_join), ROW(pause), ROW(sigsuspend), ROW(sigwait), ROW(sigtimedwait), ROW(system), ROW(lock_bytes),
     ROW(lockf), ROW(splice), ROW(tee), ROW(vmsplice), ROW(waitpid), ROW(open_fifo), ROW(fopen_fifo), ROW(fgetc), ROW(getline),
-    ROW(fscanf), ROW(fwrite), ROW(fprintf)};
+    ROW(fscanf), ROW(fwrite), ROW(fprintf), ROW(eventfd_read), ROW(sendto), ROW(sendmsg), ROW(recvmsg), ROW(recvmmsg), ROW(accept4),
+    ROW(ppoll), ROW(pselect), ROW(epoll_pwait), ROW(clock_nanosleep), ROW(usleep), ROW(thrd_sleep), ROW(sem_timedwait),
+    ROW(sem_clockwait), ROW(mq_timedreceive), ROW(wait), ROW(wait3), ROW(waitid), ROW(creat_fifo), ROW(sigwaitinfo), ROW(fputs),
+    ROW(fgetwc)};
 
 // Waits of clean-up handlers are not ended.
 static void clean(void *count) {
@@ -173,7 +201,7 @@ int main(void) {
     while (write(full[1], bytes, 4096) > 0) {}
     fcntl(full[1], F_SETFL, 0);
     while (send(full_ends[0], bytes, 1000, MSG_DONTWAIT) > 0) {}
-    set = epoll_create1(0), listener = socket(AF_INET, SOCK_STREAM, 0), queue = msgget(IPC_PRIVATE, 0600);
+    event = eventfd(0, 0), set = epoll_create1(0), listener = socket(AF_INET, SOCK_STREAM, 0), queue = msgget(IPC_PRIVATE, 0600);
     if (listen(listener, 1)) return 3;
     char name[64];
     snprintf(name, sizeof name, "/cancels-%d", getpid());

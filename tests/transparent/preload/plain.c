@@ -391,9 +391,14 @@ int main(int count, char **arguments) {
     if (!strcmp(what, "blocked")) return blocked_first(0), 0;
     if (!strcmp(what, "blocked, others send")) return blocked_first(1), 0;
     if (!strcmp(what, "main waits")) return main_waits(), 0;
+    if (!strcmp(what, "beside each other")) {
+        // There were threads before it is blocked.
+        sent_before(0), mask(SIG_BLOCK, SIGRTMIN + 1);
+        return beside_each_other(SIGRTMIN + 1), 0;
+    }
     const char *self = arguments[0];
     ends(begin(self, "alone"));
-    ends(begin(self, "blocked"));
+    ends(begin(self, "blocked")), ends(begin(self, "beside each other"));
     from_outside(self, "blocked, others send", SIGUSR1);
     from_outside(self, "main waits", SIGUSR1);
     mask(SIG_BLOCK, SIGUSR1), mask(SIG_BLOCK, SIGUSR2), mask(SIG_BLOCK, SIGRTMIN + 1);

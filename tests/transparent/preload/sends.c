@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 #define SAY(what) (errno = 0, say(#what, (long)(what)))
 static void say(const char *what, long result) { printf("%s: %ld %s\n", what, result, result == -1 ? strerrorname_np(errno) : ""); }
@@ -448,10 +449,49 @@ static void small_stacks(void) {
     join(thread);
 }
 
+// While a thread is in a call that no handler ends, the process is sent what it alone lets through: the handler runs in that call, or at its end.
+static volatile sig_atomic_t in_calls;
+static void counts_in_calls(int signal) { (void)signal, in_calls++; }
+static void calls_shell(int way) {
+    const char *command = "kill -USR1 $PPID; sleep 0.02";
+    wordexp_t words;
+    if (way == 0) {
+        FILE *file = popen(command, "r");
+        if (!file || pclose(file)) puts("pclose failed");
+    } else if (way == 1) {
+        if (system(command)) puts("system failed");
+    } else if (wordexp("$(kill -USR1 $PPID; sleep 0.02)", &words, 0)) {
+        puts("wordexp failed");
+    } else {
+        wordfree(&words);
+    }
+}
+static void *is_in_calls(void *unused) {
+    sigset_t set;
+    sigemptyset(&set), sigaddset(&set, SIGUSR1), pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    for (int way = 0; way < 3; way++) {
+        int times = 0;
+        // From another process it may be on its way when the call ends.
+        for (int round = 0; round < 20 && !times; round++) {
+            usleep(1000), in_calls = 0, calls_shell(way), times = in_calls;
+            while (!in_calls) usleep(1000);
+        }
+        printf("call %d: %d\n", way, times);
+    }
+    return unused;
+}
+static void in_calls_on_the_pool(void) {
+    sigset_t set, before;
+    struct sigaction action = {.sa_handler = counts_in_calls, .sa_flags = SA_RESTART};
+    sigaction(SIGUSR1, &action, NULL);
+    sigemptyset(&set), sigaddset(&set, SIGUSR1), pthread_sigmask(SIG_BLOCK, &set, &before);
+    join(start(is_in_calls, NULL)), pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 int main(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     sem_init(&handler_ran, 0, 0), sem_init(&ready, 0, 0), sem_init(&never, 0, 0);
-    small_stacks(), before_it_begins(), mask_of_creation(), for_one_thread(), at_barriers(), aborts(), to_who_blocks_it(), to_itself(), to_who_waits_for_a_lock(), with_its_value();
+    small_stacks(), before_it_begins(), mask_of_creation(), for_one_thread(), at_barriers(), aborts(), to_who_blocks_it(), to_itself(), to_who_waits_for_a_lock(), with_its_value(), in_calls_on_the_pool();
     first = pthread_self();
     join(start(has_children, NULL)), join(start(waits_for_any, NULL)), join(start(takes_the_handler_off, NULL));
     join(start(for_locks, NULL)), join(start(in_handlers, NULL)), join(start(errors, NULL)), join(start(alternate, NULL)), join(start(cancelled, NULL));

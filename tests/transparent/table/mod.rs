@@ -1,4 +1,5 @@
-//! Which test holds each hook against libc's own, for each way in which a call can end. A hook that is in no row fails the test.
+//! Which test holds each hook against libc's own, for each way in which a call can end. A hook that is in no row fails the test, and so does
+//! one that no test calls by its name.
 //!
 //! | way | |
 //! |---|---|
@@ -16,7 +17,7 @@ mod calls;
 mod descriptors;
 mod threads;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,34 @@ fn sources() -> BTreeMap<String, String> {
     visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtime/transparent/src/calls"), &mut all);
     visit(Path::new(env!("CARGO_MANIFEST_DIR")), &mut all);
     all
+}
+
+/// The words of the tests' code, without its comments and this table.
+fn words() -> BTreeSet<String> {
+    fn visit(folder: &Path, all: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                if !path.ends_with("table") {
+                    visit(&path, all);
+                }
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+                let words = code.flat_map(|line| line.split(|c: char| !(c.is_alphanumeric() || c == '_')));
+                all.extend(words.map(str::to_owned));
+            }
+        }
+    }
+    let mut all = BTreeSet::new();
+    visit(Path::new(env!("CARGO_MANIFEST_DIR")), &mut all);
+    all
+}
+
+#[test]
+fn each_hook_is_called_by_its_name() {
+    let words = words();
+    let never: Vec<_> = abaca_transparent::hook_names().filter(|hook| !words.contains(*hook)).collect();
+    assert!(never.is_empty(), "no test calls {never:?}");
 }
 
 #[test]

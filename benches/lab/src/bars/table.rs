@@ -2,8 +2,9 @@
 
 use std::fmt::{self, Write};
 
-use super::scenario::{Bar, Quantile, Scenario};
-use super::{CONNECTIONS, Measured, Settings, WORKERS};
+use super::bar::{Bar, Figure, Outcome};
+use super::scenario::Scenario;
+use super::{Measured, Settings, WORKERS};
 use crate::load::Report;
 
 /// The page.
@@ -21,23 +22,24 @@ pub fn table(settings: &Settings, all: &[Measured], command: &str) -> String {
 fn write(page: &mut String, settings: &Settings, all: &[Measured], command: &str) -> fmt::Result {
     writeln!(
         page,
-        "Medians of {} rounds of {:.1} s, models alternating, each in a process of its own; {CONNECTIONS} connections, {WORKERS} workers. \
-         Mixed: an open loop, one request in a hundred of which burns 20 ms; latency of the others in ms, from when a request \
-         was due. Late: how late the generator handed requests out, p99 of a round and the longest of all, in us. Command: `{command}`.\n",
+        "Medians of {} rounds of {:.1} s, models alternating, each in a process of its own; {WORKERS} workers, or one on a CPU of \
+         its own (pinned). Mixed: an open loop, one request in a hundred of which burns 20 ms; latency of the others in ms, from \
+         when a request was due. Late: how late the generator handed requests out, p99 of a round and the longest of all, in us. \
+         CPU: of a request, in us. Bytes: of an idle connection. Command: `{command}`.\n",
         settings.rounds,
         settings.time.as_secs_f64()
     )?;
     writeln!(
         page,
-        "| load | model | p50 | p99 | p99.9 | longest | requests/s | burns | late p99 | late most |"
+        "| load | connections | model | p50 | p99 | p99.9 | longest | requests/s | CPU | bytes | burns | late p99 | late most |"
     )?;
-    writeln!(page, "|---|---|---|---|---|---|---|---|---|---|")?;
+    writeln!(page, "|---|---|---|---|---|---|---|---|---|---|---|---|---|")?;
     for scenario in &settings.scenarios {
         for model in names(settings, all, scenario) {
             row(page, all, scenario, model)?;
         }
     }
-    writeln!(page, "\n| load | model | bar | ratio | |")?;
+    writeln!(page, "\n| load | model | bar | median | |")?;
     writeln!(page, "|---|---|---|---|---|")?;
     for scenario in &settings.scenarios {
         let own = names(settings, all, scenario).into_iter().filter(|name| name.starts_with("abaca"));
@@ -56,8 +58,10 @@ fn write(page: &mut String, settings: &Settings, all: &[Measured], command: &str
                 let why: Vec<&str> = why.lines().take(2).collect();
                 writeln!(page, "{start}: no figures: {}", why.join(" "))?;
             }
-            Ok(report) if !report.is_valid() => writeln!(page, "{start}: {}", report.invalid.join("; "))?,
-            Ok(report) if report.answered < report.due => {
+            Ok(Outcome { load: Some(report), .. }) if !report.is_valid() => {
+                writeln!(page, "{start}: {}", report.invalid.join("; "))?;
+            }
+            Ok(Outcome { load: Some(report), .. }) if report.answered < report.due => {
                 writeln!(page, "{start}: {} of {} were answered", report.answered, report.due)?;
             }
             Ok(_) => {}
@@ -73,62 +77,61 @@ fn names(settings: &Settings, all: &[Measured], scenario: &Scenario) -> Vec<&'st
     settings.models_of(scenario).iter().map(|model| model.name).filter(is_measured).collect()
 }
 
-/// What a model's loads have seen, by round.
-fn reports<'a>(
+/// What was measured of a model, by round.
+fn outcomes<'a>(
     all: &'a [Measured],
     scenario: &'a Scenario,
     model: &'a str,
-) -> impl Iterator<Item = (u32, &'a Report)> {
+) -> impl Iterator<Item = (u32, &'a Outcome)> {
     all.iter()
         .filter(move |one| one.scenario.name == scenario.name && one.model == model)
         .filter_map(|one| Some((one.round, one.outcome.as_ref().ok()?)))
 }
 
 fn row(page: &mut String, all: &[Measured], scenario: &Scenario, model: &str) -> fmt::Result {
-    let of =
-        |figure: fn(&Report) -> f64| median(reports(all, scenario, model).map(|(_, report)| figure(report)));
-    let ms = |figure| told(of(figure), 2);
-    let burns: u64 = reports(all, scenario, model).map(|(_, report)| report.burns_answered).sum();
-    let late = reports(all, scenario, model).map(|(_, report)| report.lag.max_ns).max();
+    let loads = || outcomes(all, scenario, model).filter_map(|(_, outcome)| outcome.load.as_ref());
+    let ms = |ns: fn(&Report) -> u64| told(median(loads().map(|load| ns(load) as f64 / 1e6)), 2);
+    let figure = |figure: Figure, digits| {
+        told(median(outcomes(all, scenario, model).filter_map(|(_, outcome)| figure.of(outcome))), digits)
+    };
+    let burns: u64 = loads().map(|load| load.burns_answered).sum();
+    let late = loads().map(|load| load.lag.max_ns).max();
     let (burns, late_p99, late) = if scenario.burns() {
         let late = late.map_or("-".to_owned(), |ns| format!("{:.0}", ns as f64 / 1e3));
-        (burns.to_string(), told(of(|report| report.lag.p99_ns as f64 / 1e3), 0), late)
+        (burns.to_string(), told(median(loads().map(|load| load.lag.p99_ns as f64 / 1e3)), 0), late)
     } else {
         ("-".to_owned(), "-".to_owned(), "-".to_owned())
     };
     writeln!(
         page,
-        "| {} | {model} | {} | {} | {} | {} | {} | {burns} | {late_p99} | {late} |",
+        "| {} | {} | {model} | {} | {} | {} | {} | {} | {} | {} | {burns} | {late_p99} | {late} |",
         scenario.name,
-        ms(|report| report.latency.p50_ns as f64 / 1e6),
-        ms(|report| report.latency.p99_ns as f64 / 1e6),
-        ms(|report| report.latency.p999_ns as f64 / 1e6),
-        ms(|report| report.latency.max_ns as f64 / 1e6),
-        told(of(|report| report.rate), 0),
+        scenario.connections,
+        ms(|load| load.latency.p50_ns),
+        ms(|load| load.latency.p99_ns),
+        ms(|load| load.latency.p999_ns),
+        ms(|load| load.latency.max_ns),
+        figure(Figure::Rate, 0),
+        figure(Figure::Cpu, 2),
+        figure(Figure::Bytes, 0),
     )
 }
 
+/// None for a model that the bar compares others with.
 fn bar_row(page: &mut String, all: &[Measured], scenario: &Scenario, model: &str, bar: &Bar) -> fmt::Result {
-    let figure = |report: &Report| match bar.quantile {
-        Quantile::P99 => report.latency.p99_ns as f64,
-        Quantile::P999 => report.latency.p999_ns as f64,
+    if bar.rivals.contains(&model) {
+        return Ok(());
+    }
+    let in_round = |round: u32| {
+        let of_rival = move |rival| outcomes(all, scenario, rival).find(|(other, _)| *other == round);
+        bar.rivals.iter().filter_map(move |rival| bar.figure.of(of_rival(rival)?.1))
     };
-    let rivals: Vec<_> = reports(all, scenario, bar.rival).collect();
-    let ratios = reports(all, scenario, model).filter_map(|(round, report)| {
-        let (_, rival) = rivals.iter().find(|(other, _)| *other == round)?;
-        Some(figure(report) / figure(rival))
-    });
-    let name = match bar.quantile {
-        Quantile::P99 => "p99",
-        Quantile::P999 => "p99.9",
-    };
-    let Some(ratio) = median(ratios) else { return Ok(()) };
-    let verdict = if ratio <= bar.most { "met" } else { "**missed**" };
-    writeln!(
-        page,
-        "| {} | {model} | {name} at most {:.2} of {}'s | {ratio:.2} | {verdict} |",
-        scenario.name, bar.most, bar.rival
-    )
+    let compared = outcomes(all, scenario, model)
+        .filter_map(|(round, outcome)| bar.compared(bar.figure.of(outcome)?, in_round(round)));
+    let Some(median) = median(compared) else { return Ok(()) };
+    let verdict = if bar.is_met(median) { "met" } else { "**missed**" };
+    let digits = if bar.rivals.is_empty() { 0 } else { 2 };
+    writeln!(page, "| {} | {model} | {bar} | {median:.digits$} | {verdict} |", scenario.name)
 }
 
 fn told(figure: Option<f64>, digits: usize) -> String {

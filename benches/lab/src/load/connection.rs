@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use abaca::net::TcpStream;
 
-use super::plan::Target;
+use super::plan::{Plan, Protocol, Target};
 
 /// How long a connection may take to be established.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,19 +21,23 @@ pub(super) enum Failure {
 /// A connection that is opened when it is needed.
 pub(super) struct Connection<'a> {
     target: &'a Target,
+    protocol: Protocol,
     stream: Option<TcpStream>,
     buffer: Vec<u8>,
 }
 
 /// The bytes of a request for `path`.
-pub(super) fn request(target: &Target, path: &str, keep_alive: bool) -> Vec<u8> {
-    let connection = if keep_alive { "" } else { "Connection: close\r\n" };
-    format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{connection}\r\n", target.address).into_bytes()
+pub(super) fn request(plan: &Plan, path: &str) -> Vec<u8> {
+    if let Protocol::Echo(bytes) = plan.protocol {
+        return vec![b'e'; bytes];
+    }
+    let connection = if plan.keep_alive { "" } else { "Connection: close\r\n" };
+    format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{connection}\r\n", plan.target.address).into_bytes()
 }
 
 impl<'a> Connection<'a> {
-    pub(super) fn new(target: &'a Target) -> Self {
-        Self { target, stream: None, buffer: vec![0; 1024] }
+    pub(super) fn new(plan: &'a Plan) -> Self {
+        Self { target: &plan.target, protocol: plan.protocol, stream: None, buffer: vec![0; 1024] }
     }
 
     /// Connects, unless it is connected.
@@ -51,6 +55,12 @@ impl<'a> Connection<'a> {
         self.connect()?;
         let mut stream = self.stream.take().expect("it is connected");
         stream.write_all(request).map_err(|_| Failure::Broken)?;
+        if let Protocol::Echo(bytes) = self.protocol {
+            self.buffer.resize(bytes, 0);
+            stream.read_exact(&mut self.buffer).map_err(|_| Failure::Broken)?;
+            self.stream = Some(stream);
+            return if self.buffer == request { Ok(()) } else { Err(Failure::Status) };
+        }
         let answer = self.read_answer(&mut stream)?;
         if !answer.closes {
             self.stream = Some(stream);

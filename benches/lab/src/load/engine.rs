@@ -101,11 +101,8 @@ impl Load {
         drop(abaca::net::TcpStream::connect_timeout(&plan.target.address, CONNECT_TIMEOUT)?);
         let now = Instant::now();
         Ok(Self {
-            request: request(&plan.target, &plan.target.path, plan.keep_alive),
-            burning_request: plan
-                .burns
-                .as_ref()
-                .map_or_else(Vec::new, |burns| request(&plan.target, &burns.path, plan.keep_alive)),
+            request: request(&plan, &plan.target.path),
+            burning_request: plan.burns.as_ref().map_or_else(Vec::new, |burns| request(&plan, &burns.path)),
             in_flight: RefCell::new(vec![None; plan.connections]),
             plan,
             phase: Cell::new(Phase::Connecting),
@@ -154,7 +151,7 @@ impl Load {
             let connected = Rc::new(Cell::new(false));
             let tell = Rc::clone(&connected);
             let fiber = abaca::spawn_local(move || {
-                let mut connection = Connection::new(&load.plan.target);
+                let mut connection = Connection::new(&load.plan);
                 if load.plan.keep_alive {
                     // A failure will come again with the first request, and is counted there.
                     let _ = connection.connect();

@@ -15,5 +15,5 @@ mod report;
 mod schedule;
 
 pub use engine::run;
-pub use plan::{Arrivals, Burns, Pace, ParseTargetError, Plan, Target};
+pub use plan::{Arrivals, Burns, Pace, ParseTargetError, Plan, Protocol, Target};
 pub use report::{Distribution, Errors, Report};

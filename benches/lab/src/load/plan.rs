@@ -56,6 +56,15 @@ impl fmt::Display for Target {
     }
 }
 
+/// What is said on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP: `GET` of the target's path.
+    Http,
+    /// So many bytes, which come back; the target's path means nothing.
+    Echo(usize),
+}
+
 /// When requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
@@ -94,6 +103,8 @@ pub struct Burns {
 pub struct Plan {
     /// Where requests go.
     pub target: Target,
+    /// What requests and answers are.
+    pub protocol: Protocol,
     /// When they are sent.
     pub pace: Pace,
     /// How many connections share them.
@@ -115,12 +126,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A plan with keep-alive, even arrivals, no warm-up, a second of patience, and a generator that goes first.
+    /// A plan of HTTP with keep-alive, even arrivals, no warm-up, a second of patience, and a generator that goes first.
     #[must_use]
     pub fn new(target: Target, pace: Pace, connections: usize, duration: Duration) -> Self {
         let patience = Duration::from_secs(1);
         Self {
             target,
+            protocol: Protocol::Http,
             pace,
             connections,
             duration,

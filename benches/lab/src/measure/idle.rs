@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The load of the active connections, in requests per second.
 const ACTIVE: f64 = 500.0;
 
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: lab\r\n\r\n";
+/// What an idle connection has asked for.
+const PATH: &str = "/";
 
 impl Bench<'_, '_> {
     /// What so many idle connections cost the model, and the active ones.
@@ -40,9 +41,9 @@ impl Bench<'_, '_> {
         drop(alone);
         let mut server = self.start(model).map_err(|error| error.to_string())?;
         // What the first connections make the model allocate once is not theirs.
-        let _first = open(&server, 16).0;
+        let _first = open(&server, 16, PATH).0;
         let before = process::memory(&server);
-        let (held, failure) = open(&server, row.connections);
+        let (held, failure) = open(&server, row.connections, PATH);
         row.held = held.len() as u64;
         let after = process::memory(&server);
         row.threads = process::threads(&server);
@@ -76,11 +77,11 @@ impl Bench<'_, '_> {
 const BATCH: u64 = 64;
 
 /// Opens connections until there are so many or one is not served; each is served once.
-fn open(server: &Server, count: u64) -> (Vec<TcpStream>, Option<std::io::Error>) {
+pub(crate) fn open(server: &Server, count: u64, path: &str) -> (Vec<TcpStream>, Option<std::io::Error>) {
     let mut held: Vec<TcpStream> = Vec::new();
     while (held.len() as u64) < count {
         let missing = count - held.len() as u64;
-        let asked: Vec<_> = (0..missing.min(BATCH)).map(|_| ask(server)).collect();
+        let asked: Vec<_> = (0..missing.min(BATCH)).map(|_| ask(server, path)).collect();
         let served = asked.into_iter().map(|stream| stream.and_then(answered));
         let mut failure = None;
         for stream in served {
@@ -97,9 +98,9 @@ fn open(server: &Server, count: u64) -> (Vec<TcpStream>, Option<std::io::Error>)
 }
 
 /// A connection that has sent a request.
-fn ask(server: &Server) -> std::io::Result<TcpStream> {
+fn ask(server: &Server, path: &str) -> std::io::Result<TcpStream> {
     let mut stream = TcpStream::connect_timeout(&server.address(), PATIENCE)?;
-    stream.write_all(REQUEST)?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: lab\r\n\r\n").as_bytes())?;
     Ok(stream)
 }
 

@@ -87,14 +87,14 @@ impl Bench<'_, '_> {
 
 /// What a request costs its model.
 #[derive(Clone, Copy, Debug)]
-struct PerRequest {
-    cpu_seconds: f64,
+pub(crate) struct PerRequest {
+    pub(crate) cpu_seconds: f64,
     switches: f64,
 }
 
 /// Loads `server`, and looks at what it uses from a tenth of the measured time to nine tenths: as long as all connections
 /// are open, and the threads and processes that serve them are alive.
-fn watched(server: &Server, plan: &Plan) -> io::Result<(Report, Option<PerRequest>)> {
+pub(crate) fn watched(server: &Server, plan: &Plan) -> io::Result<(Report, Option<PerRequest>)> {
     let look = || (Instant::now(), process::usage(server));
     let (report, looks) = thread::scope(|scope| {
         let watcher = scope.spawn(|| {

@@ -11,6 +11,10 @@ mod mixed;
 mod process;
 mod sustained;
 
+pub(crate) use idle::open;
+pub(crate) use latency::watched;
+pub(crate) use process::memory;
+
 use std::io;
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -49,7 +49,7 @@ fn switches(pid: u32) -> u64 {
 }
 
 /// Proportional resident memory (pages that processes share count once) and page tables of the model, in bytes.
-pub(super) fn memory(server: &Server) -> u64 {
+pub(crate) fn memory(server: &Server) -> u64 {
     server.processes().into_iter().map(|pid| pss(pid).unwrap_or(0) + page_tables(pid).unwrap_or(0)).sum()
 }
 

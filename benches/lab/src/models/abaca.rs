@@ -10,6 +10,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 
+use ::abaca::Runtime;
 use ::abaca::net::TcpStream;
 use ::abaca::runtime::{Builder, Poller};
 
@@ -44,21 +45,24 @@ pub(super) const POLLER_THREAD: Model = Model {
 pub(super) const OWN_TLS: Model = Model {
     name: "abaca-own-tls",
     about: "abaca's fibers (M:N) with storage of their own, on workers that leave a stuck thread",
-    available: || {
-        if cfg!(feature = "own-tls") { Ok(()) } else { Err("it needs the lab's feature own-tls".to_owned()) }
-    },
+    available: has_own_tls,
     serve: |listener, options| serve(listener, options, own_tls),
     ..MODEL
 };
 
+/// Of models whose fibers have storage of their own.
+pub(super) fn has_own_tls() -> Result<(), String> {
+    if cfg!(feature = "own-tls") { Ok(()) } else { Err("it needs the lab's feature own-tls".to_owned()) }
+}
+
 #[cfg(feature = "own-tls")]
-fn own_tls(builder: Builder) -> Builder {
+pub(super) fn own_tls(builder: Builder) -> Builder {
     builder.own_tls(true)
 }
 
 /// Nobody serves in a model that is not available; the plain one in its place would be a lie.
 #[cfg(not(feature = "own-tls"))]
-fn own_tls(_builder: Builder) -> Builder {
+pub(super) fn own_tls(_builder: Builder) -> Builder {
     unreachable!("the model is not available")
 }
 
@@ -72,13 +76,24 @@ fn serve(
     set: impl FnOnce(Builder) -> Builder,
 ) -> io::Result<Infallible> {
     let options = *options;
-    let builder = ::abaca::Runtime::builder().workers(options.workers).stack_size(STACK_BYTES);
-    let runtime = set(builder).build()?;
-    runtime.run(move || {
+    let builder = Runtime::builder().workers(options.workers).stack_size(STACK_BYTES);
+    serve_each(set(builder), listener, move |client| converse(client, &options))
+}
+
+/// Serves each connection in a fiber of its own.
+pub(super) fn serve_each(
+    builder: Builder,
+    listener: TcpListener,
+    converse: impl Fn(TcpStream) + Clone + Send + 'static,
+) -> io::Result<Infallible> {
+    builder.build()?.run(move || {
         let listener = ::abaca::net::TcpListener::from(listener);
         loop {
             match listener.accept() {
-                Ok((client, _)) => drop(::abaca::spawn(move || converse(client, &options))),
+                Ok((client, _)) => {
+                    let converse = converse.clone();
+                    drop(::abaca::spawn(move || converse(client)));
+                }
                 Err(error) => after_failed_accept(error)?,
             }
         }

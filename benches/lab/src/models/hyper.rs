@@ -10,7 +10,9 @@ use std::io;
 use std::net::TcpListener;
 
 use ::abaca::net::hyper::HyperStream;
+use ::abaca::runtime::Builder;
 use ::tokio::io::{AsyncReadExt, AsyncWriteExt};
+use ::tokio::runtime::Runtime;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
@@ -19,7 +21,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 
-use super::{Capacity, Family, Model, Options, after_failed_accept, always};
+use super::{Capacity, Family, Model, Options, abaca, always, tokio};
 use crate::service::{ANSWER, Garbage, Target, question, target};
 
 pub(super) const ON_TOKIO: Model = Model {
@@ -31,7 +33,16 @@ pub(super) const ON_TOKIO: Model = Model {
     capacity: Capacity::Limits,
     compiles_as_it_runs: false,
     available: always,
-    serve: serve_on_tokio,
+    serve: |listener, options| serve_on_tokio(&tokio::threads(options)?, listener, options),
+};
+
+/// For a bar of what is bound to one CPU.
+pub(super) const ON_TOKIO_CT: Model = Model {
+    name: "hyper-ct",
+    about: "hyper on tokio, one thread",
+    source: "hyper 1 and tokio 1, current-thread runtime",
+    serve: |listener, options| serve_on_tokio(&tokio::current_thread()?, listener, options),
+    ..ON_TOKIO
 };
 
 pub(super) const ON_ABACA: Model = Model {
@@ -52,46 +63,49 @@ fn http() -> http1::Builder {
     http
 }
 
-fn serve_on_tokio(listener: TcpListener, options: &Options) -> io::Result<Infallible> {
+fn serve_on_tokio(runtime: &Runtime, listener: TcpListener, options: &Options) -> io::Result<Infallible> {
     let options = *options;
-    listener.set_nonblocking(true)?;
-    let runtime =
-        ::tokio::runtime::Builder::new_multi_thread().worker_threads(options.workers).enable_all().build()?;
-    let accepting = async move {
-        let listener = ::tokio::net::TcpListener::from_std(listener)?;
-        loop {
-            match listener.accept().await {
-                Ok((client, _)) => {
-                    // What fails here fails at the first read as well.
-                    let _ = client.set_nodelay(true);
-                    let service = service_fn(move |request| answer(request, options, wait_on_tokio));
-                    ::tokio::spawn(http().serve_connection(TokioIo::new(client), service));
-                }
-                Err(error) => after_failed_accept(error)?,
-            }
-        }
-    };
-    runtime.block_on(async move { ::tokio::spawn(accepting).await }).map_err(io::Error::other)?
+    on_tokio(runtime, listener, move |request| answer(request, options, wait_on_tokio))
 }
 
 fn serve_on_abaca(listener: TcpListener, options: &Options) -> io::Result<Infallible> {
     let options = *options;
-    ::abaca::Runtime::builder().workers(options.workers).build()?.run(move || {
-        let listener = ::abaca::net::TcpListener::from(listener);
-        loop {
-            match listener.accept() {
-                Ok((client, _)) => drop(::abaca::spawn(move || {
-                    let _ = client.set_nodelay(true);
-                    // A handler may block: it holds up its own connection only.
-                    let wait = async |options: Options, question| wait_on_abaca(&options, question);
-                    let service = service_fn(move |request| answer(request, options, wait));
-                    let connection = http().serve_connection(HyperStream::new(client), service);
-                    // A connection ends with its first error, as it does when its client is gone.
-                    let _ = ::abaca::future::block_on(connection);
-                })),
-                Err(error) => after_failed_accept(error)?,
-            }
-        }
+    // A handler may block: it holds up its own connection only.
+    let wait = async |options: Options, question| wait_on_abaca(&options, question);
+    let builder = ::abaca::Runtime::builder().workers(options.workers);
+    on_abaca(builder, listener, move |request| answer(request, options, wait))
+}
+
+/// Serves by `answer`, each connection in a task of its own.
+pub(super) fn on_tokio<F>(
+    runtime: &Runtime,
+    listener: TcpListener,
+    answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+) -> io::Result<Infallible>
+where
+    F: Future<Output = io::Result<Response<Full<Bytes>>>> + Send + 'static,
+{
+    tokio::serve_each(runtime, listener, move |client| {
+        // What fails here fails at the first read as well.
+        let _ = client.set_nodelay(true);
+        http().serve_connection(TokioIo::new(client), service_fn(answer.clone()))
+    })
+}
+
+/// Serves by `answer`, each connection in a fiber of its own.
+pub(super) fn on_abaca<F>(
+    builder: Builder,
+    listener: TcpListener,
+    answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+) -> io::Result<Infallible>
+where
+    F: Future<Output = io::Result<Response<Full<Bytes>>>>,
+{
+    abaca::serve_each(builder, listener, move |client| {
+        let _ = client.set_nodelay(true);
+        let connection = http().serve_connection(HyperStream::new(client), service_fn(answer.clone()));
+        // A connection ends with its first error, as it does when its client is gone.
+        let _ = ::abaca::future::block_on(connection);
     })
 }
 

@@ -4,6 +4,9 @@
 //! events. What several models share is no model: a connection over blocking calls (`blocking`), one over readiness
 //! (`session`), epoll (`readiness`) and loops over it (`reactor`, `event_loop`), promises (`promise`), fork (`process`), other languages'
 //! commands (`toolchain`).
+//!
+//! [`OTHERS`] serve something else, which only bars are about: an echo (`echo`), a service in JSON (`json`), a library that does not
+//! give all answers of the lab's service (`may_minihttp`).
 
 mod abaca;
 mod actors;
@@ -12,13 +15,16 @@ mod callbacks;
 mod compiled;
 mod coroutines;
 mod dispatcher;
+mod echo;
 mod event_loop;
 mod external;
 mod fork;
 mod hyper;
 mod iterative;
+mod json;
 mod machine;
 mod may;
+mod may_minihttp;
 mod poll;
 mod preforked;
 mod prethreaded;
@@ -182,10 +188,26 @@ pub static MODELS: &[Model] = &[
     external::GEVENT,
 ];
 
-/// The model of this name.
+/// Servers of something else than the lab's service, which [`bars`](crate::bars) are about.
+pub static OTHERS: &[Model] = &[
+    hyper::ON_TOKIO_CT,
+    may_minihttp::MODEL,
+    echo::ON_ABACA,
+    echo::ON_ABACA_1,
+    echo::ON_ABACA_32K,
+    echo::ON_ABACA_OWN_TLS,
+    echo::ON_EPOLL,
+    echo::ON_TOKIO,
+    echo::ON_TOKIO_CT,
+    json::ON_ABACA,
+    json::ON_ABACA_OWN_TLS,
+    json::ON_TOKIO,
+];
+
+/// The model of this name, or the server of something else.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Model> {
-    MODELS.iter().find(|model| model.name == name)
+    MODELS.iter().chain(OTHERS).find(|model| model.name == name)
 }
 
 /// A listener on a port of loopback that the system chooses. Others can listen on the same port.
@@ -229,7 +251,7 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_lead_back() {
-        for model in MODELS {
+        for model in MODELS.iter().chain(OTHERS) {
             assert!(std::ptr::eq(find(model.name).expect("it is listed"), model), "{}", model.name);
             assert!(model.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'));
         }

@@ -26,9 +26,20 @@ pub(super) const MODEL: Model = Model {
 };
 
 fn serve(listener: TcpListener, options: &Options) -> io::Result<Infallible> {
+    on_each_core(listener, options.workers, |listener| {
+        reactor::run(listener, |client| Session::new(client, options))
+    })
+}
+
+/// Runs a loop on each of so many threads, with a listener of its own.
+pub(super) fn on_each_core(
+    listener: TcpListener,
+    count: usize,
+    run: impl Fn(TcpListener) -> io::Result<Infallible> + Sync,
+) -> io::Result<Infallible> {
     let address = listener.local_addr()?;
-    let others = (1..options.workers).map(|_| listen_on(address)).collect::<io::Result<Vec<_>>>()?;
-    let run = |listener| reactor::run(listener, |client| Session::new(client, options));
+    let others = (1..count).map(|_| listen_on(address)).collect::<io::Result<Vec<_>>>()?;
+    let run = &run;
     thread::scope(|scope| {
         for listener in others {
             scope.spawn(move || {

@@ -41,14 +41,16 @@ pub(super) const CURRENT_THREAD: Model = Model {
     name: "tokio-ct",
     about: "async/await on tokio, one thread",
     source: "tokio 1, current-thread runtime",
-    serve: |listener, options| {
-        serve(&Builder::new_current_thread().enable_all().build()?, listener, options, Conversation::step)
-    },
+    serve: |listener, options| serve(&current_thread()?, listener, options, Conversation::step),
     ..MODEL
 };
 
-fn threads(options: &Options) -> io::Result<Runtime> {
+pub(super) fn threads(options: &Options) -> io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(options.workers).enable_all().build()
+}
+
+pub(super) fn current_thread() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
 }
 
 /// How a connection goes on between two waits.
@@ -72,21 +74,31 @@ fn serve(
     go: Go,
 ) -> io::Result<Infallible> {
     let options = *options;
-    listener.set_nonblocking(true)?;
-    // A task of its own, so that it runs where tasks run.
-    let accepting = async move { ::tokio::spawn(accept(listener, options, go)).await };
-    runtime.block_on(accepting).map_err(io::Error::other)?
+    // A connection ends with its first error, as it does when its client is gone.
+    serve_each(runtime, listener, move |client| converse(client, options, go))
 }
 
-async fn accept(listener: std::net::TcpListener, options: Options, go: Go) -> io::Result<Infallible> {
-    let listener = TcpListener::from_std(listener)?;
-    loop {
-        match listener.accept().await {
-            // A connection ends with its first error, as it does when its client is gone.
-            Ok((client, _)) => drop(::tokio::spawn(converse(client, options, go))),
-            Err(error) => after_failed_accept(error)?,
+/// Serves each connection in a task of its own.
+pub(super) fn serve_each<F>(
+    runtime: &Runtime,
+    listener: std::net::TcpListener,
+    converse: impl Fn(TcpStream) -> F + Send + 'static,
+) -> io::Result<Infallible>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    listener.set_nonblocking(true)?;
+    let accepting = async move {
+        let listener = TcpListener::from_std(listener)?;
+        loop {
+            match listener.accept().await {
+                Ok((client, _)) => drop(::tokio::spawn(converse(client))),
+                Err(error) => after_failed_accept(error)?,
+            }
         }
-    }
+    };
+    // A task of its own, so that it runs where tasks run.
+    runtime.block_on(async move { ::tokio::spawn(accepting).await }).map_err(io::Error::other)?
 }
 
 async fn converse(mut client: TcpStream, options: Options, go: Go) -> io::Result<()> {

@@ -97,13 +97,13 @@ impl WaitLimit {
         self.is_interrupted().then(|| mem::replace(&mut self.unattended, Unattended::NONE))
     }
 
-    /// Whether the call goes on after a handler: not one that looks for events, nor one with a time (signal(7)).
+    /// Whether the call goes on: after a handler not one that looks for events, nor one with a time (signal(7)).
     pub(super) fn is_restarted(&self, by: Interrupted) -> bool {
         let restarts = match self.limit {
             Limit::OfDescriptor(deadline) => deadline.flatten().is_none(),
             Limit::Until(_) => self.goes_on,
         };
-        restarts && by == Interrupted::Restarts
+        by == Interrupted::Looks || restarts && by == Interrupted::Restarts
     }
 
     /// Asks for the time again.

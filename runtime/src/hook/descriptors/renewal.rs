@@ -68,7 +68,8 @@ pub(super) fn begin_anew() {
 fn start() {
     // Without a thread, numbers that are closed behind the runtime's back are noticed when somebody else's wait finds one, and no answer
     // is kept.
-    if os::thread::start("abaca-renewal".into(), run).is_err() {
+    // It wakes who waits for a descriptor, which is watched meanwhile.
+    if os::service::start("abaca-renewal".into(), run).is_err() {
         THREAD.is_not_started();
         modes_changed();
     }

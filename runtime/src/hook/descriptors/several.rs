@@ -13,7 +13,7 @@ use super::borrow::borrow;
 use super::table::{Watched, watched};
 use super::{Direction, Ended};
 use crate::cell::{Outcome, Reason, Waiter};
-use crate::hook::{By, Unattended, interruptible, noted, wait_without_unwinding};
+use crate::hook::{By, Interrupted, Unattended, interruptible, noted, wait_without_unwinding};
 use crate::park::{self, Cost};
 use crate::poller::{Entry, Node, Snapshot};
 use crate::scheduler;
@@ -37,6 +37,25 @@ struct Watching<'a> {
 /// Calls `look`, which does not wait, until it returns something else than 0, and parks the calling fiber in between, until one of
 /// `interests` may have changed, or until `deadline`.
 pub fn wait_any(interests: &[Interest], deadline: Option<Instant>, mut look: impl FnMut() -> isize) -> Ended {
+    loop {
+        match wait_or_attend(interests, deadline, &mut look) {
+            Ok(ended) => return ended,
+            // None of the files is in use here: a handler that does not return would leave it open for ever.
+            Err((result, unattended)) => match (result, unattended.attend()) {
+                (0, Interrupted::Looks) => {}
+                (0, _) => return Ended::Interrupted,
+                _ => return Ended::Done(result),
+            },
+        }
+    }
+}
+
+/// [`wait_any`], to the first interruption: then the error is what `look` returns afterwards, and what has interrupted it.
+fn wait_or_attend(
+    interests: &[Interest],
+    deadline: Option<Instant>,
+    look: &mut impl FnMut() -> isize,
+) -> Result<Ended, (isize, Unattended)> {
     let all: Vec<(Arc<Watched>, Direction)> =
         interests.iter().map(|interest| (watched(interest.fd), interest.direction)).collect();
     loop {
@@ -51,26 +70,21 @@ pub fn wait_any(interests: &[Interest], deadline: Option<Instant>, mut look: imp
             0 => {}
             result => {
                 park::spend(Cost::SystemCall);
-                return Ended::Done(result);
+                return Ok(Ended::Done(result));
             }
         }
         let (outcome, unattended) = wait_once(&watching, deadline);
         if unattended.is_interrupted() {
-            let result = look();
-            drop(watching);
-            // A handler that does not return would leave the files open for ever.
-            drop(all);
-            unattended.attend();
-            return if result == 0 { Ended::Interrupted } else { Ended::Done(result) };
+            return Err((look(), unattended));
         }
         match outcome {
             Outcome::Notified => {}
-            Outcome::Cancelled => return Ended::Cancelled,
+            Outcome::Cancelled => return Ok(Ended::Cancelled),
             Outcome::TimedOut => {
-                return match look() {
+                return Ok(match look() {
                     0 => Ended::TimedOut,
                     result => Ended::Done(result),
-                };
+                });
             }
         }
     }

@@ -70,6 +70,7 @@ pub use recorder::Recorder;
 pub use stacks::Stack;
 pub(crate) use trigger::record_panic;
 
+use crate::os::whole_file;
 use crate::scheduler::{self, Decoded, Entry, Shared, WorkerRecorder};
 use decode::{Known, Track};
 use stacks::Sampled;
@@ -231,18 +232,19 @@ impl Recording {
         to.write_all(page::page(self).as_bytes())
     }
 
-    /// Writes the recording to a file: as a page if its name ends with `.html`, else for Perfetto. A file that exists is replaced.
+    /// Writes the recording to a file: as a page if its name ends with `.html`, else for Perfetto. A file that exists is replaced when
+    /// the whole recording is written; an error leaves it as it was.
     ///
     /// The calling fiber's worker waits for the disk. [`blocking::run`](fn@crate::blocking::run) avoids that.
     ///
     /// # Errors
     ///
-    /// * Those of [`std::fs::write`]: the directory does not exist, the disk is full.
+    /// * Those of [`std::fs::write`]: the directory does not exist, no file can be made in it, the disk is full.
     pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         let is_page = path.extension().is_some_and(|extension| extension == "html");
         let bytes = if is_page { page::page(self).into_bytes() } else { perfetto::trace(self) };
-        std::fs::write(path, bytes)
+        whole_file::write(path, &bytes)
     }
 }
 

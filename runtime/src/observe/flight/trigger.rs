@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use super::{Recorder, Recording};
-use crate::os::{stderr, thread};
+use crate::os::{service, stderr};
 use crate::scheduler::{self, OnTrigger, Shared, Trigger};
 
 /// How long after a recording has been written no other one is made.
@@ -15,6 +15,9 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// How many recordings of each kind are made.
 const MOST: u32 = 8;
+
+/// How long a fiber that panics waits until its recording is written. A disk may hang.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The recordings that were made of one runtime.
 #[derive(Default)]
@@ -95,7 +98,10 @@ fn keep(recording: Recording, directory: PathBuf, trigger: Trigger, under_way: O
         Trigger::Signal => "signal",
     };
     let stem = directory.join(format!("abaca-{}-{number}-{why}", std::process::id()));
+    let (writing, written) = mpsc::channel::<()>();
     let write = move || {
+        // Its end ends the wait below.
+        let _writing = writing;
         let files = ["pftrace", "html"].map(|form| stem.with_extension(form));
         let result: io::Result<()> = files.iter().try_for_each(|file| recording.save(file));
         let message = match result {
@@ -106,12 +112,10 @@ fn keep(recording: Recording, directory: PathBuf, trigger: Trigger, under_way: O
         drop(under_way);
     };
     // On a thread of its own, where there is room to look up names. Without one there is no recording.
-    let writer = thread::start("abaca-recorder".into(), write);
-    if trigger == Trigger::Panic
-        && let Ok(writer) = writer
-    {
-        // The process may end as soon as this returns. The thread cannot have panicked.
-        let _ = writer.join();
+    let writer = service::start("abaca-recorder".into(), write);
+    if trigger == Trigger::Panic && writer.is_ok() {
+        // The process may end as soon as this returns.
+        let _ = written.recv_timeout(PATIENCE);
     }
 }
 

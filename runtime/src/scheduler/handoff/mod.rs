@@ -4,6 +4,8 @@
 mod assignment;
 #[cfg(feature = "own-tls")]
 mod carrier;
+#[cfg(feature = "own-tls")]
+mod limit;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(all(test, loom))]
@@ -27,6 +29,8 @@ mod ward;
 
 #[cfg(feature = "own-tls")]
 pub(crate) use carrier::Carrier;
+#[cfg(feature = "own-tls")]
+pub(crate) use limit::SpareLimit;
 #[cfg(feature = "own-tls")]
 pub(super) use quiet::Quiet;
 #[cfg(feature = "own-tls")]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Carrier;
+use super::{Carrier, SpareLimit};
 use crate::cell::Header;
 use crate::os::{self, stderr};
 use crate::scheduler::here;
@@ -43,11 +43,15 @@ pub(crate) fn observe_stuck_threads(observer: fn(i32)) {
 pub(crate) struct Spares {
     start: Start,
     /// The most threads beyond one a worker.
-    max: usize,
+    limit: SpareLimit,
     /// Whether workers leave their threads as often as they can, for tests.
     is_eager: bool,
     /// How long a spare waits for a worker before it retires.
     keep_alive: Duration,
+    /// How many threads can run at once.
+    processors: usize,
+    /// The threads that were started as spares, and have not come: without a processor they come late, and more would come later.
+    starting: AtomicUsize,
     /// The threads beyond one a worker: spares, and threads whose worker was taken.
     count: AtomicUsize,
     /// The fibers whose homes have left their threads, and that have not come home.
@@ -70,12 +74,14 @@ pub(super) struct State {
 }
 
 impl Spares {
-    pub(crate) fn new(max: usize, is_eager: bool, keep_alive: Duration, start: Start) -> Self {
+    pub(crate) fn new(limit: SpareLimit, is_eager: bool, keep_alive: Duration, start: Start) -> Self {
         Self {
             start,
-            max,
+            limit,
             is_eager,
             keep_alive,
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            starting: AtomicUsize::new(0),
             count: AtomicUsize::new(0),
             absent: AtomicUsize::new(0),
             hand_offs: AtomicU64::new(0),
@@ -103,13 +109,19 @@ impl Spares {
     /// How many they are, if there may be no more.
     pub(in crate::scheduler) fn exhausted(&self) -> Option<usize> {
         let count = self.count();
-        (count >= self.max && count > 0).then_some(count)
+        (count > 0 && !self.limit.allows(count)).then_some(count)
     }
 
     /// Whether a fiber goes on although its home has left its thread. Once that is false, what came home has woken its home.
     pub(in crate::scheduler) fn has_absent(&self) -> bool {
         // Acquire: pairs with the Release in `give_back`.
         self.absent.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether there are more threads that may want a processor than there are processors: those of the workers, and those that workers have left.
+    pub(in crate::scheduler) fn is_crowded(&self, shared: &Shared) -> bool {
+        // Relaxed: a hint.
+        shared.workers.len() + self.absent.load(Ordering::Relaxed) > self.processors
     }
 
     /// How often a worker has left a thread that was stuck.
@@ -141,7 +153,7 @@ impl Spares {
         let Some(spare) = state.waiting.pop() else {
             drop(state);
             // The next attempt finds it.
-            return if self.start_spare() { HandOff::Soon } else { HandOff::Refused };
+            return if self.start_spare(Some(worker)) { HandOff::Soon } else { HandOff::Refused };
         };
         if !self.takes_stuck(worker, stuck) {
             state.waiting.push(spare);
@@ -157,7 +169,7 @@ impl Spares {
         drop(state);
         if is_last {
             // One that blocks its thread seldom comes alone.
-            self.start_spare();
+            self.start_spare(None);
         }
         HandOff::Done
     }
@@ -221,7 +233,7 @@ impl Spares {
         let mut state = self.state();
         let Some(spare) = state.waiting.pop() else {
             drop(state);
-            self.start_spare();
+            self.start_spare(Some(worker));
             return;
         };
         if let Some(former) = worker.try_carrier().filter(|carrier| carrier.withdraw(worker)) {
@@ -283,14 +295,21 @@ impl Spares {
         true
     }
 
-    /// Starts a thread that will wait for a worker. Returns false if there can be no more.
-    fn start_spare(&self) -> bool {
-        if self.count() >= self.max {
+    /// Starts a thread that will wait for a worker, for one that is stuck or for the next, unless enough are on their way. Returns false if
+    /// there can be no more.
+    fn start_spare(&self, stuck: Option<&Worker>) -> bool {
+        // Relaxed: the monitor alone starts threads.
+        if self.starting.load(Ordering::Relaxed) >= self.processors {
+            return true;
+        }
+        let is_needed = || stuck.is_some_and(|worker| self.limit.yields_to(worker.thread_id()));
+        if !self.limit.allows(self.count()) && !is_needed() {
             return false;
         }
-        // Relaxed: the monitor alone starts threads.
+        self.starting.fetch_add(1, Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Relaxed);
         let Err(error) = (self.start)() else { return true };
+        self.starting.fetch_sub(1, Ordering::Relaxed);
         self.count.fetch_sub(1, Ordering::Relaxed);
         if !self.has_reported.swap(true, Ordering::Relaxed) {
             stderr::write(
@@ -342,7 +361,10 @@ impl Spares {
 
 impl fmt::Debug for Spares {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spares").field("max", &self.max).field("count", &self.count).finish_non_exhaustive()
+        f.debug_struct("Spares")
+            .field("limit", &self.limit)
+            .field("count", &self.count)
+            .finish_non_exhaustive()
     }
 }
 
@@ -351,8 +373,10 @@ pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>)
     let spares = shared.spares.get().expect("the runtime has own storage");
     let carrier = spares.enroll(shared);
     here::set_carrier(&carrier);
-    if let Some(worker) = worker {
-        worker.set_carrier(&carrier);
+    match worker {
+        Some(worker) => worker.set_carrier(&carrier),
+        // Relaxed: a number.
+        None => _ = spares.starting.fetch_sub(1, Ordering::Relaxed),
     }
     let mut next = worker;
     while let Some(worker) = next.take().or_else(|| spares.await_worker(&carrier)) {

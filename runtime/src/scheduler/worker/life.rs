@@ -174,6 +174,9 @@ impl Worker {
 
     /// A stack for an unstarted fiber, from the worker's cache if the fiber wants the default size.
     pub(super) fn obtain_stack(&self, header: &Header) -> std::io::Result<Stack> {
+        if let Some(stack) = self.shared().stacks.take_promised(header.stack_bytes.get()) {
+            return Ok(stack);
+        }
         if header.stack_bytes.get() != 0 {
             return self.shared().stacks.take_sized(header.stack_bytes.get());
         }

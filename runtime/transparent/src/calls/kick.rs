@@ -289,7 +289,7 @@ pub(crate) unsafe fn wait_elsewhere_or(
             return None;
         }
         let ends = match handlers {
-            Handlers::End => true,
+            Handlers::End => by != Interrupted::Looks,
             Handlers::EndUnlessRestarted => by == Interrupted::Ends,
             Handlers::DoNotEnd => false,
         };

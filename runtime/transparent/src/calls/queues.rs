@@ -21,7 +21,7 @@ hooks! {
     /// mq_receive(3).
     fn mq_receive(queue: mqd_t, buffer: *mut c_char, bytes: size_t, priority: *mut c_uint) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
-        let call = |now| unsafe { kernel!(libc::SYS_mq_timedreceive, queue, buffer, bytes, priority, now) };
+        let call = |queue, now| unsafe { kernel!(libc::SYS_mq_timedreceive, queue, buffer, bytes, priority, now) };
         moved(queue, Direction::Read, None, call)
     }
 
@@ -35,14 +35,14 @@ hooks! {
             return unsafe { of_c(own!(fn mq_timedreceive(mqd_t, *mut c_char, size_t, *mut c_uint, *const timespec) -> ssize_t)(queue, buffer, bytes, priority, time)) };
         };
         // SAFETY: as above.
-        let call = |now| unsafe { kernel!(libc::SYS_mq_timedreceive, queue, buffer, bytes, priority, now) };
+        let call = |queue, now| unsafe { kernel!(libc::SYS_mq_timedreceive, queue, buffer, bytes, priority, now) };
         moved(queue, Direction::Read, deadline, call)
     }
 
     /// mq_send(3).
     fn mq_send(queue: mqd_t, buffer: *const c_char, bytes: size_t, priority: c_uint) -> c_int, |_| -> kernel_point {
         // SAFETY: the caller's promise.
-        let call = |now| unsafe { kernel!(libc::SYS_mq_timedsend, queue, buffer, bytes, priority, now) };
+        let call = |queue, now| unsafe { kernel!(libc::SYS_mq_timedsend, queue, buffer, bytes, priority, now) };
         moved(queue, Direction::Write, None, call)
     }
 
@@ -56,7 +56,7 @@ hooks! {
             return unsafe { of_c(own!(fn mq_timedsend(mqd_t, *const c_char, size_t, c_uint, *const timespec) -> c_int)(queue, buffer, bytes, priority, time) as isize) };
         };
         // SAFETY: as above.
-        let call = |now| unsafe { kernel!(libc::SYS_mq_timedsend, queue, buffer, bytes, priority, now) };
+        let call = |queue, now| unsafe { kernel!(libc::SYS_mq_timedsend, queue, buffer, bytes, priority, now) };
         moved(queue, Direction::Write, deadline, call)
     }
 
@@ -122,7 +122,7 @@ fn moved(
     queue: mqd_t,
     direction: Direction,
     deadline: Option<Instant>,
-    call: impl Fn(*const timespec) -> isize,
+    call: impl Fn(mqd_t, *const timespec) -> isize,
 ) -> isize {
     /// What no call returns: the user wants an error.
     const REFUSED: isize = isize::MIN;
@@ -132,7 +132,7 @@ fn moved(
         direction,
         wanted: 0,
         limit: &mut WaitLimit::until(deadline).restarted(),
-        call: |_| match call(&long_ago) {
+        call: |queue| match call(queue, &long_ago) {
             result if result == failed(ETIMEDOUT) => failed(EAGAIN),
             result if result == failed(EAGAIN) => REFUSED,
             result => result,

@@ -7,7 +7,7 @@ use std::ffi::c_int;
 use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, retry};
 use libc::{sockaddr, socklen_t};
 
-use super::pause::retry_with_pauses;
+use super::pause::retry_on_file;
 use super::wishes::{deadline, is_nonblocking, result, socket_option};
 use crate::answer::failed;
 use crate::hooks::hooks;
@@ -25,7 +25,7 @@ hooks! {
         let family = option(fd, libc::SO_DOMAIN);
         if family == Some(libc::AF_UNIX) {
             // If the listener's queue is full, no event says when it is not.
-            let ended = retry_with_pauses(|| deadline(fd, Direction::Write), || without_waiting(fd, call));
+            let ended = retry_on_file(fd, || deadline(fd, Direction::Write), |fd| without_waiting(fd, call));
             result(ended, libc::EAGAIN)
         } else {
             let is_internet = [Some(libc::AF_INET), Some(libc::AF_INET6)].contains(&family);

@@ -7,7 +7,7 @@ use std::ffi::{c_int, c_ulong};
 use abaca::hook::descriptors::{duplicated, forget, mode_changes, modes_changed};
 use libc::off_t;
 
-use super::pause::retry_with_pauses;
+use super::pause::retry_on_file;
 use super::wishes::result;
 use crate::answer::{answer, errno, failed};
 use crate::calls::kick::{Handlers, wait_elsewhere};
@@ -46,9 +46,9 @@ hooks! {
     /// flock(2). No event tells of a lock that is given back, so it is tried again after pauses.
     fn flock(fd: c_int, operation: c_int) -> c_int, |_| -> kernel {
         // SAFETY: no memory is involved.
-        let call = || unsafe { kernel!(libc::SYS_flock, fd, operation | libc::LOCK_NB) };
+        let call = |fd| unsafe { kernel!(libc::SYS_flock, fd, operation | libc::LOCK_NB) };
         let is_nonblocking = operation & libc::LOCK_NB != 0;
-        result(retry_with_pauses(|| if is_nonblocking { Err(()) } else { Ok(None) }, call), libc::EAGAIN)
+        result(retry_on_file(fd, || if is_nonblocking { Err(()) } else { Ok(None) }, call), libc::EAGAIN)
     }
 
     /// lockf(3).

@@ -5,12 +5,12 @@
 
 use std::ffi::{c_int, c_uint};
 
-use abaca::hook::descriptors::{Direction, Ended, Interest};
+use abaca::hook::descriptors::{Attempt, Direction, Held, WaitLimit, retry};
 use libc::{SPLICE_F_NONBLOCK, iovec, loff_t, off_t, size_t, ssize_t};
 
 use super::kind::{Kind, kind_of};
 use super::mode;
-use super::poll::{look_at, wait_for};
+use super::poll::look_at;
 use super::wishes::{is_nonblocking, result};
 use crate::answer::failed;
 use crate::hooks::hooks;
@@ -35,7 +35,7 @@ hooks! {
     ) -> ssize_t, |_| -> kernel_point {
         let own_flags = flags | SPLICE_F_NONBLOCK;
         // SAFETY: the caller's promise.
-        let call = || unsafe { kernel!(libc::SYS_splice, from, from_offset, to, to_offset, bytes, own_flags) };
+        let call = |from, to| unsafe { kernel!(libc::SYS_splice, from, from_offset, to, to_offset, bytes, own_flags) };
         // The mode of pipes does not count for splice(2) itself, but for its flag.
         let wants_errors = flags & SPLICE_F_NONBLOCK != 0 || is_nonblocking_socket(from) || is_nonblocking_socket(to);
         moved(from, to, wants_errors, call)
@@ -45,7 +45,7 @@ hooks! {
     fn tee(from: c_int, to: c_int, bytes: size_t, flags: c_uint) -> ssize_t, |_| -> kernel_point {
         let own_flags = flags | SPLICE_F_NONBLOCK;
         // SAFETY: no memory is involved.
-        let call = || unsafe { kernel!(libc::SYS_tee, from, to, bytes, own_flags) };
+        let call = |from, to| unsafe { kernel!(libc::SYS_tee, from, to, bytes, own_flags) };
         moved(from, to, flags & SPLICE_F_NONBLOCK != 0, call)
     }
 
@@ -54,12 +54,12 @@ hooks! {
         let own_flags = flags | SPLICE_F_NONBLOCK;
         let direction = if is_for_writing(pipe) { Direction::Write } else { Direction::Read };
         // SAFETY: the caller's promise.
-        let call = || unsafe { kernel!(libc::SYS_vmsplice, pipe, list, count, own_flags) };
-        let first = call();
+        let call = |pipe| unsafe { kernel!(libc::SYS_vmsplice, pipe, list, count, own_flags) };
+        let first = call(pipe);
         if first != failed(libc::EAGAIN) || flags & SPLICE_F_NONBLOCK != 0 {
             return crate::enter::looked(first);
         }
-        until_ready(&[Interest { fd: pipe, direction }], call)
+        until_ready(pipe, direction, call)
     }
 }
 
@@ -74,49 +74,42 @@ fn is_for_writing(fd: c_int) -> bool {
 }
 
 /// Makes a call while those of the two that are sockets are in non-blocking mode.
-fn in_mode(from: c_int, to: c_int, call: impl Fn() -> isize) -> isize {
-    let with_to = || if kind_of(to) == Kind::Socket { mode::without_waiting(to, &call) } else { call() };
+fn in_mode(from: c_int, to: c_int, call: impl Fn(c_int, c_int) -> isize) -> isize {
+    let call = || call(from, to);
+    let with_to = || if kind_of(to) == Kind::Socket { mode::without_waiting(to, call) } else { call() };
     if kind_of(from) == Kind::Socket && from != to { mode::without_waiting(from, with_to) } else { with_to() }
 }
 
-/// A copy on a fiber: `call` does not wait for pipes.
-fn moved(from: c_int, to: c_int, wants_errors: bool, call: impl Fn() -> isize) -> isize {
+/// A copy on a fiber: `call` does not wait for pipes. It goes on with both files if their numbers are closed meanwhile.
+fn moved(from: c_int, to: c_int, wants_errors: bool, call: impl Fn(c_int, c_int) -> isize) -> isize {
     let first = in_mode(from, to, &call);
     if first != failed(libc::EAGAIN) || wants_errors {
         return crate::enter::looked(first);
     }
+    let (from, to) = (Held::of(from), Held::of(to));
     loop {
         // One of the two was not ready.
         let is_idle = |fd, events| look_at(fd, events).is_ok_and(|found| found == 0);
-        let interests: &[Interest] = match (is_idle(from, libc::POLLIN), is_idle(to, libc::POLLOUT)) {
-            (true, _) => &[Interest { fd: from, direction: Direction::Read }],
-            (false, _) => &[Interest { fd: to, direction: Direction::Write }],
+        let (fd, direction, events) = if is_idle(from.number(), libc::POLLIN) {
+            (from.number(), Direction::Read, libc::POLLIN)
+        } else {
+            (to.number(), Direction::Write, libc::POLLOUT)
         };
-        let events = if interests[0].fd == from { libc::POLLIN } else { libc::POLLOUT };
-        let look = || if is_idle(interests[0].fd, events) { 0 } else { 1 };
-        match wait_for(interests, None, look) {
-            Ended::Done(_) => {}
-            ended => return result(ended, libc::EAGAIN),
+        match until_ready(fd, direction, |fd| if is_idle(fd, events) { failed(libc::EAGAIN) } else { 0 }) {
+            0 => {}
+            error => return error,
         }
-        match in_mode(from, to, &call) {
+        match in_mode(from.number(), to.number(), &call) {
             result if result == failed(libc::EAGAIN) => abaca::hook::yield_now(),
             result => return result,
         }
     }
 }
 
-/// Makes a call until it does not fail with EAGAIN.
-fn until_ready(interests: &[Interest], call: impl Fn() -> isize) -> isize {
-    let look = || match call() {
-        result if result == failed(libc::EAGAIN) => 0,
-        // A result of 0 is one as well.
-        0 => isize::MIN,
-        result => result,
-    };
-    match wait_for(interests, None, look) {
-        Ended::Done(isize::MIN) => 0,
-        ended => result(ended, libc::EAGAIN),
-    }
+/// Makes a call until it does not fail with EAGAIN, or as long as the descriptor says.
+fn until_ready(fd: c_int, direction: Direction, call: impl FnMut(c_int) -> isize) -> isize {
+    let mut limit = WaitLimit::of_waiting_descriptor();
+    result(retry(Attempt { fd, direction, wanted: 0, limit: &mut limit, call }), libc::EAGAIN)
 }
 
 /// sendfile(2) on a fiber: a copy to a socket takes all.
@@ -126,18 +119,24 @@ fn until_ready(interests: &[Interest], call: impl Fn() -> isize) -> isize {
 /// The arguments are those of sendfile(2).
 unsafe fn send_file(to: c_int, from: c_int, offset: *mut off_t, bytes: usize) -> isize {
     // SAFETY: the caller's promise.
-    let call = |bytes: usize| unsafe { kernel!(libc::SYS_sendfile, to, from, offset, bytes) };
+    let call = |to: c_int, from: c_int, bytes: usize| unsafe {
+        kernel!(libc::SYS_sendfile, to, from, offset, bytes)
+    };
     let kind = kind_of(to);
     match kind {
         Kind::Fifo | Kind::Socket if !is_nonblocking(to) => {}
-        _ => return crate::enter::looked(call(bytes)),
+        _ => return crate::enter::looked(call(to, from, bytes)),
     }
     let mut done = 0;
+    let mut held: Option<[Held; 2]> = None;
     loop {
-        let next = || mode::without_waiting(to, || call(bytes - done));
-        let part = match next() {
+        let [to, from] = held.as_ref().map_or([to, from], |held| held.each_ref().map(Held::number));
+        let next = |to, from| mode::without_waiting(to, || call(to, from, bytes - done));
+        let part = match next(to, from) {
             result if result == failed(libc::EAGAIN) => {
-                until_ready(&[Interest { fd: to, direction: Direction::Write }], next)
+                // It goes on with both files if their numbers are closed meanwhile.
+                let [_, from] = held.get_or_insert_with(|| [to, from].map(Held::of));
+                until_ready(to, Direction::Write, |to| next(to, from.number()))
             }
             result => crate::enter::looked(result),
         };

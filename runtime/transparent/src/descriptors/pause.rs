@@ -1,8 +1,9 @@
 //! Calls that would wait for something of which no event tells: they are repeated after pauses.
 
+use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
-use abaca::hook::descriptors::Ended;
+use abaca::hook::descriptors::{Ended, Held};
 use abaca::hook::{Pauses, Slept, sleep_until};
 
 use crate::answer::failed;
@@ -18,6 +19,25 @@ pub(crate) fn retry_with_pauses(
     call: impl FnMut() -> isize,
 ) -> Ended {
     retry_until_handled(limit, call, false)
+}
+
+/// [`retry_with_pauses`] of a call on a descriptor, which `call` is given: if its number is closed meanwhile, the call goes on with the file.
+pub(crate) fn retry_on_file(
+    fd: c_int,
+    limit: impl FnOnce() -> Result<Option<Instant>, ()>,
+    mut call: impl FnMut(c_int) -> isize,
+) -> Ended {
+    let mut held: Option<Held> = None;
+    let again = || {
+        let number = held.as_ref().map_or(fd, Held::number);
+        let result = call(number);
+        // Most calls need not wait.
+        if result == failed(libc::EAGAIN) {
+            held.get_or_insert_with(|| Held::of(fd));
+        }
+        result
+    };
+    retry_with_pauses(limit, again)
 }
 
 /// [`retry_with_pauses`], which any handler ends, if `ends` says so.

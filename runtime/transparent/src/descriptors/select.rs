@@ -59,6 +59,9 @@ type Words = Vec<c_ulong>;
 
 const BITS: usize = c_ulong::BITS as usize;
 
+/// To read, to write, and for exceptions.
+type Sets = [Option<Words>; 3];
+
 /// How many numbers the kernel looks at, however many it is asked for: programs ask for as many as there may ever be, and their sets are smaller.
 #[cold]
 fn most_numbers() -> usize {
@@ -76,20 +79,12 @@ unsafe fn select_for(count: c_int, sets: [*mut fd_set; 3], limit: Option<Duratio
     let Ok(numbers) = usize::try_from(count) else { return failed(libc::EINVAL) };
     let numbers = if numbers > libc::FD_SETSIZE { numbers.min(most_numbers()) } else { numbers };
     let words = numbers.div_ceil(BITS);
-    let asked: [Option<Words>; 3] = sets.map(|set| {
+    let asked: Sets = sets.map(|set| {
         // SAFETY: the caller's promise.
         (!set.is_null()).then(|| unsafe { std::slice::from_raw_parts(set.cast::<c_ulong>(), words) }.to_vec())
     });
     let mut found = asked.clone();
-    let mut look = || {
-        found.clone_from(&asked);
-        let now = timespec { tv_sec: 0, tv_nsec: 0 };
-        let [read, write, except] =
-            found.each_mut().map(|set| set.as_mut().map_or(0, |set| set.as_mut_ptr().addr()));
-        // SAFETY: the kernel writes into the copies.
-        unsafe { kernel!(libc::SYS_pselect6, numbers, read, write, except, &raw const now, 0) }
-    };
-    let first = look();
+    let first = look(numbers, &asked, &mut found);
     let result = if first != 0 || limit.is_some_and(|limit| limit.is_zero()) {
         looked(first)
     } else {
@@ -100,7 +95,7 @@ unsafe fn select_for(count: c_int, sets: [*mut fd_set; 3], limit: Option<Duratio
             let is_in = |fd: &usize| set[fd / BITS] & 1 << (fd % BITS) != 0;
             interests.extend((0..numbers).filter(is_in).map(|fd| Interest { fd: fd as c_int, direction }));
         }
-        match ended(wait_for(&interests, deadline, &mut look)) {
+        match ended(wait_for(&interests, deadline, || look_again(numbers, &asked, &mut found))) {
             result if result == failed(libc::ECANCELED) => {
                 let fds = interests.iter().map(|interest| interest.fd);
                 instead_of_cancelled(fds, |is_told| {
@@ -121,12 +116,50 @@ unsafe fn select_for(count: c_int, sets: [*mut fd_set; 3], limit: Option<Duratio
     result
 }
 
+/// select(2) without waiting: makes `found` those of `asked` that are ready.
+fn look(numbers: usize, asked: &Sets, found: &mut Sets) -> isize {
+    found.clone_from(asked);
+    let now = timespec { tv_sec: 0, tv_nsec: 0 };
+    let [read, write, except] =
+        found.each_mut().map(|set| set.as_mut().map_or(0, |set| set.as_mut_ptr().addr()));
+    // SAFETY: the kernel writes into the copies.
+    unsafe { kernel!(libc::SYS_pselect6, numbers, read, write, except, &raw const now, 0) }
+}
+
+/// [`look`], of a call that has waited: a number that was closed meanwhile is ready for all that is asked.
+fn look_again(numbers: usize, asked: &Sets, found: &mut Sets) -> isize {
+    match look(numbers, asked, found) {
+        result if result == failed(libc::EBADF) => {}
+        result => return result,
+    }
+    // SAFETY: no memory is involved.
+    let is_open = |fd: usize| unsafe { kernel!(libc::SYS_fcntl, fd, libc::F_GETFD) } >= 0;
+    let mut open = asked.clone();
+    let mut closed = Vec::new();
+    for (kind, set) in open.iter_mut().enumerate() {
+        let Some(set) = set else { continue };
+        for fd in 0..numbers {
+            let (word, bit) = (&mut set[fd / BITS], 1 << (fd % BITS));
+            if *word & bit != 0 && !is_open(fd) {
+                *word &= !bit;
+                closed.push((kind, fd));
+            }
+        }
+    }
+    let others = look(numbers, &open, found);
+    if others < 0 {
+        return others;
+    }
+    for (kind, fd) in &closed {
+        if let Some(set) = &mut found[*kind] {
+            set[fd / BITS] |= 1 << (fd % BITS);
+        }
+    }
+    others + closed.len() as isize
+}
+
 /// Makes `found` the descriptors that are asked for, to read and to write, and for which `is_told` says so. Returns how many these are.
-fn tell(
-    asked: &[Option<Words>; 3],
-    found: &mut [Option<Words>; 3],
-    is_told: impl Fn(usize) -> bool,
-) -> usize {
+fn tell(asked: &Sets, found: &mut Sets, is_told: impl Fn(usize) -> bool) -> usize {
     found.clone_from(asked);
     let [read, write, except] = found;
     except.iter_mut().for_each(|set| set.fill(0));

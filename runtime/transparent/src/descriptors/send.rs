@@ -8,7 +8,7 @@ use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, retry};
 use libc::{MSG_DONTWAIT, MSG_FASTOPEN, MSG_NOSIGNAL, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::broken::is_broken;
-use super::pause::retry_with_pauses;
+use super::pause::retry_on_file;
 use super::rights::note_sent;
 use super::vectors::Vectors;
 use super::wishes::{deadline, is_nonblocking, result};
@@ -174,7 +174,7 @@ pub(super) unsafe fn send_all(
         return looked(call(fd, 0));
     }
     if !address.is_null() && is_unix(fd) {
-        return pausing(fd, || call(fd, 0));
+        return pausing(fd, |fd| call(fd, 0));
     }
     whole(fd, bytes, call)
 }
@@ -213,7 +213,7 @@ unsafe fn send_message(fd: c_int, message: *const msghdr, flags: c_int) -> isize
         return looked(call(fd, message, flags));
     };
     if !header.msg_name.is_null() && is_unix(fd) {
-        return pausing(fd, || call(fd, message, flags | MSG_DONTWAIT));
+        return pausing(fd, |fd| call(fd, message, flags | MSG_DONTWAIT));
     }
     if header.msg_iovlen > libc::UIO_MAXIOV as usize {
         return call(fd, message, flags | MSG_DONTWAIT);
@@ -249,7 +249,7 @@ fn is_unix(fd: c_int) -> bool {
     super::connect::option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX)
 }
 
-fn pausing(fd: c_int, call: impl FnMut() -> isize) -> isize {
-    let ended: Ended = retry_with_pauses(|| deadline(fd, Direction::Write), call);
+fn pausing(fd: c_int, call: impl FnMut(c_int) -> isize) -> isize {
+    let ended: Ended = retry_on_file(fd, || deadline(fd, Direction::Write), call);
     result(ended, libc::EAGAIN)
 }

@@ -94,7 +94,7 @@ impl Few {
 
 /// Runs the handlers of what waits for the process, on a plain thread whose mask in the kernel this is, or is about to be.
 pub(super) fn attend_on_thread(mask: u64) {
-    while waiting::waiting() & !mask != 0 {
+    while waiting::with_effect(!mask) != 0 {
         let few = Few::take(!mask);
         if !few.is_empty() {
             few.run_handlers();

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use abaca::hook;
 use libc::{
@@ -110,8 +110,11 @@ hooks! {
         };
         match target.with_details(set_details) {
             Some(result) => result,
-            // SAFETY: the caller's promise.
-            None => unsafe { own!(fn pthread_setaffinity_np(pthread_t, size_t, *const cpu_set_t) -> c_int)(thread, bytes, set) },
+            None => {
+                note_binding();
+                // SAFETY: the caller's promise.
+                unsafe { own!(fn pthread_setaffinity_np(pthread_t, size_t, *const cpu_set_t) -> c_int)(thread, bytes, set) }
+            }
         }
     }
 
@@ -264,6 +267,23 @@ fn process_name() -> Name {
 unsafe fn own_getaffinity(thread: libc::pid_t, bytes: size_t, set: *mut cpu_set_t) -> c_int {
     // SAFETY: the caller's promise.
     unsafe { own!(fn sched_getaffinity(libc::pid_t, size_t, *mut cpu_set_t) -> c_int)(thread, bytes, set) }
+}
+
+/// Whether a thread of the kernel's was told on which processors to run.
+static HAS_BOUND: AtomicBool = AtomicBool::new(false);
+
+/// A thread of the kernel's is told on which processors to run.
+pub(super) fn note_binding() {
+    // Relaxed: who creates a thread afterwards is that thread, or has heard of it.
+    HAS_BOUND.store(true, Ordering::Relaxed);
+}
+
+/// The processors of the calling thread, which those that it creates have as well; `None` is all of the process's.
+pub(super) fn inherited_processors() -> Option<Vec<u8>> {
+    if hook::on_fiber() {
+        return Target::Caller.with_details(|details| details.processors.clone()).flatten();
+    }
+    HAS_BOUND.load(Ordering::Relaxed).then(|| processors().to_vec())
 }
 
 /// The processors that the calling OS thread may run on.

@@ -10,6 +10,8 @@
 )]
 
 use std::arch::global_asm;
+#[cfg(target_arch = "x86_64")]
+use std::ffi::c_int;
 use std::ffi::c_void;
 
 /// A thread's routine.
@@ -34,6 +36,19 @@ unsafe extern "C-unwind" {
     pub(crate) fn begin(routine: Routine, argument: *mut c_void) -> Ended;
 }
 
+/// Whether an exception may go on from the first frame of a thread. A panic may, and what `pthread_exit` unwinds by. One of another language that nobody
+/// in the thread catches ends its search here, as in libc's first frame, so that C++ calls `std::terminate` where it was thrown.
+#[cfg(target_arch = "x86_64")]
+extern "C" fn first_frame(_: c_int, actions: c_int, class: u64, _: *mut c_void, _: *mut c_void) -> c_int {
+    const SEARCH: c_int = 1;
+    const FORCED: c_int = 8;
+    const STOP: c_int = 3;
+    const GO_ON: c_int = 8;
+    /// The class of Rust's panics.
+    const PANIC: u64 = u64::from_be_bytes(*b"MOZ\0RUST");
+    if actions & SEARCH != 0 && actions & FORCED == 0 && class != PANIC { STOP } else { GO_ON }
+}
+
 // The buffer, libc's `__pthread_unwind_buf_t`, takes 104, 216 and 248 bytes.
 
 #[cfg(target_arch = "x86_64")]
@@ -44,6 +59,8 @@ global_asm!(
     ".type abaca_transparent_begin,@function",
     "abaca_transparent_begin:",
     ".cfi_startproc",
+    // Relative to its own place, in four bytes.
+    ".cfi_personality 0x1b, {first_frame}",
     "push rbp",
     ".cfi_def_cfa_offset 16",
     ".cfi_offset rbp, -16",
@@ -85,6 +102,7 @@ global_asm!(
     ".cfi_endproc",
     ".size abaca_transparent_begin, . - abaca_transparent_begin",
     ".popsection",
+    first_frame = sym first_frame,
 );
 
 #[cfg(target_arch = "aarch64")]

@@ -9,7 +9,7 @@ use abaca::hook;
 use libc::{PR_GET_NAME, PR_SET_NAME, cpu_set_t, pid_t, size_t};
 
 use super::attributes::{
-    pthread_getaffinity_np, pthread_getname_np, pthread_setaffinity_np, pthread_setname_np,
+    note_binding, pthread_getaffinity_np, pthread_getname_np, pthread_setaffinity_np, pthread_setname_np,
 };
 use super::identity;
 use super::number::is_caller;
@@ -25,6 +25,7 @@ hooks! {
             // SAFETY: the caller's promise.
             return answer(failed(unsafe { pthread_setaffinity_np(identity::current(), bytes, set) })) as c_int;
         }
+        note_binding();
         // SAFETY: as above.
         unsafe { own!(fn sched_setaffinity(pid_t, size_t, *const cpu_set_t) -> c_int)(thread, bytes, set) }
     }

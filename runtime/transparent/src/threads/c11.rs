@@ -7,7 +7,7 @@ use std::ffi::c_int;
 use libc::{EBUSY, ENOMEM, ETIMEDOUT, pthread_cond_t, pthread_mutex_t, timespec};
 
 use super::{condition, mutex, sleep};
-use crate::answer::errno;
+use crate::answer::{errno, set_errno};
 use crate::hooks::hooks;
 
 pub(crate) const SUCCESS: c_int = 0;
@@ -74,13 +74,17 @@ hooks! {
         result(unsafe { condition::pthread_cond_broadcast(condition) })
     }
 
-    /// thrd_sleep: 0, -1 if it ended early, -2 for an error.
+    /// thrd_sleep: 0, -1 if it ended early, -2 for an error. `errno` stays as it was.
     fn thrd_sleep(time: Time, rest: *mut timespec) -> c_int, |_| -> always {
+        let before = errno();
         // SAFETY: as above.
         match unsafe { sleep::nanosleep(time, rest) } {
             0 => 0,
-            _ if errno() == libc::EINTR => -1,
-            _ => -2,
+            _ => {
+                let result = if errno() == libc::EINTR { -1 } else { -2 };
+                set_errno(before);
+                result
+            }
         }
     }
 

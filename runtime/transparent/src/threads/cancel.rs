@@ -20,6 +20,7 @@ use libc::pthread_t;
 use super::acquire::{ONE_KIND, beside};
 use super::identity;
 use super::record::{Record, Target};
+use super::shared_wait::SharedWait;
 use super::until::Until;
 use crate::enter::Within;
 use crate::hooks::hooks;
@@ -38,6 +39,8 @@ pub(crate) struct Request {
     deferred: Deferred,
     /// The thread's fiber, known since its first call that is a cancellation point.
     fiber: OnceLock<Fiber>,
+    /// Its wait for a condition that processes share.
+    pub(super) shared_wait: SharedWait,
     /// Whether the thread ends when the hook that it is in has given back what it holds. Only the thread itself looks.
     ends_with_hook: AtomicBool,
     /// Whether the thread ends at once where it can be seen. Only the thread itself looks.
@@ -49,6 +52,7 @@ impl Request {
         Self {
             deferred: Deferred::new(),
             fiber: OnceLock::new(),
+            shared_wait: SharedWait::new(),
             ends_with_hook: AtomicBool::new(false),
             is_asynchronous: AtomicBool::new(false),
         }
@@ -75,7 +79,7 @@ impl Request {
     }
 
     /// Whether the thread, which is the caller, is to end.
-    fn is_pending(&self) -> bool {
+    pub(super) fn is_pending(&self) -> bool {
         self.deferred.is_pending()
     }
 }
@@ -116,6 +120,8 @@ impl Point {
         });
         match (unattended.attend().as_slept(), slept) {
             (Some(interrupted), _) => interrupted,
+            // It was told to look, and has found nothing.
+            (None, Slept::Not) if !self.is_cancelled() => Slept::Notified,
             (None, Slept::Not) => Slept::Cancelled,
             (None, slept) => slept,
         }
@@ -292,7 +298,7 @@ fn is_asynchronous() -> bool {
 
 fn request(request: &Request) {
     match request.deferred.request() {
-        Ends::Nothing => {}
+        Ends::Nothing => request.shared_wait.end(),
         // Others who sleep there look, and sleep again.
         Ends::SleepAt(address) => _ = hook::wake_at(address, u32::MAX, usize::MAX),
         Ends::Call => {

@@ -16,9 +16,9 @@ use libc::{
 
 use super::acquire::{ONE_KIND, beside, has_sleepers};
 use super::cancel::{self, Point};
-use super::mutex;
 use super::observed::Observed;
 use super::until::Until;
+use super::{mutex, shared_wait};
 use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::own::own;
@@ -33,7 +33,9 @@ hooks! {
         // SAFETY: the caller's promise.
         unsafe {
             if is_shared(condition) {
-                return own!(fn pthread_cond_wait(Condition, Mutex) -> c_int)(condition, mutex);
+                return shared_wait::wait(condition, mutex, || {
+                    own!(fn pthread_cond_wait(Condition, Mutex) -> c_int)(condition, mutex)
+                });
             }
             wait(condition, mutex, &Until::Never)
         }
@@ -44,7 +46,9 @@ hooks! {
         // SAFETY: the caller's promise.
         unsafe {
             if is_shared(condition) {
-                return own!(fn pthread_cond_timedwait(Condition, Mutex, Time) -> c_int)(condition, mutex, time);
+                return shared_wait::wait(condition, mutex, || {
+                    own!(fn pthread_cond_timedwait(Condition, Mutex, Time) -> c_int)(condition, mutex, time)
+                });
             }
             let clock = if is_monotonic(condition) { CLOCK_MONOTONIC } else { CLOCK_REALTIME };
             match Until::clock(clock, time) {
@@ -60,7 +64,7 @@ hooks! {
         unsafe {
             if is_shared(condition) {
                 let own = own!(fn pthread_cond_clockwait(Condition, Mutex, clockid_t, Time) -> c_int);
-                return own(condition, mutex, clock, time);
+                return shared_wait::wait(condition, mutex, || own(condition, mutex, clock, time));
             }
             match Until::lock_clock(clock, time) {
                 Ok(until) => wait(condition, mutex, &until),

@@ -17,9 +17,10 @@ use libc::{
 };
 
 use super::acquire::{ONE_KIND, beside};
+use super::attributes::inherited_processors;
 use super::begin::{Ended, Routine, begin};
 use super::number;
-use super::record::{Asked, Finished, Record};
+use super::record::{Asked, Details, Finished, Record};
 use super::relay::start_relay_if_needed;
 use super::{c11, given, identity, masks};
 use crate::enter::enter;
@@ -93,6 +94,7 @@ const EXTRA_BYTES: usize = 16 * 1024;
 /// ```
 pub fn threads_are_fibers() -> io::Result<()> {
     crate::install()?;
+    hook::threads_are_fibers();
     THREADS_ARE_FIBERS.store(true, Ordering::Relaxed);
     Ok(())
 }
@@ -125,6 +127,9 @@ fn runtime() -> Option<&'static Runtime> {
     // SAFETY: as above.
     if let Some(runtime) = unsafe { RUNTIME.load(Ordering::Acquire).as_ref() } {
         return Some(runtime);
+    }
+    if !hook::has_memory_for_runtime() {
+        return None;
     }
     static WATCH: Once = Once::new();
     // SAFETY: the handler is static, and writes atomics.
@@ -179,10 +184,7 @@ hooks! {
             };
             // An int is the low half of the register in which a pointer is returned.
             let routine = std::mem::transmute::<IntRoutine, Routine>(routine);
-            match create(thread, &settings, Call { routine, argument, is_int: true }) {
-                EAGAIN => c11::result(libc::ENOMEM),
-                error => c11::result(error),
-            }
+            c11::result(create(thread, &settings, Call { routine, argument, is_int: true }))
         }
     }
 }
@@ -309,9 +311,15 @@ unsafe extern "C" {
 ///
 /// As pthread_create.
 unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_int {
-    let name = Record::current().and_then(|creator| creator.details().name);
+    if !hook::has_memory_for_thread() {
+        return EAGAIN;
+    }
+    let details = match Record::current() {
+        Some(creator) => creator.details().clone(),
+        None => Details { name: None, processors: inherited_processors() },
+    };
     let mask = settings.mask.unwrap_or_else(masks::of_creator);
-    let record = Record::new(settings.is_detached, name, settings.stack, mask);
+    let record = Record::new(settings.is_detached, details, settings.stack, mask);
     // Before the thread can look.
     // SAFETY: the caller's promise.
     unsafe { thread.write(record.thread()) };

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use libc::SA_SIGINFO;
 
-use super::handlers::{SIGNALS, index, is_ours};
+use super::defaults::is_ours;
+use super::handlers::{SIGNALS, index};
 use super::masks;
 use crate::calls::kick::sigaction as own_sigaction;
 

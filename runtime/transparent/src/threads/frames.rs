@@ -52,6 +52,8 @@ struct Attending {
 thread_local! {
     /// How many handlers have begun here.
     static HANDLED: Cell<u32> = const { Cell::new(0) };
+    /// How often a signal has come here for which none has.
+    static NOT_HANDLED: Cell<u32> = const { Cell::new(0) };
     static HANDLING: Cell<*const Handling> = const { Cell::new(ptr::null()) };
     static ATTENDING: Cell<*const Attending> = const { Cell::new(ptr::null()) };
 }
@@ -59,6 +61,16 @@ thread_local! {
 /// How many handlers have begun on the calling thread. Comparing two answers says whether one has.
 pub(super) fn handlers_run() -> u32 {
     HANDLED.get()
+}
+
+/// How often a signal has come to the calling thread that was for others, or does nothing. Comparing two answers says whether one has.
+pub(super) fn none_run() -> u32 {
+    NOT_HANDLED.get()
+}
+
+/// Notes such a signal. May be called in a handler.
+pub(super) fn note_none() {
+    NOT_HANDLED.set(NOT_HANDLED.get().wrapping_add(1));
 }
 
 /// Whether the caller is in a handler.

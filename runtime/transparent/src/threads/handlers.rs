@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use abaca::hook::{self, Interrupted};
 use libc::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
 
+use super::defaults::{OF_CALLS, act_by_default, stand_for_default, stands_for_default};
 use super::faults::{self, is_fault};
 use super::flags::{FLAGS, ask_for_info, is_without_info, note_flags, note_info};
 use super::frames::{self, attends, handling, has_attended, known_of};
@@ -28,7 +29,6 @@ use super::{borrowed, details, given, masks, pending, search, thread_waits, wait
 use crate::answer::failed;
 use crate::calls::kick::sigaction as own_sigaction;
 use crate::hooks::hooks;
-use crate::kernel::kernel;
 use crate::own::own;
 
 /// The signals of the kernel, from 1 on.
@@ -44,35 +44,15 @@ pub(super) fn index(signal: c_int) -> Option<usize> {
 /// The signals that have ever had a handler of the user's.
 static HANDLED_ONCE: AtomicU64 = AtomicU64::new(0);
 
+/// Whether the signal has ever had one.
+pub(super) fn has_been_handled(index: usize) -> bool {
+    HANDLED_ONCE.load(Ordering::SeqCst) & masks::bit(index) != 0
+}
+
 /// Sets what the user wants to be called.
 fn set_handler(index: usize, handler: usize) {
     HANDLED_ONCE.fetch_or(masks::bit(index), Ordering::SeqCst);
     HANDLERS[index].store(handler, Ordering::SeqCst);
-}
-
-/// The signals that the kernel sends to the thread whose system call has failed.
-const OF_CALLS: u64 = masks::bit(libc::SIGPIPE as usize) | masks::bit(libc::SIGXFSZ as usize);
-
-/// Those of them that a fiber has ever blocked.
-static BLOCKED_ONCE: AtomicU64 = AtomicU64::new(0);
-
-/// Whether the function of this file stands for what the signal does by default: it must wait while the main fiber blocks it, and a search for
-/// who was sent it may be under way (`search.rs`), unless that does nothing by default.
-fn stands_for_default(index: usize) -> bool {
-    let does_nothing =
-        [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH, libc::SIGCONT].contains(&(index as c_int));
-    let has_been_handled = HANDLED_ONCE.load(Ordering::SeqCst) & masks::bit(index) != 0;
-    let is_blocked = BLOCKED_ONCE.load(Ordering::SeqCst) & masks::bit(index) != 0;
-    masks::main_blocks(index) || is_blocked || has_been_handled && !does_nothing
-}
-
-/// A fiber is about to block these signals: what its calls bring about waits for it, and must not do what it does by default.
-pub(super) fn stand_for_calls(blocked: u64) {
-    let new = blocked & OF_CALLS & !BLOCKED_ONCE.load(Ordering::SeqCst);
-    if new != 0 {
-        BLOCKED_ONCE.fetch_or(new, Ordering::SeqCst);
-        set_up_for(new);
-    }
 }
 
 /// Whether the signal has a handler of the user's.
@@ -82,6 +62,11 @@ pub(super) fn has_handler(signal: usize) -> bool {
 
 /// [`handle`]. A static has one value; the compiler may make a function several times, each with an address of its own.
 static HANDLE: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = handle;
+
+/// Its address, as it is set up.
+pub(super) fn handler_function() -> usize {
+    HANDLE as usize
+}
 
 /// Stands for each of the user's handlers. One that takes only the number ignores the rest.
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
@@ -115,6 +100,7 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
         let info = if is_told { unsafe { info.as_ref() } } else { None };
         // Nobody is there to be told that it does not wait.
         let _ = waiting::hold_back(index, info);
+        frames::note_none();
         if !masks::main_blocks(index) {
             // The kernel prefers the main thread, but for one that is in a handler of this signal: then that takes it afterwards.
             search::look_on_main(signal);
@@ -153,6 +139,7 @@ pub(super) fn run(
 ) -> bool {
     let handler = HANDLERS[index].load(Ordering::SeqCst);
     if handler == 0 {
+        frames::note_none();
         act_by_default(signal);
         return false;
     }
@@ -187,61 +174,6 @@ fn forget_handler(signal: c_int, index: usize) {
     }
 }
 
-/// Does what the signal does by default, when the handler that calls this has returned.
-fn act_by_default(signal: c_int) {
-    // SAFETY: all zeros are the default.
-    unsafe {
-        let default: libc::sigaction = std::mem::zeroed();
-        own_sigaction(signal, &default, ptr::null_mut());
-        kernel!(libc::SYS_tgkill, kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid), signal);
-    }
-}
-
-/// The main fiber blocks these signals: what they do by default must wait as well.
-pub(super) fn stand_for_defaults(blocked: u64) {
-    static DONE: AtomicU64 = AtomicU64::new(0);
-    set_up_for(blocked & !DONE.fetch_or(blocked, Ordering::SeqCst));
-    if blocked != 0 {
-        await_fibers();
-    }
-}
-
-/// Sets up the function of this file for those of these signals that do what they do by default.
-fn set_up_for(signals: u64) {
-    for signal in masks::signals(signals)
-        .filter(|signal| !is_fault(*signal as c_int) && *signal != libc::SIGCONT as usize)
-    {
-        // SAFETY: all zeros are the default, and are written over.
-        unsafe {
-            let mut now: libc::sigaction = std::mem::zeroed();
-            if own_sigaction(signal as c_int, ptr::null(), &mut now) == 0 && now.sa_sigaction == SIG_DFL {
-                stand_for_default(&mut now);
-                FLAGS[signal].store(now.sa_flags, Ordering::SeqCst);
-                own_sigaction(signal as c_int, &now, ptr::null_mut());
-            }
-        }
-    }
-}
-
-/// Whether the function of this file was set up.
-pub(super) fn is_ours(action: &libc::sigaction) -> bool {
-    action.sa_sigaction == HANDLE as usize
-}
-
-/// Whether the function of this file is what the signal runs.
-pub(super) fn stands_for(signal: usize) -> bool {
-    // SAFETY: writes a local, for which all zeros are valid.
-    unsafe {
-        let mut now: libc::sigaction = std::mem::zeroed();
-        own_sigaction(signal as c_int, ptr::null(), &mut now) == 0 && is_ours(&now)
-    }
-}
-
-fn stand_for_default(action: &mut libc::sigaction) {
-    action.sa_sigaction = HANDLE as usize;
-    action.sa_flags = SA_SIGINFO | SA_RESTART;
-}
-
 /// What the signal's handler does to the call of the fiber that it ran for.
 pub(super) fn effect(signal: usize) -> Interrupted {
     if FLAGS[signal].load(Ordering::SeqCst) & SA_RESTART != 0 {
@@ -249,6 +181,11 @@ pub(super) fn effect(signal: usize) -> Interrupted {
     } else {
         Interrupted::Ends
     }
+}
+
+/// What waits for the caller, or for any, and does nothing from now on, is forgotten, as by the kernel.
+fn forget_if_idle(index: usize) {
+    waiting::with_effect(masks::bit(index));
 }
 
 hooks! {
@@ -294,6 +231,8 @@ hooks! {
         let result = unsafe { own_sigaction(signal, new, old) };
         if result != 0 {
             HANDLERS[index].store(before, Ordering::SeqCst);
+        } else if !new.is_null() && !is_child {
+            forget_if_idle(index);
         }
         // SAFETY: null, or the user's, which the kernel has written.
         if let Some(old) = unsafe { old.as_mut() }.filter(|_| result == 0) && old.sa_sigaction == ours {
@@ -343,6 +282,7 @@ hooks! {
         } else {
             note_info(index, false);
             ask_for_info(number);
+            forget_if_idle(index);
         }
         note_flags(number);
         if old == ours { before } else { old }

@@ -55,8 +55,8 @@ pub(super) fn had_no_room() -> bool {
     HAD_NO_ROOM.swap(false, Ordering::SeqCst)
 }
 
-/// What is held back, and of which who waits here was told, and has not taken it, is others'.
-fn pass_on() {
+/// What is held back, and of which the caller was told, and has not taken it, is others'.
+pub(super) fn pass_on() {
     let others = masks::signals(waiting::of_process()).filter(|signal| !tell(masks::bit(*signal)));
     if others.count() != 0 {
         ring();
@@ -100,6 +100,8 @@ pub(super) fn is_concerned(wanted: u64, is_likely: impl FnOnce() -> bool) -> boo
 pub(super) struct Frame {
     outer: *const Frame,
     listening: Listening,
+    /// Whether it was told, and has looked since.
+    has_looked: Cell<bool>,
     /// The signal by which it is told.
     pub(super) kick: c_int,
 }
@@ -163,7 +165,7 @@ pub(super) fn listen<R>(wanted: u64, wait: impl FnOnce(&Frame) -> R) -> Option<L
     };
     // Only a handler can interrupt a wait. Others have ended, be it by a cancellation.
     let outer = if is_in_handler { INNERMOST.get() } else { null() };
-    let frame = Frame { outer, listening, kick };
+    let frame = Frame { outer, listening, has_looked: Cell::new(false), kick };
     INNERMOST.set(&raw const frame);
     // A cancellation unwinds libc's function in it, and the frames here without a word: they have nothing to drop.
     let result = wait(&frame);
@@ -179,6 +181,7 @@ impl Frame {
 
     /// The signal, if one was sent, has ended the wait, which looks again.
     pub(super) fn listen_again(&self) {
+        self.has_looked.set(true);
         LISTENERS.listen_again(self.listening);
     }
 
@@ -188,7 +191,7 @@ impl Frame {
         if was_told {
             drain(self.kick);
         }
-        was_told
+        was_told || self.has_looked.get()
     }
 }
 

@@ -21,9 +21,11 @@ use abaca::hook;
 use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, sigset_t};
 
 use super::attending::{attend, attend_on_thread};
+use super::defaults::{stand_for_calls, stand_for_defaults};
 use super::frames::is_in_handler;
-use super::handlers::{SIGNALS, has_handler, stand_for_calls, stand_for_defaults};
+use super::handlers::{SIGNALS, has_handler};
 use super::record::Record;
+use super::relay::ring;
 use super::waiting::{of_process, waiting};
 use super::{borrowed, faults};
 use crate::answer::{answer, failed};
@@ -156,7 +158,10 @@ pub(super) fn awaiting<R>(signals: u64, wait: impl FnOnce() -> R) -> R {
 /// The calling fiber has left the call in which it would have taken some.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn await_nothing() {
-    AWAITED.set(0);
+    // Others are told of what it was told of.
+    if AWAITED.replace(0) != 0 && of_process() != 0 {
+        ring();
+    }
 }
 
 /// What the calling fiber takes by sigwait(3).

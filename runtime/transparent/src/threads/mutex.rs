@@ -149,14 +149,23 @@ pub(crate) unsafe fn unlock(mutex: Mutex) -> c_int {
 #[cold]
 unsafe fn is_own(mutex: Mutex) -> bool {
     let mut mine = libc::PTHREAD_MUTEX_INITIALIZER;
-    let owner = |mutex: Mutex| mutex.cast::<c_int>().wrapping_add(OWNER);
-    // SAFETY: a mutex of this function's, which it locks; and the caller's promise. The owner changes by whole words.
+    // SAFETY: a mutex of this function's, which it locks; and the caller's promise.
     unsafe {
         own!(fn pthread_mutex_lock(Mutex) -> c_int)(&mut mine);
-        let is_own = owner(mutex).read_volatile() == owner(&mut mine).read_volatile();
+        let is_own = owner(mutex) == owner(&mut mine);
         own!(fn pthread_mutex_unlock(Mutex) -> c_int)(&mut mine);
         is_own
     }
+}
+
+/// What libc has written into a mutex of who has it.
+///
+/// # Safety
+///
+/// The mutex is initialised.
+pub(crate) unsafe fn owner(mutex: Mutex) -> c_int {
+    // SAFETY: the caller's promise. The word changes as a whole.
+    unsafe { mutex.cast::<c_int>().add(OWNER).read_volatile() }
 }
 
 /// Wakes one of those who sleep for a mutex that was just unlocked, whose memory may be gone by now.
@@ -193,6 +202,8 @@ unsafe fn lock(mutex: Mutex, until: &Until, ends: Ends, own: &dyn Fn() -> c_int)
     // SAFETY: the mutex has the word, which changes by atomic operations.
     let kind = unsafe { mutex.cast::<c_int>().add(KIND).read_volatile() };
     if kind & OF_LIBC != 0 {
+        // Out of the hook, so that handlers of signals run meanwhile.
+        drop(within);
         return own();
     }
     if kind & 3 == libc::PTHREAD_MUTEX_ERRORCHECK {

@@ -8,8 +8,9 @@ use abaca::hook::{self, Interrupted};
 use libc::siginfo_t;
 
 use super::attending::attend;
+use super::defaults::stand_for_calls;
 use super::frames::is_in_handler;
-use super::handlers::{has_handler, index, stand_for_calls};
+use super::handlers::{has_handler, index};
 use super::queued::{self, NoPlace, Owner, is_queued, new_owner};
 use super::record::Record;
 use super::search::undisturbed;
@@ -134,8 +135,7 @@ impl Pending {
             0 => {}
             // What runs here holds locks that the caller's handlers must not wait for.
             fiber => undisturbed(|| {
-                let waits =
-                    hook::interrupt_fiber(fiber, bit, Interrupted::Restarts, || self.is_pending(index));
+                let waits = hook::interrupt_fiber(fiber, bit, Interrupted::Looks, || self.is_pending(index));
                 wake();
                 // One that waits looks itself, unless it is in a handler meanwhile.
                 if waits && self.handlers.load(Ordering::SeqCst) == 0 {

@@ -59,8 +59,8 @@ pub(crate) struct Record {
     details: Mutex<Details>,
 }
 
-/// What is rarely asked for.
-#[derive(Default)]
+/// What is rarely asked for. The threads that a thread creates begin with its own.
+#[derive(Clone, Default)]
 pub(crate) struct Details {
     /// `None` is the process's.
     pub(crate) name: Option<Name>,
@@ -74,7 +74,7 @@ thread_local! {
 }
 
 impl Record {
-    pub(crate) fn new(is_detached: bool, name: Option<Name>, asked: Asked, mask: u64) -> Arc<Self> {
+    pub(crate) fn new(is_detached: bool, details: Details, asked: Asked, mask: u64) -> Arc<Self> {
         Arc::new(Self {
             state: AtomicU8::new(if is_detached { DETACHED } else { JOINABLE }),
             handle: AtomicPtr::new(ptr::null_mut()),
@@ -85,7 +85,7 @@ impl Record {
             cancel: super::cancel::Request::new(),
             pending: super::pending::Pending::new(mask),
             mask,
-            details: Mutex::new(Details { name, processors: None }),
+            details: Mutex::new(details),
         })
     }
 

@@ -10,6 +10,7 @@ use abaca::hook::{self, Calls, Notes};
 
 use super::attending::{attend, take};
 use super::create::ALIVE;
+use super::defaults::does_nothing;
 use super::frames::is_in_handler;
 use super::handlers::{SIGNALS, effect, has_handler};
 use super::{listening, masks, waiting};
@@ -165,7 +166,7 @@ fn act(handled: u64) {
     // Who is told or interrupted takes it, and runs the handler.
     for signal in masks::signals(waiting::of_process()) {
         if !listening::tell(masks::bit(signal)) {
-            hook::interrupt_taker(masks::bit(signal));
+            hook::interrupt_taker(masks::bit(signal), !does_nothing(signal));
         }
     }
     if listening::had_no_room() {

@@ -203,6 +203,8 @@ unsafe fn take(
     }
     // SAFETY: the lock is initialised.
     if unsafe { is_shared(lock) } {
+        // Out of the hook, so that handlers of signals run meanwhile.
+        drop(within);
         return own();
     }
     match probe() {

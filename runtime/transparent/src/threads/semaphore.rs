@@ -1,18 +1,20 @@
-//! sem_*, but for those that processes share, which are libc's alone.
+//! sem_*. Those that processes share, as those with a name are, are waited for in the kernel, by libc's function on a thread of the pool.
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
 use std::ffi::{c_int, c_uint};
 
 use abaca::hook::{self, Interrupted};
-use libc::{CLOCK_REALTIME, EAGAIN, EBUSY, EINTR, EINVAL, clockid_t, sem_t, timespec};
+use libc::{CLOCK_REALTIME, EAGAIN, EBUSY, ECANCELED, EINTR, EINVAL, clockid_t, sem_t, timespec};
 
 use super::acquire::{ONE_KIND, acquire, beside, has_sleepers};
 use super::cancel::Point;
 use super::observed::Observed;
+use super::record::Record;
 use super::relay;
 use super::until::Until;
 use crate::answer::{errno, failed};
+use crate::calls::kick::{Handlers, wait_elsewhere};
 use crate::enter::{Within, enter};
 use crate::hooks::hooks;
 use crate::own::own;
@@ -93,7 +95,7 @@ unsafe fn wait(
     }
     // SAFETY: the semaphore is initialised.
     if unsafe { is_shared(semaphore) } {
-        return of(own());
+        return wait_in_kernel(&until, own);
     }
     let point = Point::at(beside(semaphore));
     loop {
@@ -105,10 +107,29 @@ unsafe fn wait(
         });
         let interrupted = unattended.attend();
         // With SA_RESTART the wait goes on, unless it has a limit: then the kernel ends it all the same.
-        let is_restarted = interrupted != Interrupted::Ends && matches!(until, Until::Never);
+        let is_restarted = match interrupted {
+            Interrupted::Not | Interrupted::Looks => true,
+            Interrupted::Restarts => matches!(until, Until::Never),
+            Interrupted::Ends => false,
+        };
         if result != EINTR || !is_restarted || point.is_cancelled() {
             return failed(result);
         }
+    }
+}
+
+/// Waits for a post that may be another process's. Handlers of signals run meanwhile, and `pthread_cancel` ends the wait; another cancellation does not.
+fn wait_in_kernel(until: &Until, own: &dyn Fn() -> c_int) -> isize {
+    let handlers = if matches!(until, Until::Never) { Handlers::EndUnlessRestarted } else { Handlers::End };
+    // SAFETY: the semaphore and the time are there while the caller waits, and a signal ends libc's wait.
+    let wait = || unsafe { wait_elsewhere(handlers, || of(own())) };
+    let record = Record::current_within();
+    let result = if record.is_some() { wait() } else { abaca::cancel::shield(wait) };
+    match record {
+        Some(record) if result == failed(ECANCELED) && !record.cancel.is_pending() => {
+            abaca::cancel::shield(wait)
+        }
+        _ => result,
     }
 }
 

@@ -9,7 +9,8 @@ use abaca::hook;
 use libc::{pid_t, siginfo_t, sigval};
 
 use super::attending::attend;
-use super::handlers::{index, stands_for};
+use super::defaults::stands_for;
+use super::handlers::index;
 use super::masks::{self, main_blocks};
 use super::queued::NoPlace;
 use super::relay::{has_started, start_relay};

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use libc::{SIG_BLOCK, SIG_SETMASK, siginfo_t, sigset_t, timespec};
 
+use super::listening::pass_on;
 use super::masks;
 use super::relay::start_relay;
 use super::{details, waiting};
@@ -108,14 +109,14 @@ unsafe fn wait_for(
         let ended = masks::awaiting(wanted, || unsafe {
             wait_elsewhere_or(handlers, &waiting::has_awaited, &mut wait)
         });
-        match ended {
-            Some(result) => return result,
-            // Somebody else may have taken it.
-            None => {
-                if let Some(signal) = take() {
-                    return signal;
-                }
-            }
+        // If there is none, somebody else has taken it.
+        let result = ended.or_else(take);
+        // Of those who wait here, one is told of all that come before it looks.
+        if waiting::of_process() != 0 {
+            pass_on();
+        }
+        if let Some(result) = result {
+            return result;
         }
     }
 }

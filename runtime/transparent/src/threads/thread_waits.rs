@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use libc::{EINTR, SIG_SETMASK, epoll_event, fd_set, nfds_t, pollfd, siginfo_t, sigset_t, size_t, timespec};
 
 use super::attending::Few;
-use super::frames::handlers_run;
+use super::defaults::does_nothing;
+use super::frames::{handlers_run, none_run};
 use super::listening::{is_concerned, listen};
 use super::masks::{self, that_can_be};
 use super::{details, waiting};
@@ -55,16 +56,20 @@ unsafe fn wait(
     let (errno_before, handlers_before) = (errno(), handlers_run());
     loop {
         let left = listen(wanted, |frame| {
-            while waiting::waiting() & wanted == 0 {
+            while waiting::with_effect(wanted) == 0 {
+                let none_before = none_run();
                 let result = call(&raw const let_through, rest(deadline));
-                if result >= 0 || errno() != EINTR || !frame.was_told() {
+                let was_told = frame.was_told();
+                if result >= 0 || errno() != EINTR || !was_told && none_run() == none_before {
                     return Some(result);
                 }
                 if handlers_run() != handlers_before {
                     break;
                 }
                 set_errno(errno_before);
-                frame.listen_again();
+                if was_told {
+                    frame.listen_again();
+                }
             }
             None
         });
@@ -103,7 +108,11 @@ unsafe fn wait_if_concerned(
 ) -> c_int {
     // SAFETY: the caller's promise.
     let wanted = if mask.is_null() { 0 } else { unsafe { !that_can_be(mask) } };
-    if mask.is_null() || !is_concerned(wanted, || masks::of_main() & wanted != 0) {
+    let blocked = masks::of_main() & wanted;
+    // The function of `handlers.rs` stands for these, and would end the call.
+    let lets_idle_through =
+        || blocked != 0 && masks::is_main_thread() && masks::signals(blocked).any(does_nothing);
+    if mask.is_null() || !(is_concerned(wanted, || blocked != 0) || lets_idle_through()) {
         return own();
     }
     match limit {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use libc::siginfo_t;
 
+use super::defaults::does_nothing;
 use super::masks::{awaited, bit, blocked, is_in_any_handler, signals};
 use super::queued::{self, NoPlace, Owner, PROCESS, is_queued, new_owner};
 use super::record::Record;
@@ -166,15 +167,39 @@ impl Set<'_> {
     }
 }
 
+/// Those of these signals, which the caller does not block, that wait for it or for any. What does nothing is taken, and told to nobody.
+pub(super) fn with_effect(unblocked: u64) -> u64 {
+    let waiting = waiting() & unblocked;
+    let idle =
+        signals(waiting).filter(|signal| does_nothing(*signal)).fold(0, |bits, signal| bits | bit(signal));
+    if idle != 0 {
+        discard(idle);
+    }
+    waiting & !idle
+}
+
+/// Takes these signals, which wait for the caller or for any, for nobody.
+fn discard(idle: u64) {
+    for set in Set::all() {
+        for signal in signals(set.clear(idle)) {
+            if is_queued(signal) {
+                while queued::take(set.owner(), signal).is_some() {}
+            } else {
+                set.details(signal);
+            }
+        }
+    }
+}
+
 /// Whether something waits for the calling fiber, or for any, that it neither blocks nor waits for.
 pub(super) fn has_unblocked() -> bool {
-    waiting() & !(blocked() | awaited()) != 0
+    with_effect(!(blocked() | awaited())) != 0
 }
 
 /// Takes what the calling fiber neither blocks nor waits for: of each number in turn, and those of one number as they were sent.
 pub(super) fn take_unblocked() -> Vec<Taken> {
-    let wanted = !(blocked() | awaited());
-    if waiting() & wanted == 0 {
+    let wanted = with_effect(!(blocked() | awaited()));
+    if wanted == 0 {
         return Vec::new();
     }
     let mut taken = Vec::new();
@@ -225,6 +250,8 @@ pub(super) fn take_first(wanted: u64) -> Option<(usize, siginfo_t)> {
             let info = queued::take(set.owner(), signal);
             if queued::has(set.owner(), signal) {
                 set.put_back(signal);
+                // Who has looked meanwhile, or was told of several, has not seen it.
+                ring();
             }
             if let Some(info) = info {
                 return Some((signal, info));
