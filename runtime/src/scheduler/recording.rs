@@ -16,6 +16,8 @@
 //!
 //! `observe/flight/decode.rs` finds these things again.
 
+#![expect(unsafe_code, reason = "a fiber's flag says that its worker has a recorder")]
+
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
@@ -114,14 +116,6 @@ impl WorkerRecorder {
         if self.stacks.is_due() {
             self.stacks.keep(fiber, now);
         }
-    }
-
-    /// Notes that the fiber, which has the flag [`RECORDED`](crate::cell::Flags::RECORDED) and not
-    /// [`HOOKED`](crate::cell::Flags::HOOKED), stops running.
-    #[inline(always)]
-    pub(super) fn record_park(&self, fiber: &Header) {
-        debug_assert!(self.has_counter(), "`Worker::mark_starting`");
-        self.end_turn_with_stack(self.ticks.by_counter(), fiber);
     }
 
     /// Whether a turn's end takes the time by the processor's counter.
@@ -285,6 +279,17 @@ impl Worker {
     #[inline(always)]
     pub(super) fn record_spawn(&self, fiber: &Header) {
         self.record(Kind::Spawn, 0, ptr::from_ref(fiber).addr() as u64);
+    }
+
+    /// Notes that the fiber, which has the flag [`RECORDED`](crate::cell::Flags::RECORDED) and not
+    /// [`HOOKED`](crate::cell::Flags::HOOKED), stops running.
+    #[inline(never)]
+    pub(super) fn record_park(&self, fiber: &Header) {
+        debug_assert!(self.recorder().is_some_and(WorkerRecorder::has_counter), "`Worker::mark_starting`");
+        // SAFETY: `mark_starting` gives the flag to fibers of a runtime with a recorder, of which each worker has its part from the
+        // start.
+        let recorder = unsafe { self.recorder().unwrap_unchecked() };
+        recorder.end_turn_with_stack(recorder.ticks.by_counter(), fiber);
     }
 
     /// Notes that a fiber of any runtime stops running.

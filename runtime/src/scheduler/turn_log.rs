@@ -234,13 +234,12 @@ impl Worker {
     #[cold]
     #[inline(never)]
     fn log_turn_rarely(&self, fiber: &Header) {
-        if let Some(recorder) = self.recorder() {
-            return recorder.record_park(fiber);
-        }
         if self.log.ring.begin_lap() {
             // So each copy of a whole lap has a moment.
             self.log.note(Entry::Lap, 0, self.log_time());
             self.log.write([word_of(fiber, Form::Turn), fiber.wait().0 as u64]);
+        } else {
+            self.record_park(fiber);
         }
     }
 
