@@ -183,7 +183,7 @@ fn recordings_are_made_while_fibers_start_wait_and_end_on_several_workers() {
         })
         .collect();
     // To make and read one takes the better part of a second under the sanitizer.
-    let recordings = if cfg!(abaca_tsan) { 20 } else { 200 };
+    let recordings = if cfg!(abaca_tsan) { 10 } else { 60 };
     for _ in 0..recordings {
         let recording = runtime.recording().unwrap();
         check(&recording);
