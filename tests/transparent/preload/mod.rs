@@ -51,11 +51,6 @@ fn lines(output: &Output) -> Vec<String> {
 
 /// Runs the program in `source` on OS threads, and on fibers of so many workers: what it prints, and how it ends, must be the same.
 fn is_as_on_threads(source: &str, workers: &[&str]) {
-    is_as_on_threads_but_for(source, workers, |_| false);
-}
-
-/// The same, where the runtime may say on the standard error stream what `may_be_said`.
-fn is_as_on_threads_but_for(source: &str, workers: &[&str], may_be_said: impl Fn(&str) -> bool) {
     let program = build(source);
     let on_threads = run(&program, None);
     assert!(on_threads.status.success(), "{on_threads:?}");
@@ -63,8 +58,7 @@ fn is_as_on_threads_but_for(source: &str, workers: &[&str], may_be_said: impl Fn
         let on_fibers = run(&program, Some(workers));
         let errors = String::from_utf8_lossy(&on_fibers.stderr);
         assert_eq!(lines(&on_fibers), lines(&on_threads), "on {workers} workers: {errors}");
-        let said: Vec<_> = errors.lines().filter(|line| !may_be_said(line)).collect();
-        assert_eq!((on_fibers.status, said), (on_threads.status, Vec::new()));
+        assert_eq!((on_fibers.status, &*errors), (on_threads.status, ""));
     }
 }
 
@@ -210,9 +204,26 @@ fn a_signal_that_does_nothing_ends_no_call_and_waits_for_who_blocks_it() {
 
 #[test]
 fn a_thread_that_there_is_no_memory_for_is_refused() {
-    // The limit is the runtime's as well: if a worker waits for memory that others map, there is no other thread for it.
-    let is_refused = |line: &str| line.starts_with("abaca: no thread for a worker whose own is stuck");
-    is_as_on_threads_but_for("memory.c", &["1", "2"], is_refused);
+    let program = build("memory.c");
+    let on_threads = run(&program, None);
+    for workers in ["1", "2"] {
+        // It may say that there is no memory for a spare thread either.
+        let on_fibers = run(&program, Some(workers));
+        assert_eq!(
+            (lines(&on_fibers), on_fibers.status),
+            (lines(&on_threads), on_threads.status),
+            "{on_fibers:?}"
+        );
+    }
+}
+
+#[test]
+fn workers_that_only_lack_a_processor_need_no_spare_threads() {
+    let program = build("turns.c");
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    let output = run(&program, Some(&(4 * processors).to_string()));
+    let spares: usize = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
+    assert!(spares <= 2 * processors, "{spares} spare threads for {processors} processors");
 }
 
 /// How many connections are open at once: more than a small number of threads.

@@ -76,6 +76,10 @@ static void empty_pipe(void) { int ends[2]; MUST(pipe(ends)), here = ends[0], th
 static void full_pipe(void) { int ends[2]; MUST(pipe(ends)), here = ends[1], there = ends[0], fill(here); }
 static void socket_pair(void) { int ends[2]; MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, ends)), here = ends[0], there = ends[1]; }
 static void full_sockets(void) { socket_pair(), fill(here); }
+// Of what is wanted, or to be written, a part is there.
+static void half_sockets(void) { socket_pair(), MUST(write(there, "ab", 2)); }
+static void half_pipe(void) { full_pipe(), MUST(read(there, bytes, 8192)); }
+static void half_full_sockets(void) { full_sockets(), MUST(read(there, bytes, 100000)); }
 static void datagrams(void) {
     int ends[2];
     MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends)), here = ends[0], there = ends[1];
@@ -149,6 +153,10 @@ static void epoll_set(void) {
     empty_pipe(), set = MUST(epoll_create1(0));
     MUST(epoll_ctl(set, EPOLL_CTL_ADD, here, &(struct epoll_event){EPOLLIN}));
 }
+static void epoll_alone(void) {
+    epoll_set();
+    queue = here, here = set;
+}
 static void nothing(void) {}
 
 // What lets it go on.
@@ -185,6 +193,12 @@ CALL(recv, recv(here, bytes, 4, 0))
 CALL(recvfrom, recvfrom(here, bytes, 4, 0, NULL, NULL))
 CALL(recvmsg, recvmsg(here, &(struct msghdr){.msg_iov = &one, .msg_iovlen = 1}, 0))
 CALL(recvmmsg, recvmmsg(here, (struct mmsghdr[]){{{.msg_iov = &one, .msg_iovlen = 1}, 0}}, 1, 0, NULL))
+CALL(recv_all, recv(here, bytes, 6, MSG_WAITALL))
+CALL(recvmsg_all, recvmsg(here, &(struct msghdr){.msg_iov = &(struct iovec){bytes, 6}, .msg_iovlen = 1}, MSG_WAITALL))
+CALL(read_least, setsockopt(here, SOL_SOCKET, SO_RCVLOWAT, &(int){4}, sizeof(int)); read(here, bytes, 6))
+CALL(write_part, write(here, bytes, 100000) > 0)
+CALL(writev_part, writev(here, &(struct iovec){bytes, 100000}, 1) > 0)
+CALL(send_part, send(here, bytes, 1000000, 0) > 0)
 CALL(send, send(here, bytes, 1000000, 0))
 CALL(sendmsg, sendmsg(here, &(struct msghdr){.msg_iov = &all, .msg_iovlen = 1}, 0))
 CALL(sendmmsg, sendmmsg(here, (struct mmsghdr[]){{{.msg_iov = &one, .msg_iovlen = 1}, 0}}, 1, 0))
@@ -202,6 +216,7 @@ CALL(poll_two, struct pollfd entries[2] = {{here, POLLIN, 0}, {0, 0, 0}}; poll(e
 CALL(select, fd_set wanted; FD_ZERO(&wanted); FD_SET(here, &wanted); select(here + 1, &wanted, NULL, NULL, NULL))
 CALL(pselect, fd_set wanted; FD_ZERO(&wanted); FD_SET(here, &wanted); pselect(here + 1, &wanted, NULL, NULL, &hour, NULL))
 CALL(epoll_wait, struct epoll_event event; epoll_wait(set, &event, 1, -1))
+CALL(epoll_alone, struct epoll_event event; epoll_wait(here, &event, 1, -1))
 CALL(epoll_pwait, struct epoll_event event; epoll_pwait(set, &event, 1, -1, NULL))
 CALL(epoll_pwait2, struct epoll_event event; epoll_pwait2(set, &event, 1, &hour, NULL))
 CALL(sendfile, int from = open("/proc/self/exe", O_RDONLY); off_t at = 0; long sent = sendfile(here, from, &at, 4096); close(from); sent)
@@ -256,6 +271,9 @@ static const struct row { const char *name; long (*call)(void); void (*before)(v
     ROW(splice, empty_pipe, give), ROW(tee, empty_pipe, give), ROW(vmsplice, full_pipe, take), ROW(mq_receive, message_queue, give_message),
     ROW(mq_timedreceive, message_queue, give_message), ROW(mq_send, full_message_queue, take_message),
     ROW(mq_timedsend, full_message_queue, take_message), ROW(sendto_address, addressed, take), ROW(flock, locked_file, kill_child),
+    ROW(recv_all, half_sockets, give), ROW(recvmsg_all, half_sockets, give), ROW(read_least, half_sockets, give),
+    ROW(write_part, half_pipe, take), ROW(writev_part, half_pipe, take), ROW(send_part, half_full_sockets, take),
+    ROW(epoll_alone, epoll_alone, give),
     // From here on nothing is closed under a call.
     ROW(epoll_wait, epoll_set, give), ROW(epoll_pwait, epoll_set, give), ROW(epoll_pwait2, epoll_set, give),
     ROW(open, nothing, open_to_write), ROW(fopen, nothing, open_to_read), ROW(fopen64, nothing, open_to_write),

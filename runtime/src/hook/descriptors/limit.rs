@@ -25,6 +25,8 @@ pub struct WaitLimit {
     waits: bool,
     /// Whether it goes on after a handler, whatever time it has.
     goes_on: bool,
+    /// Whether the call has moved a part.
+    has_part: bool,
     /// What a wait of the call has taken, until its handlers run.
     unattended: Unattended,
 }
@@ -44,19 +46,37 @@ impl WaitLimit {
     #[must_use]
     #[inline]
     pub fn of_descriptor() -> Self {
-        Self { limit: Limit::OfDescriptor(None), waits: false, goes_on: false, unattended: Unattended::NONE }
+        Self {
+            limit: Limit::OfDescriptor(None),
+            waits: false,
+            goes_on: false,
+            has_part: false,
+            unattended: Unattended::NONE,
+        }
     }
 
     /// The same for a user that was asked, and waits.
     #[must_use]
     pub fn of_waiting_descriptor() -> Self {
-        Self { limit: Limit::OfDescriptor(None), waits: true, goes_on: false, unattended: Unattended::NONE }
+        Self {
+            limit: Limit::OfDescriptor(None),
+            waits: true,
+            goes_on: false,
+            has_part: false,
+            unattended: Unattended::NONE,
+        }
     }
 
     /// Until then, or for ever, whatever the descriptor says.
     #[must_use]
     pub fn until(deadline: Option<Instant>) -> Self {
-        Self { limit: Limit::Until(deadline), waits: true, goes_on: false, unattended: Unattended::NONE }
+        Self {
+            limit: Limit::Until(deadline),
+            waits: true,
+            goes_on: false,
+            has_part: false,
+            unattended: Unattended::NONE,
+        }
     }
 
     /// The same, of a call that goes on after a handler with SA_RESTART although it has a time.
@@ -81,6 +101,12 @@ impl WaitLimit {
         }
     }
 
+    /// The call has moved a part: no handler lets it go on.
+    #[inline]
+    pub(super) fn has_moved(&mut self) {
+        self.has_part = true;
+    }
+
     /// A wait of the call was interrupted.
     pub(super) fn interrupt(&mut self, by: Unattended) {
         self.unattended = by;
@@ -97,13 +123,13 @@ impl WaitLimit {
         self.is_interrupted().then(|| mem::replace(&mut self.unattended, Unattended::NONE))
     }
 
-    /// Whether the call goes on: after a handler not one that looks for events, nor one with a time (signal(7)).
+    /// Whether the call goes on: after a handler not one that looks for events, nor one with a time (signal(7)), nor one that has moved a part.
     pub(super) fn is_restarted(&self, by: Interrupted) -> bool {
         let restarts = match self.limit {
             Limit::OfDescriptor(deadline) => deadline.flatten().is_none(),
             Limit::Until(_) => self.goes_on,
         };
-        by == Interrupted::Looks || restarts && by == Interrupted::Restarts
+        by == Interrupted::Looks || restarts && !self.has_part && by == Interrupted::Restarts
     }
 
     /// Asks for the time again.

@@ -21,7 +21,7 @@ mod wish;
 
 pub use limit::{WaitLimit, timeouts_changed};
 pub use renewal::rounds_of_renewal;
-pub use retry::{Attempt, retry};
+pub use retry::{AFTER_PART, Attempt, retry};
 pub use several::{Interest, wait_any};
 pub use table::{Held, born, born_of_listener, close_range_under, close_under, duplicated, forget, in_turn};
 pub use wish::{

@@ -31,8 +31,21 @@ pub struct Attempt<'a, C> {
     pub wanted: usize,
     /// How long the call waits.
     pub limit: &'a mut WaitLimit,
-    /// Makes the call under this number, and returns the kernel's result. It does not wait: instead it returns `-EAGAIN`.
+    /// Makes the call under this number, and returns the kernel's result. It does not wait: instead it returns `-EAGAIN`, or [`AFTER_PART`].
     pub call: C,
+}
+
+/// What a call returns instead of `-EAGAIN` that has moved a part already: as in the kernel, any handler of a signal ends it.
+pub const AFTER_PART: isize = isize::MIN + 1;
+
+/// Whether the call would wait.
+#[inline(always)]
+fn would_block(result: isize, limit: &mut WaitLimit) -> bool {
+    if result == AFTER_PART {
+        limit.has_moved();
+        return true;
+    }
+    result == WOULD_BLOCK
 }
 
 impl<C> std::fmt::Debug for Attempt<'_, C> {
@@ -119,9 +132,9 @@ fn wait(
 pub fn retry<C: FnMut(RawFd) -> isize>(mut attempt: Attempt<'_, C>) -> Ended {
     // A write seldom waits, and nothing that is known of its descriptor tells whether it would. A read often does, and the poller may know.
     if attempt.direction == Direction::Write {
-        match (attempt.call)(attempt.fd) {
-            WOULD_BLOCK => {}
-            result => return done(result),
+        let result = (attempt.call)(attempt.fd);
+        if !would_block(result, attempt.limit) {
+            return done(result);
         }
     }
     match retry_watched(&mut attempt) {
@@ -155,7 +168,7 @@ fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>) -> Ende
         None if direction == Direction::Write => watched(fd),
         // The common case: nothing has to be known of the descriptor.
         None => match call(fd) {
-            WOULD_BLOCK => watched(fd),
+            result if would_block(result, limit) => watched(fd),
             result => return done(result),
         },
     };
@@ -176,7 +189,7 @@ fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>) -> Ende
             let result = call(now_fd);
             // It may have waited for its turn.
             me = None;
-            if result != WOULD_BLOCK {
+            if !would_block(result, limit) {
                 watched.note(seen, watched.is_stream && 0 < result && (result as usize) < wanted);
                 return done(result);
             }

@@ -6,10 +6,10 @@ use std::ffi::c_int;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use abaca::hook::descriptors::{Direction, Interest};
+use abaca::hook::descriptors::Direction;
 use libc::{epoll_event, sigset_t, timespec};
 
-use super::poll::{duration, ended, wait_for};
+use super::poll::{duration, ended, wait_on_file};
 use super::told::{or_interrupted, wakes_its_process};
 use crate::answer::failed;
 use crate::enter::looked;
@@ -52,13 +52,13 @@ hooks! {
 /// The arguments are those of epoll_wait(2).
 unsafe fn wait(set: c_int, events: *mut epoll_event, room: c_int, timeout: Option<Duration>) -> isize {
     // SAFETY: the caller's promise.
-    let look = || unsafe { kernel!(libc::SYS_epoll_pwait, set, events, room, 0, 0, 8) };
-    let first = look();
+    let look = |set| unsafe { kernel!(libc::SYS_epoll_pwait, set, events, room, 0, 0, 8) };
+    let first = look(set);
     if first != 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
         return looked(first);
     }
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    match ended(wait_for(&[Interest { fd: set, direction: Direction::Read }], deadline, look)) {
+    match ended(wait_on_file(set, Direction::Read, deadline, look)) {
         result if result == failed(libc::ECANCELED) => {
             let room = usize::try_from(room).unwrap_or(0);
             // SAFETY: the kernel has taken the address and the room.

@@ -12,6 +12,7 @@ use super::broken::is_broken_and_empty;
 use super::options::least;
 use super::receive::{NEVER_WAITS, has_ended, is_stream, waits_for_a_peek};
 use super::rights::forget_received;
+use super::send::after_part;
 use super::shut::unless_shut;
 use super::vectors::Vectors;
 use super::wishes::result;
@@ -113,7 +114,11 @@ pub(super) unsafe fn receive_message(
     let mut done = moved as usize;
     rest.advance(done);
     // What brings descriptors is the last part, in the kernel as well: there is room for one list of them.
-    while rest.bytes() > 0 && done < least && !has_rights {
+    let is_complete = |rest: &Vectors, done, has_rights| rest.bytes() == 0 || done >= least || has_rights;
+    if is_complete(&rest, done, has_rights) {
+        return done as isize;
+    }
+    let call = |fd| loop {
         let (msg_control, msg_controllen) = control.unwrap_or((std::ptr::null_mut(), 0));
         let mut part = msghdr {
             msg_name: std::ptr::null_mut(),
@@ -124,15 +129,14 @@ pub(super) unsafe fn receive_message(
             msg_controllen,
             ..*header
         };
+        if is_broken_and_empty(fd) {
+            return 0;
+        }
         let flags = flags & !MSG_WAITALL | MSG_DONTWAIT;
         // SAFETY: the rest of the user's buffers, and the room for control data.
-        let call = |fd| unsafe {
-            if is_broken_and_empty(fd) { 0 } else { kernel!(libc::SYS_recvmsg, fd, &raw mut part, flags) }
-        };
-        let ended = retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit, call });
-        let moved = result(ended, libc::EAGAIN);
+        let moved = unsafe { kernel!(libc::SYS_recvmsg, fd, &raw mut part, flags) };
         if moved <= 0 {
-            break;
+            return after_part(moved, done);
         }
         done += moved as usize;
         rest.advance(moved as usize);
@@ -142,7 +146,12 @@ pub(super) unsafe fn receive_message(
         header.msg_flags |= part.msg_flags;
         // SAFETY: the kernel has filled it in.
         has_rights = unsafe { forget_received(&part) };
-    }
+        if is_complete(&rest, done, has_rights) {
+            return moved;
+        }
+    };
+    // However it ends, the parts are the result.
+    let _ = retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit, call });
     done as isize
 }
 

@@ -160,33 +160,50 @@ pub(super) fn wait_for(
     mut look: impl FnMut() -> isize,
 ) -> Ended {
     match *interests {
-        [] => match sleep_until(deadline) {
-            Slept::Cancelled => Ended::Cancelled,
-            Slept::Handled | Slept::Interrupted => Ended::Interrupted,
-            _ => Ended::TimedOut,
-        },
-        [Interest { fd, direction }] => {
-            let ended = retry(Attempt {
-                fd,
-                direction,
-                wanted: 0,
-                limit: &mut WaitLimit::until(deadline),
-                call: |_| match look() {
-                    0 => failed(libc::EAGAIN),
-                    result => result,
-                },
-            });
-            match ended {
-                Ended::TimedOut => match look() {
-                    0 => Ended::TimedOut,
-                    result => Ended::Done(result),
-                },
-                // It never changes.
-                Ended::Unwatchable => wait_for(&[], deadline, look),
-                ended => ended,
-            }
-        }
+        [] => wait_for_nothing(deadline),
+        [Interest { fd, direction }] => wait_on_file(fd, direction, deadline, |_| look()),
         _ => wait_any(interests, deadline, look),
+    }
+}
+
+/// A wait that only its time ends, or a signal.
+fn wait_for_nothing(deadline: Option<Instant>) -> Ended {
+    match sleep_until(deadline) {
+        Slept::Cancelled => Ended::Cancelled,
+        Slept::Handled | Slept::Interrupted => Ended::Interrupted,
+        _ => Ended::TimedOut,
+    }
+}
+
+/// [`wait_for`] of one descriptor, whose number `look` is given: if it is closed meanwhile, that of the file.
+pub(super) fn wait_on_file(
+    fd: c_int,
+    direction: Direction,
+    deadline: Option<Instant>,
+    mut look: impl FnMut(c_int) -> isize,
+) -> Ended {
+    let mut number = fd;
+    let ended = retry(Attempt {
+        fd,
+        direction,
+        wanted: 0,
+        limit: &mut WaitLimit::until(deadline),
+        call: |now| {
+            number = now;
+            match look(now) {
+                0 => failed(libc::EAGAIN),
+                result => result,
+            }
+        },
+    });
+    match ended {
+        Ended::TimedOut => match look(number) {
+            0 => Ended::TimedOut,
+            result => Ended::Done(result),
+        },
+        // It never changes.
+        Ended::Unwatchable => wait_for_nothing(deadline),
+        ended => ended,
     }
 }
 

@@ -12,6 +12,7 @@ use libc::{
 
 use super::broken::is_broken_and_empty;
 use super::options::{least, may_have_least};
+use super::send::after_part;
 use super::shut::unless_shut;
 use super::wishes::result;
 use crate::answer::{failed, of_c};
@@ -117,25 +118,27 @@ pub(super) unsafe fn receive(
         return unsafe { peek_least(fd, buffer, (bytes, least), flags & !MSG_WAITALL, &mut limit) };
     }
     let mut done = 0;
-    loop {
+    let call = |fd| loop {
+        if done > 0 && is_broken_and_empty(fd) {
+            return 0;
+        }
         let rest = buffer.wrapping_byte_add(done);
-        let call = |fd| {
-            if done > 0 && is_broken_and_empty(fd) {
-                return 0;
-            }
-            let flags = flags & !MSG_WAITALL | MSG_DONTWAIT;
-            // SAFETY: the caller's promise; the rest of the buffer.
-            unsafe { kernel!(libc::SYS_recvfrom, fd, rest, bytes - done, flags, address, address_bytes) }
-        };
-        let ended = retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit: &mut limit, call });
-        let moved = result(ended, libc::EAGAIN);
+        let flags = flags & !MSG_WAITALL | MSG_DONTWAIT;
+        // SAFETY: the caller's promise; the rest of the buffer.
+        let moved =
+            unsafe { kernel!(libc::SYS_recvfrom, fd, rest, bytes - done, flags, address, address_bytes) };
         if moved <= 0 {
-            return if done > 0 { done as isize } else { moved };
+            return after_part(moved, done);
         }
         done += moved as usize;
         if done >= least {
-            return done as isize;
+            return moved;
         }
+    };
+    let ended = retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit: &mut limit, call });
+    match result(ended, libc::EAGAIN) {
+        moved if done == 0 => moved,
+        _ => done as isize,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::ffi::{c_int, c_uint, c_void};
 
-use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, retry};
+use abaca::hook::descriptors::{AFTER_PART, Attempt, Direction, Ended, WaitLimit, retry};
 use libc::{MSG_DONTWAIT, MSG_FASTOPEN, MSG_NOSIGNAL, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::broken::is_broken;
@@ -111,6 +111,12 @@ fn is_opening(result: isize) -> bool {
     result == failed(libc::EINPROGRESS) || result == failed(libc::EALREADY)
 }
 
+/// The result of an attempt of a call that has moved so many bytes before.
+#[inline]
+pub(super) fn after_part(result: isize, done: usize) -> isize {
+    if done > 0 && result == failed(libc::EAGAIN) { AFTER_PART } else { result }
+}
+
 /// Makes a call that moves a part of what is left, until all of `bytes` is moved. `call` gets the number, and how many bytes were moved
 /// before. An error after a part is the part.
 #[inline]
@@ -134,7 +140,7 @@ pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) 
                 return failed(libc::EAGAIN);
             }
             if moved <= 0 {
-                return moved;
+                return after_part(moved, done);
             }
             done += moved as usize;
             if done >= bytes {
