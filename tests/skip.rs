@@ -12,6 +12,8 @@ pub enum Tool {
     Binutils,
     /// A browser.
     Chromium,
+    /// The core file of a process, with all its memory, from the kernel.
+    Core,
     /// gdb with Python, and the right to attach to a process.
     Gdb,
     /// `perf record` by the processor's clock.

@@ -4,7 +4,6 @@
 //! `bash .ci/run own-tls-all` runs the other tests once more with such fibers.
 
 mod c;
-mod crowd;
 mod debugger;
 mod ends;
 mod handoff;

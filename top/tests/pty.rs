@@ -264,8 +264,9 @@ fn a_hog_and_a_deadlock_are_on_the_screen() {
     top.wait_until("a circle", |text| {
         text.contains("DEADLOCK: fibers ") && text.contains("wait for each other")
     });
-    let text = top.wait_until("a hog", |text| text.contains("HOG "));
-    assert!(text.contains("crossed 0") && text.contains("running"), "{text}");
+    // At its worker, and at the fiber.
+    let text = top.wait_until("a hog", |text| text.matches("HOG ").count() == 2);
+    assert!(text.contains("crossed 0") && text.contains("crossed 1"), "{text}");
     top.press("q");
     assert!(top.child.wait().unwrap().success());
 }

@@ -1,7 +1,8 @@
 //! How much processor time a thread of this process has used.
 
-#![expect(unsafe_code, reason = "clock_gettime(2) takes a pointer")]
+#![cfg_attr(feature = "own-tls", expect(unsafe_code, reason = "clock_gettime(2) takes a pointer"))]
 
+#[cfg(feature = "own-tls")]
 use std::time::Duration;
 
 /// The clock of a thread's processor time.

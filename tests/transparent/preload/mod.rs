@@ -209,7 +209,26 @@ fn a_signal_that_does_nothing_ends_no_call_and_waits_for_who_blocks_it() {
 
 #[test]
 fn a_thread_that_there_is_no_memory_for_is_refused() {
-    is_as_on_threads("memory.c", &["1", "2"]);
+    let program = build("memory.c");
+    let on_threads = run(&program, None);
+    for workers in ["1", "2"] {
+        // It may say that there is no memory for a spare thread either.
+        let on_fibers = run(&program, Some(workers));
+        assert_eq!(
+            (lines(&on_fibers), on_fibers.status),
+            (lines(&on_threads), on_threads.status),
+            "{on_fibers:?}"
+        );
+    }
+}
+
+#[test]
+fn workers_that_only_lack_a_processor_need_no_spare_threads() {
+    let program = build("turns.c");
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    let output = run(&program, Some(&(4 * processors).to_string()));
+    let spares: usize = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
+    assert!(spares <= 2 * processors, "{spares} spare threads for {processors} processors");
 }
 
 /// How many connections are open at once: more than a small number of threads.

@@ -280,12 +280,45 @@ static void breaks_after_bytes(void) {
     }
 }
 
+// A peek by a list of buffers that wants all.
+static void peeks_at_all(void) {
+    int ends[2];
+    char buffer[20] = "";
+    struct iovec list[2] = {{buffer, 3}, {buffer + 3, 13}};
+    struct msghdr message = {.msg_iov = list, .msg_iovlen = 2};
+    pthread_t other;
+    connected(ends);
+    write(ends[1], "four", 4);
+    pthread_create(&other, NULL, sends_more, (void *)(long)ends[1]);
+    SAY(recvmsg(ends[0], &message, MSG_PEEK | MSG_WAITALL)), SAY(memcmp(buffer, "fourand twelve..", 16));
+    pthread_join(other, NULL), SAY(recv(ends[0], buffer, sizeof buffer, 0));
+    close(ends[0]), close(ends[1]);
+}
+
+// An attempt to connect whose time is over goes on, and the next one says so when its own is.
+static void connects_again(void) {
+    struct sockaddr_in address;
+    struct timeval brief = {0, 20000};
+    int listener = bound(&address), fds[16], count = 0, result = 0;
+    listen(listener, 0);
+    while (count < 16 && result == 0) {
+        fds[count] = socket(AF_INET, SOCK_STREAM, 0);
+        setsockopt(fds[count], SOL_SOCKET, SO_SNDTIMEO, &brief, sizeof brief);
+        result = connect(fds[count++], (void *)&address, sizeof address);
+    }
+    SAY(result), SAY(errno == EINPROGRESS);
+    SAY(connect(fds[count - 1], (void *)&address, sizeof address)), SAY(errno == EALREADY);
+    while (count) close(fds[--count]);
+    close(listener);
+}
+
 static void *all(void *unused) {
     breaks_after_a_part(), breaks_after_bytes();
     ends_by_a_shutdown();
     waits_for_least(1), waits_for_least(0);
     opens_by_sending();
     takes_a_descriptor();
+    peeks_at_all(), connects_again();
     return unused;
 }
 

@@ -100,7 +100,7 @@ pub static ALL: &[Scenario] = &[
         ..BASE
     },
     Scenario {
-        name: "closed loop, echo",
+        name: "free echo",
         load: Load::Closed(MESSAGE),
         models: ECHO,
         bars: &[
@@ -128,7 +128,7 @@ pub static ALL: &[Scenario] = &[
         ..BASE
     },
     Scenario {
-        name: "json",
+        name: "json, loaded",
         bars: &[Bar::least(Figure::Rate, 1.0, &["tokio-json"]), Bar::most(Figure::P99, 1.0, &["tokio-json"])],
         ..JSON
     },

@@ -5,6 +5,8 @@ mod assignment;
 #[cfg(feature = "own-tls")]
 mod carrier;
 #[cfg(feature = "own-tls")]
+mod crowd;
+#[cfg(feature = "own-tls")]
 mod limit;
 #[cfg(all(test, loom))]
 mod model;
@@ -38,6 +40,18 @@ pub(super) use siblings::Suspicion;
 #[cfg(feature = "own-tls")]
 pub(super) use sleep::Sleep;
 #[cfg(feature = "own-tls")]
-pub(super) use spares::{HandOff, run_thread};
+pub(super) use spares::run_thread;
 #[cfg(feature = "own-tls")]
 pub(crate) use spares::{Spares, Start, observe_stuck_threads};
+
+/// What became of an attempt to give a worker to a spare.
+#[cfg(feature = "own-tls")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HandOff {
+    /// The spare has it.
+    Done,
+    /// A spare has been started, and will wait in a moment.
+    Soon,
+    /// The worker stays where it is.
+    Refused,
+}

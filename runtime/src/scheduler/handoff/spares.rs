@@ -9,24 +9,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Carrier, SpareLimit};
+use super::crowd::Crowd;
+use super::{Carrier, HandOff, SpareLimit};
 use crate::cell::Header;
 use crate::os::{self, stderr};
 use crate::scheduler::here;
 use crate::scheduler::hub::Departure;
 use crate::scheduler::shared::Shared;
 use crate::scheduler::worker::{Stealable, Worker};
-
-/// What became of an attempt to give a worker to a spare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::scheduler) enum HandOff {
-    /// The spare has it.
-    Done,
-    /// A spare has been started, and will wait in a moment.
-    Soon,
-    /// The worker stays where it is.
-    Refused,
-}
 
 /// Starts a thread of the runtime that runs [`run_thread`] without a worker.
 pub(crate) type Start = Box<dyn Fn() -> io::Result<()> + Send + Sync>;
@@ -48,10 +38,7 @@ pub(crate) struct Spares {
     is_eager: bool,
     /// How long a spare waits for a worker before it retires.
     keep_alive: Duration,
-    /// How many threads can run at once.
-    processors: usize,
-    /// The threads that were started as spares, and have not come: without a processor they come late, and more would come later.
-    starting: AtomicUsize,
+    crowd: Crowd,
     /// The threads beyond one a worker: spares, and threads whose worker was taken.
     count: AtomicUsize,
     /// The fibers whose homes have left their threads, and that have not come home.
@@ -80,8 +67,7 @@ impl Spares {
             limit,
             is_eager,
             keep_alive,
-            processors: std::thread::available_parallelism().map_or(1, usize::from),
-            starting: AtomicUsize::new(0),
+            crowd: Crowd::new(),
             count: AtomicUsize::new(0),
             absent: AtomicUsize::new(0),
             hand_offs: AtomicU64::new(0),
@@ -121,7 +107,7 @@ impl Spares {
     /// Whether there are more threads that may want a processor than there are processors: those of the workers, and those that workers have left.
     pub(in crate::scheduler) fn is_crowded(&self, shared: &Shared) -> bool {
         // Relaxed: a hint.
-        shared.workers.len() + self.absent.load(Ordering::Relaxed) > self.processors
+        self.crowd.is_one_of(shared.workers.len() + self.absent.load(Ordering::Relaxed))
     }
 
     /// How often a worker has left a thread that was stuck.
@@ -163,7 +149,7 @@ impl Spares {
             // It may sleep.
             stuck.summon();
         }
-        pass_on_ward(stuck, &spare);
+        stuck.ward().pass_on(spare.ward());
         self.move_to(worker, &spare);
         let is_last = state.waiting.is_empty();
         drop(state);
@@ -237,7 +223,7 @@ impl Spares {
             return;
         };
         if let Some(former) = worker.try_carrier().filter(|carrier| carrier.withdraw(worker)) {
-            pass_on_ward(former, &spare);
+            former.ward().pass_on(spare.ward());
             self.move_to(worker, &spare);
             // If it is no thread that is stuck, it waits again.
             former.wake();
@@ -295,21 +281,21 @@ impl Spares {
         true
     }
 
-    /// Starts a thread that will wait for a worker, for one that is stuck or for the next, unless enough are on their way. Returns false if
-    /// there can be no more.
+    /// Starts a thread that will wait for a worker, for one that is stuck or for the next, unless enough are on their way. Returns false if there
+    /// can be no more.
     fn start_spare(&self, stuck: Option<&Worker>) -> bool {
-        // Relaxed: the monitor alone starts threads.
-        if self.starting.load(Ordering::Relaxed) >= self.processors {
+        if !self.crowd.wants_another() {
             return true;
         }
         let is_needed = || stuck.is_some_and(|worker| self.limit.yields_to(worker.thread_id()));
         if !self.limit.allows(self.count()) && !is_needed() {
             return false;
         }
-        self.starting.fetch_add(1, Ordering::Relaxed);
+        // Relaxed: the monitor alone starts threads.
+        self.crowd.begins();
         self.count.fetch_add(1, Ordering::Relaxed);
         let Err(error) = (self.start)() else { return true };
-        self.starting.fetch_sub(1, Ordering::Relaxed);
+        self.crowd.has_come();
         self.count.fetch_sub(1, Ordering::Relaxed);
         if !self.has_reported.swap(true, Ordering::Relaxed) {
             stderr::write(
@@ -375,8 +361,7 @@ pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>)
     here::set_carrier(&carrier);
     match worker {
         Some(worker) => worker.set_carrier(&carrier),
-        // Relaxed: a number.
-        None => _ = spares.starting.fetch_sub(1, Ordering::Relaxed),
+        None => spares.crowd.has_come(),
     }
     let mut next = worker;
     while let Some(worker) = next.take().or_else(|| spares.await_worker(&carrier)) {
@@ -393,12 +378,6 @@ pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>)
         }
     }
     spares.dismiss(&carrier);
-}
-
-/// Makes the one that `from` looks after the ward of `to`, which has none.
-fn pass_on_ward(from: &Carrier, to: &Carrier) {
-    to.ward().set(from.ward().get());
-    from.ward().set(None);
 }
 
 /// Gives a fiber that went on while its home had left it back to that home, and takes it from the count of those.

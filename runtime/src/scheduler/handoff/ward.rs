@@ -31,6 +31,12 @@ impl Ward {
         self.worker.store(worker.cast_mut(), Ordering::Release);
     }
 
+    /// Makes the one that this thread looks after the ward of another, which has none.
+    pub(super) fn pass_on(&self, to: &Self) {
+        to.set(self.get());
+        self.set(None);
+    }
+
     /// The ward, if nobody has begun with it.
     pub(super) fn get(&self) -> Option<&Worker> {
         // Acquire: pairs with the Release in `set`.
