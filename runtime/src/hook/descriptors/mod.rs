@@ -2,6 +2,7 @@
 //!
 //! * `borrow`: a number, as Rust has it.
 //! * `table`: what is known of a number, and when to forget it.
+//! * `held`: a file that a call goes on with when its number is closed.
 //! * `wish`: whether the user wants errors instead of waiting, and how long that is known.
 //! * `limit`: how long the user wants a call to wait.
 //! * `retry`: one call, repeated until it need not wait.
@@ -12,6 +13,7 @@
 //! that last are watched anew, after a second and then less and less often.
 
 mod borrow;
+mod held;
 mod limit;
 mod renewal;
 mod retry;
@@ -19,6 +21,7 @@ mod several;
 mod table;
 mod wish;
 
+pub use held::Held;
 pub use limit::{WaitLimit, timeouts_changed};
 pub use renewal::rounds_of_renewal;
 pub use retry::{AFTER_PART, Attempt, retry};
