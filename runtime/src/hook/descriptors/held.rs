@@ -1,4 +1,4 @@
-//! A file that stays open while a call goes on with it.
+//! A file that stays open while a call goes on with it, also when its number is closed.
 
 use std::os::fd::RawFd;
 use std::sync::Arc;

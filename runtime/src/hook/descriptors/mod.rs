@@ -2,6 +2,7 @@
 //!
 //! * `borrow`: a number, as Rust has it.
 //! * `table`: what is known of a number, and when to forget it.
+//! * `held`: a file that a call goes on with when its number is closed.
 //! * `wish`: whether the user wants errors instead of waiting, and how long that is known.
 //! * `limit`: how long the user wants a call to wait.
 //! * `retry`: one call, repeated until it need not wait.
