@@ -78,8 +78,14 @@ fn recordings_and_dumps_show_fibers_that_keep_their_thread_and_those_beside_them
 /// What a worker does after it has left a fiber is not that fiber's, and what the fiber had done before is.
 #[test]
 fn the_turn_of_a_fiber_ends_where_its_worker_leaves_it() {
+    for recorder in [Recorder::new(), Recorder::coarse().events(1 << 20)] {
+        leaves_and_comes_home(recorder);
+    }
+}
+
+fn leaves_and_comes_home(recorder: Recorder) {
     const ROUNDS: usize = 10;
-    let builder = own().eager_handoff().workers(1).flight_recorder(Recorder::new());
+    let builder = own().eager_handoff().workers(1).flight_recorder(recorder);
     let runtime = builder.build().unwrap();
     runtime.run(|| {
         let turns = Arc::new(AtomicUsize::new(0));

@@ -302,15 +302,6 @@ fn hooks_and_roaming_fibers_are_recorded_as_well() {
 }
 
 #[test]
-fn a_runtime_without_a_recorder_has_no_recording() {
-    let runtime = Runtime::builder().workers(1).build().unwrap();
-    if std::env::var_os("ABACA_RECORDER").is_none() {
-        assert!(runtime.recording().is_none());
-    }
-    assert!(flight::recording().is_none(), "this is a plain thread");
-}
-
-#[test]
 fn a_poller_thread_and_eight_workers_say_the_same() {
     let builder = with_shared_storage().workers(8).poller(abaca::runtime::Poller::Thread);
     let runtime = builder.flight_recorder(Recorder::new()).build().unwrap();

@@ -8,6 +8,7 @@ mod budget;
 mod facade;
 mod flight;
 mod flight_causes;
+mod flight_coarse;
 mod flight_forms;
 mod flight_stacks;
 mod home;

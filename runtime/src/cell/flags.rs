@@ -33,8 +33,6 @@ impl Flags {
     pub(crate) const CANCELLING: Self = Self(1 << 11);
     /// Its runtime has hooks, which are called around the fiber and its parks.
     pub(crate) const HOOKED: Self = Self(32);
-    /// A hook runs around its park: the fiber has a waiter, but is not suspended.
-    pub(crate) const IN_HOOK: Self = Self(1 << 12);
     /// Its home has ended its wait, and has found that the fiber can unwind from there to the target that `Chain::is_probed` tells.
     pub(crate) const PROBED: Self = Self(128);
     /// Got no stack of its own, and runs only to drop its closure.
@@ -44,8 +42,10 @@ impl Flags {
     pub(crate) const BOUND: Self = Self(512);
     /// How long it takes until it runs is measured: it has been woken, and its worker picks it by way of the hub.
     pub(crate) const SAMPLED: Self = Self(4);
-    /// Its runtime has a flight recorder.
+    /// Its runtime has a full flight recorder.
     pub(crate) const RECORDED: Self = Self(16);
+    /// Its runtime logs turns: the flight recorder as it is by default.
+    pub(crate) const LOGGED: Self = Self(1 << 12);
     /// The flags with which a fiber that has been woken takes the slow path into a queue.
     pub(crate) const ROAMING_OR_RECORDED: Self = Self(Self::ROAMING.0 | Self::RECORDED.0);
     /// The flags with which a fiber begins and ends with more than its closure.
@@ -74,7 +74,8 @@ impl Flags {
     #[cfg(feature = "own-tls")]
     pub(crate) const SLOW_TO_SUSPEND: Self = Self(Self::ROAMING.0 | Self::HOOKED.0 | Self::GIVES_BACK.0);
     /// The flags with which a suspension does more than switch.
-    pub(crate) const MORE_THAN_SWITCH: Self = Self(Self::SLOW_TO_SUSPEND.0 | Self::RECORDED.0);
+    pub(crate) const MORE_THAN_SWITCH: Self =
+        Self(Self::SLOW_TO_SUSPEND.0 | Self::RECORDED.0 | Self::LOGGED.0);
 
     pub(crate) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0

@@ -23,8 +23,8 @@ const THREAD_BYTES: usize = 16 * 1024;
 /// How much of the space of addresses there is to be for a runtime, which has threads of the kernel's.
 const RUNTIME_BYTES: usize = 64 * 1024 * 1024;
 
-/// How much of a limited space of addresses the stacks of threads leave: the runtime asks for some while they run.
-const REST_BYTES: usize = 2 * 1024 * 1024;
+/// How much of a limited space of addresses the stacks of threads leave: the runtime asks for some while they run, and for spare threads.
+const REST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Whether there is memory for a thread. What is made for it asks for some, and a program ends if there is none: so it is asked for before,
 /// and given back.

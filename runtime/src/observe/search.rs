@@ -4,12 +4,13 @@
 //! word that is an address within its place counts (`extents.rs`).
 //!
 //! What is found on the stack of a fiber is that fiber's; what is found within a place on the heap and leads to another place is that
-//! place's; and all else is outside of both. Not searched are what the runtime itself knows of the fibers (their cells, the notes of whoever
-//! looks), stacks that nobody uses, and the parts of the workers' own stacks that are below their frames, where calls that are over have
+//! place's; and all else is outside of both. Not searched are what the runtime itself knows of the fibers (their cells, the logs of their
+//! turns, the notes of whoever looks), stacks that nobody uses, and the parts of the workers' own stacks that are below their frames, where calls that are over have
 //! left something.
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::collect::Collection;
@@ -18,7 +19,7 @@ use super::leak::NotSearched;
 use crate::os::hidden::Hidden;
 use crate::os::memory::{Reader, Writable};
 use crate::os::{peek, thread_state};
-use crate::scheduler::registry;
+use crate::scheduler::{Shared, registry};
 
 /// What is searched for. Things are known by numbers: first the places, then the others.
 pub(super) struct Search {
@@ -80,6 +81,11 @@ impl Search {
         // What is left out of the search at large, in order.
         let mut left_out: Vec<Range<usize>> = vec![reader.own()];
         left_out.extend(dead.iter().cloned());
+        // Logs have the addresses of cells that are something else by now.
+        let logs = |shared: &Arc<Shared>| {
+            shared.workers.iter().map(|worker| worker.log.ring.addresses()).collect::<Vec<_>>()
+        };
+        left_out.extend(registry::all().iter().flat_map(logs).filter(|log| !log.is_empty()));
         let mut fiber_at = HashMap::new();
         for (index, facts) in collection.fibers.iter().enumerate() {
             fiber_at.insert(facts.header, index);

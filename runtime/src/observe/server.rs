@@ -197,7 +197,7 @@ fn write_error(stream: &UnixStream, text: &str) -> io::Result<()> {
 
 fn answer(request: &str, shared: &Weak<Shared>) -> Result<Vec<u8>, &'static str> {
     let shared = shared.upgrade().ok_or("the runtime has ended")?;
-    let recording = || Recording::of(&shared).ok_or("the runtime has no flight recorder");
+    let recording = || Recording::of(&shared).ok_or("the runtime's flight recorder is off");
     let mut bytes = Vec::new();
     match request {
         "metrics" => bytes = Metrics::of(&shared).to_json().into_bytes(),

@@ -65,6 +65,12 @@ impl Ticks {
         Scale { ticks: self.now().wrapping_sub(self.began.0), ns }
     }
 
+    /// How far the count goes in so many nanoseconds.
+    pub(crate) fn count_of(&self, ns: u64, scale: Scale) -> u64 {
+        let count = u128::from(ns) * u128::from(scale.ticks) / u128::from(scale.ns.max(1));
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
     /// The time of a count in nanoseconds since the clock was made; 0 if it is before that.
     pub(crate) fn ns(&self, count: u64, scale: Scale) -> u64 {
         let ticks = u128::from(count.saturating_sub(self.began.0));

@@ -10,6 +10,7 @@
 //! * [`SpinLock`]: guards wait lists and channel buffers. [`Bias`]: makes one cheap for the thread that uses it alone.
 //! * [`AdaptiveSpin`]: whether spinning before parking pays.
 //! * [`EventRing`]: a worker's last events, for others to copy.
+//! * [`TurnRing`]: the same for records that are written at each switch.
 //! * [`Keyed`]: values that wait under a key, which handlers of signals may put in.
 //! * [`Listeners`]: threads that wait in the kernel, and are told of what handlers of signals put down.
 //! * [`Mailbox`]: how what is sent to a fiber that runs reaches it.
@@ -34,6 +35,7 @@ mod ring;
 mod sleepers;
 mod slot;
 mod spin_lock;
+mod turn_ring;
 
 pub(crate) use adaptive_spin::AdaptiveSpin;
 pub(crate) use backlog::{Backlog, Stealer};
@@ -54,3 +56,4 @@ pub(crate) use ring::{Linked, Links, Ring};
 pub(crate) use sleepers::{Search, Sleepers};
 use slot::Slot;
 pub(crate) use spin_lock::{SpinGuard, SpinLock};
+pub(crate) use turn_ring::TurnRing;

@@ -99,7 +99,7 @@ fn request_from_home(fiber: &Fiber, prepare: impl FnOnce(&Header) -> bool) {
                 // SAFETY: a home outlives its fibers, and this one cannot end meanwhile.
                 let home: &Worker = unsafe { &*home.cast() };
                 let is_here = here.as_deref().is_some_and(|here| ptr::eq(here, home)) && !header.is_roaming();
-                if is_here && !header.has(Flags::IN_HOOK) {
+                if is_here && !home.is_in_hook(header) {
                     return Action::Wake(end_wait(header));
                 }
                 ((!header.is_roaming()).then_some(home.index), ptr::from_ref(home.shared()))

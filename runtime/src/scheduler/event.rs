@@ -1,6 +1,7 @@
 //! The flight recorder's event, as it is written and as it is read: four words, the first of which has a [`Kind`] in its lowest byte, and
 //! above it the time. `recording.rs` tells where events are written.
 
+use super::turn_log::Entry;
 use crate::cell::Reason;
 
 /// The words of an event.
@@ -12,7 +13,7 @@ pub(crate) type Event = [u64; 4];
 pub(crate) enum Kind {
     /// The running fiber has spawned this one.
     Spawn = 1,
-    /// This fiber starts. The small number is its name's in [`Names`](super::recording::Names), the last word the address of its spawn site.
+    /// This fiber starts. The small number is its name's in [`Names`](super::names::Names), the last word the address of its spawn site.
     Start,
     /// This fiber of the worker is woken; the small number is a [`Cause`].
     Wake,
@@ -22,11 +23,11 @@ pub(crate) enum Kind {
     Steal,
     /// The worker has slept since the time that the small number is.
     Sleep,
-    /// A mark of the running fiber, by its number in [`Names`](super::recording::Names): a moment, and the begin and the end of a span.
+    /// A mark of the running fiber, by its number in [`Names`](super::names::Names): a moment, and the begin and the end of a span.
     Mark,
     Begin,
     Finish,
-    /// Labels of the running fiber, by their number in [`Names`](super::recording::Names).
+    /// Labels of the running fiber, by their number in [`Names`](super::names::Names).
     Label,
     /// This fiber has ended, after a turn that began at the time that the small number is.
     End,
@@ -39,6 +40,16 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// The kind of the event that is this entry of a log: that of a text.
+    pub(crate) fn of_text(entry: Entry) -> Self {
+        match entry {
+            Entry::Begin => Self::Begin,
+            Entry::Finish => Self::Finish,
+            Entry::Label => Self::Label,
+            _ => Self::Mark,
+        }
+    }
+
     /// Those with numbers from 1 on.
     const ALL: [Self; 12] = [
         Self::Spawn,

@@ -241,7 +241,10 @@ impl Worker {
     fn expire_timers_and_poll(&self) -> Option<u64> {
         let matters = !self.wheel.is_empty() || self.polls() || self.tick.needs_time();
         let now_ns = matters.then(|| self.shared().now_ns())?;
-        self.set_coarse_now();
+        let ticks = self.set_coarse_now();
+        if self.log.is_clock_due(ticks) {
+            self.log_clock(ticks);
+        }
         self.expire_timers(now_ns);
         self.pause_for_sibling(now_ns);
         self.poll_now();

@@ -32,6 +32,7 @@ impl Worker {
             && self.remote.inbox.begin_sleep()
         {
             self.remote.counters.sleeps.add(1);
+            self.log.begin_sleep(began);
             let until = [self.wheel.next_wake(), self.scavenger.due_ns()].into_iter().flatten().min();
             let timeout = until.map(|at| Duration::from_nanos(at.saturating_sub(began)));
             self.await_event(began, timeout)?;
@@ -65,7 +66,9 @@ impl Worker {
     pub(super) fn end_sleep(&self) {
         self.remote.inbox.end_sleep();
         let now = self.set_coarse_now();
-        self.record_sleep(now);
+        if self.log.is_clock_due(now) {
+            self.record_sleep(now);
+        }
         self.shared().unpark_monitor();
     }
 

@@ -27,6 +27,7 @@ mod idle;
 pub(crate) mod inspect;
 mod monitor;
 mod monitor_parker;
+mod names;
 mod outside;
 #[cfg(feature = "backtrace")]
 mod overflow_names;
@@ -53,7 +54,9 @@ pub(crate) mod shutdown;
 mod stack_samples;
 mod stacks;
 mod stall;
+mod standstills;
 mod tick;
+mod turn_log;
 mod wake;
 mod waker_fiber;
 mod watch;
@@ -85,12 +88,15 @@ pub(crate) use own_line::{
 pub(crate) use phase::Phase;
 pub(crate) use quiet::Verdict;
 pub(crate) use recording::{
-    OnTrigger, Trigger, WorkerRecorder, record_bytes, record_label, record_text, set_recorder, trigger,
+    OnTrigger, Recorder, Trigger, WorkerRecorder, record_bytes, record_label, record_text, set_recorder,
+    set_turn_log, trigger,
 };
 pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Pollers, Shared};
 pub(crate) use stacks::StackSupply;
 pub use stall::{Activity, Stall};
+pub(crate) use standstills::Standstill;
+pub(crate) use turn_log::{Entry, Logged, STEP};
 pub(crate) use wake::{is_alone, wake, wake_and_tell};
 use worker::CROWDED;
 #[cfg(all(test, loom))]

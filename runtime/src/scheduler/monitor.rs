@@ -192,6 +192,9 @@ impl Progress {
             return;
         }
         self.stalled_for += since;
+        if self.position.is_some_and(|position| position.fiber().is_some()) {
+            shared.note_standstill(worker, self.stalled_for);
+        }
         #[cfg(feature = "own-tls")]
         if let Some(spares) = shared.spares.get()
             && self.hands_off(spares, worker)

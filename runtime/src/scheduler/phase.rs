@@ -19,11 +19,24 @@ const CLOSING: u8 = 1;
 /// The bit of the phase word that is set if there are hooks: a starting fiber tests all bits at once.
 pub(super) const HOOKED: u8 = 2;
 
-/// The bit of the phase word that is set if there is a recorder.
+/// The bit of the phase word that is set if there is a full recorder.
 const RECORDED: u8 = 4;
+
+/// The bit of the phase word that is set if turns are logged.
+const LOGGED: u8 = 16;
 
 /// The bit of the phase word that is set if the fibers that are threads end with the others.
 const THREADS_END: u8 = 8;
+
+/// What a starting fiber is marked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Marks {
+    /// Nothing: the runtime is running, and has neither hooks nor a recorder.
+    None,
+    /// That its turns are logged, and nothing else.
+    Log,
+    More,
+}
 
 /// Called whenever a worker has no fiber left that is no thread.
 pub(crate) type OnSettled = Box<dyn Fn() + Send + Sync>;
@@ -34,16 +47,21 @@ impl Shared {
         if self.phase.load(Ordering::SeqCst) & CLOSING == 0 { Phase::Running } else { Phase::Closing }
     }
 
-    /// Whether a starting fiber needs no mark: the runtime is running, and has neither hooks nor a recorder.
+    /// What a starting fiber is marked with.
     #[inline]
-    pub(super) fn is_plain(&self) -> bool {
-        // Acquire: pairs with the Release in `close` and `record_fibers`.
-        self.phase.load(Ordering::Acquire) == 0
+    pub(super) fn marks(&self) -> Marks {
+        // Acquire: pairs with the Release in `close` and `mark_fibers`.
+        match self.phase.load(Ordering::Acquire) {
+            0 => Marks::None,
+            LOGGED => Marks::Log,
+            _ => Marks::More,
+        }
     }
 
-    /// Makes fibers that start from now on write events for the recorder.
-    pub(super) fn record_fibers(&self) {
-        self.phase.fetch_or(RECORDED, Ordering::Release);
+    /// Makes fibers that start from now on write events for the full recorder, or turns into a log.
+    pub(super) fn mark_fibers(&self, marks: Marks) {
+        let bit = if marks == Marks::Log { LOGGED } else { RECORDED };
+        self.phase.fetch_or(bit, Ordering::Release);
     }
 
     /// Whether the end of the runtime is the end of its fibers that are threads.

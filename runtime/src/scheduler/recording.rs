@@ -1,6 +1,6 @@
-//! The flight recorder's events: what a worker writes into its ring, and where.
+//! The full flight recorder's events: what a worker writes into its ring, and where. `turn_log.rs` is the recorder as it is by default.
 //!
-//! A runtime without a recorder pays nothing for it in a switch: its fibers do not have the flag `Flags::RECORDED`, which is tested
+//! A runtime without a full recorder pays nothing for it in a switch: its fibers do not have the flag `Flags::RECORDED`, which is tested
 //! together with flags that are tested anyway. A fiber gets it when it starts.
 //!
 //! An event is four words. The first has a [`Kind`] in its lowest byte, and above it the time. What follows from other events is not
@@ -19,17 +19,20 @@
 #![expect(unsafe_code, reason = "a fiber's flag says that its worker has a recorder")]
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::current_worker;
 use super::event::{Cause, Kind, TIME};
+use super::names::Names;
+use super::phase::Marks;
 use super::shared::Shared;
 use super::stack_samples::StackSamples;
+use super::standstills::Standstills;
+use super::turn_log::{self, Entry};
 use super::worker::Worker;
 use crate::cell::Header;
 use crate::os::probe;
@@ -54,7 +57,10 @@ pub(crate) type OnTrigger = Arc<dyn Fn(&Shared, Trigger) + Send + Sync>;
 /// The recorder of a runtime.
 pub(crate) struct Recorder {
     pub(crate) ticks: Ticks,
+    /// Of a full recorder; a log of turns has its texts within it.
     pub(crate) names: Names,
+    /// Of a log of turns.
+    pub(crate) standstills: Standstills,
     on_trigger: Option<OnTrigger>,
 }
 
@@ -145,51 +151,32 @@ fn take_moved() -> u64 {
     })
 }
 
-/// The texts that events name by a number. There are few different ones in most programs; beyond [`MOST`] they have none.
-#[derive(Default)]
-pub(crate) struct Names(Mutex<HashMap<Box<str>, u32>>);
-
-/// The most texts that are kept.
-const MOST: usize = 8192;
-
-impl Names {
-    /// The number of this text, from 1; 0 if there are too many.
-    fn number(&self, text: &str) -> u64 {
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(number) = names.get(text) {
-            return u64::from(*number);
-        }
-        if names.len() == MOST {
-            return 0;
-        }
-        let number = names.len() as u32 + 1;
-        names.insert(text.into(), number);
-        number.into()
-    }
-
-    /// All texts, by their numbers; that of number 0 is empty.
-    pub(crate) fn all(&self) -> Vec<String> {
-        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all = vec![String::new(); names.len() + 1];
-        for (name, number) in &*names {
-            all[*number as usize] = name.to_string();
-        }
-        all
-    }
-}
-
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder").finish_non_exhaustive()
     }
 }
 
-/// Gives the runtime a recorder that keeps the last `events` of each worker, and the stack of one turn in `stacks`. Before its threads
+/// Gives the runtime a log of turns that keeps the last `records` of each worker. Before its threads start.
+pub(crate) fn set_turn_log(shared: &Shared, records: usize, on_trigger: Option<OnTrigger>) {
+    let ticks = set(shared, on_trigger);
+    turn_log::provide(shared, records, &ticks);
+    shared.mark_fibers(Marks::Log);
+}
+
+fn set(shared: &Shared, on_trigger: Option<OnTrigger>) -> Ticks {
+    let ticks = Ticks::new();
+    let (names, standstills) = (Names::default(), Standstills::default());
+    let is_first = shared.recorder.set(Recorder { ticks, names, standstills, on_trigger }).is_ok();
+    debug_assert!(is_first, "a runtime is built once");
+    IS_ANYWHERE.store(true, Ordering::Relaxed);
+    ticks
+}
+
+/// Gives the runtime a full recorder that keeps the last `events` of each worker, and the stack of one turn in `stacks`. Before its threads
 /// start.
 pub(crate) fn set_recorder(shared: &Shared, events: usize, stacks: u32, on_trigger: Option<OnTrigger>) {
-    let ticks = Ticks::new();
-    let is_first = shared.recorder.set(Recorder { ticks, names: Names::default(), on_trigger }).is_ok();
-    debug_assert!(is_first, "a runtime is built once");
+    let ticks = set(shared, on_trigger);
     for worker in &shared.workers {
         let recorder = WorkerRecorder {
             ticks,
@@ -199,20 +186,9 @@ pub(crate) fn set_recorder(shared: &Shared, events: usize, stacks: u32, on_trigg
             cause: Cell::default(),
         };
         worker.set_recorder(Box::new(recorder));
+        worker.log.always_take_time();
     }
-    shared.record_fibers();
-    IS_ANYWHERE.store(true, Ordering::Relaxed);
-}
-
-/// Calls `record` with the calling thread's worker and the texts of its runtime, if it has a recorder.
-#[cold]
-#[inline(never)]
-fn with_recorder(record: impl FnOnce(&WorkerRecorder, &Names)) {
-    if let Some(worker) = super::here::present()
-        && let (Some(mine), Some(whole)) = (worker.recorder(), worker.shared().recorder.get())
-    {
-        record(mine, &whole.names);
-    }
+    shared.mark_fibers(Marks::More);
 }
 
 #[inline(always)]
@@ -230,21 +206,36 @@ pub(crate) fn record_bytes(is_read: bool, bytes: usize) {
 
 /// Notes a text of the calling fiber.
 #[inline]
-pub(crate) fn record_text(kind: Kind, text: &str) {
+pub(crate) fn record_text(entry: Entry, text: &str) {
     if is_anywhere() {
-        with_recorder(|recorder, names| _ = recorder.record(kind, 0, names.number(text)));
+        record_parts(entry, &[text]);
     }
 }
 
 /// Notes a label of the calling fiber.
 pub(crate) fn record_label(name: &str, value: &str) {
     if is_anywhere() {
-        record_text(Kind::Label, &format!("{name}={value}"));
+        record_parts(Entry::Label, &[name, "=", value]);
     }
 }
 
-/// Does what the calling fiber's runtime does if something of this kind has happened.
+#[cold]
+#[inline(never)]
+fn record_parts(entry: Entry, parts: &[&str]) {
+    let Some(worker) = super::here::present() else { return };
+    worker.log_text(entry, parts);
+    if let (Some(mine), Some(whole)) = (worker.recorder(), worker.shared().recorder.get()) {
+        mine.record(Kind::of_text(entry), 0, whole.names.number(&parts.concat()));
+    }
+}
+
+/// Notes that this has happened to the calling fiber, and does what its runtime does then.
 pub(crate) fn trigger(trigger: Trigger) {
+    match trigger {
+        Trigger::Panic => record_text(Entry::Mark, "panic"),
+        Trigger::Deadline => record_text(Entry::Mark, "missed deadline"),
+        Trigger::Stall | Trigger::Signal => {}
+    }
     if is_anywhere()
         && let Some(worker) = current_worker()
     {
@@ -278,6 +269,7 @@ impl Worker {
 
     /// Notes that this worker, in its hub, has taken so many fibers from another one.
     pub(super) fn record_steal(&self, victim: usize, fibers: usize) {
+        self.log_steal(victim, fibers);
         if let Some(recorder) = self.recorder() {
             recorder.record_before_turn(Kind::Steal, victim as u64, fibers as u64);
         }
@@ -322,19 +314,19 @@ impl Worker {
         }
     }
 
-    /// Notes that the worker has slept, when it is this time on `os::clock`.
-    #[inline(always)]
+    /// Notes that the worker has slept, when it is this time on `os::clock`, if the [log](super::turn_log::TurnLog) says that the time is due.
+    #[cold]
+    #[inline(never)]
     pub(super) fn record_sleep(&self, now: u64) {
-        if let Some(recorder) = self.recorder() {
-            let is_same_clock = cfg!(target_arch = "x86_64") && recorder.has_counter();
-            let now = if is_same_clock { now } else { recorder.ticks.now() };
-            // The hub had nothing to do, so the last turn ended a moment before the sleep.
-            let since = recorder.began();
-            if now.wrapping_sub(since) >= LONG_SLEEP {
-                recorder.push(Kind::Sleep as u64, now, [since, 0, 0]);
-            }
-            recorder.begin(now);
+        let Some(recorder) = self.recorder() else { return self.log_sleep(now) };
+        let is_same_clock = cfg!(target_arch = "x86_64") && recorder.has_counter();
+        let now = if is_same_clock { now } else { recorder.ticks.now() };
+        // The hub had nothing to do, so the last turn ended a moment before the sleep.
+        let since = recorder.began();
+        if now.wrapping_sub(since) >= LONG_SLEEP {
+            recorder.push(Kind::Sleep as u64, now, [since, 0, 0]);
         }
+        recorder.begin(now);
     }
 
     /// Notes that the fiber has been woken, unless that follows from its wait.

@@ -160,13 +160,14 @@ static void epoll_alone(void) {
 static void nothing(void) {}
 
 // What lets it go on.
-static void give(void) { MUST(write(there, "abcdefgh", 8)); }
+// Nobody may be there yet, if the call has not begun.
+static void give(void) { if (write(there, "abcdefgh", 8) < 0 && errno != EPIPE) fail("give"); }
 static void take(void) { drain(there); }
 static void give_event(void) { eventfd_write(there, 5); }
 static void take_event(void) { eventfd_t number; eventfd_read(there, &number); }
 static void call_it(void) {
     struct sockaddr_un address = named(path[0]);
-    MUST(connect(there, (void *)&address, sizeof address));
+    if (connect(there, (void *)&address, sizeof address) && errno != ECONNREFUSED) fail("call");
 }
 static void answer_it(void) { for (fcntl(there, F_SETFL, O_NONBLOCK); !ended; moment(500)) accept(there, NULL, NULL); }
 static void give_message(void) { MUST(mq_send(there, "message", 7, 0)); }
@@ -330,6 +331,17 @@ static void interrupt(const struct row *row, int flags) {
     if (has_ended && child) kill(child, SIGKILL), waitpid(child, NULL, 0);
     child = 0;
 }
+// Handlers run all the time, and afterwards still: none of the looks by which the call goes on takes a signal for what it waits for.
+static void storm(const struct row *row) {
+    struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
+    sigaction(SIGUSR1, &action, NULL);
+    begin(row);
+    for (int i = 0; i < 3000; i++) pthread_kill(waiter, SIGUSR1);
+    int before = handled, looks = 0;
+    while (handled == before && looks++ < 5000) pthread_kill(waiter, SIGUSR1), moment(1000);
+    row->after();
+    end(row, handled > before ? "in a storm" : "taken for its event");
+}
 // Until the call waited already when its descriptor was closed.
 static void close_under(const struct row *row) {
     for (int pause = 2000; pause < 4000000; pause *= 4) {
@@ -358,6 +370,9 @@ int main(int argc, char **argv) {
         interrupt(row, 0), interrupt(row, SA_RESTART);
         if (is_closed) close_under(row);
     }
+    for (const struct row *row = rows; row < rows + ROWS; row++)
+        if (row->call == call_fgetws || row->call == call_fgetc || row->call == call_fscanf || row->call == call_write || row->call == call_splice)
+            if (argc < 2 || !strcmp(argv[1], row->name)) storm(row);
     for (const struct row *row = timed; row < timed + sizeof timed / sizeof *timed; row++) begin(row), end(row, "timed");
     for (int i = 0; i < 4; i++) unlink(path[i]);
     rmdir(folder);

@@ -2,6 +2,7 @@
 //!
 //! * `borrow`: a number, as Rust has it.
 //! * `table`: what is known of a number, and when to forget it.
+//! * `held`: a file that a call goes on with when its number is closed.
 //! * `wish`: whether the user wants errors instead of waiting, and how long that is known.
 //! * `limit`: how long the user wants a call to wait.
 //! * `retry`: one call, repeated until it need not wait.
@@ -12,6 +13,7 @@
 //! that last are watched anew, after a second and then less and less often.
 
 mod borrow;
+mod held;
 mod limit;
 mod renewal;
 mod retry;
@@ -19,11 +21,12 @@ mod several;
 mod table;
 mod wish;
 
+pub use held::Held;
 pub use limit::{WaitLimit, timeouts_changed};
 pub use renewal::rounds_of_renewal;
 pub use retry::{AFTER_PART, Attempt, retry};
 pub use several::{Interest, wait_any};
-pub use table::{Held, born, born_of_listener, close_range_under, close_under, duplicated, forget, in_turn};
+pub use table::{born, born_of_listener, close_range_under, close_under, duplicated, forget, in_turn};
 pub use wish::{
     Moment, file_shared, files_shared, in_changed_mode, is_nonblocking, mode_changes, modes_changed,
 };

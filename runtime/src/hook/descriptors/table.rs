@@ -377,29 +377,6 @@ fn close_watched(fd: RawFd, old: Arc<Watched>) {
     }
 }
 
-/// A file that a call goes on with, by whatever number: if that is closed meanwhile, the file stays open, as under a thread's call.
-pub struct Held(Arc<Watched>);
-
-impl Held {
-    /// Holds the file that has this number.
-    #[must_use]
-    pub fn of(fd: RawFd) -> Self {
-        Self(watched(fd))
-    }
-
-    /// Its number now; -1 if the number that it had became another file's behind the runtime's back.
-    #[must_use]
-    pub fn number(&self) -> RawFd {
-        self.0.number().unwrap_or(-1)
-    }
-}
-
-impl std::fmt::Debug for Held {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Held").field(&self.number()).finish()
-    }
-}
-
 /// Calls `f` while no other caller of this function does so for the same number: `f` looks whether a call would wait, and makes it. `None`
 /// if the caller was cancelled before.
 pub fn in_turn<R>(fd: RawFd, f: impl FnOnce() -> R) -> Option<R> {

@@ -33,6 +33,8 @@ pub(super) struct Known<'a> {
     pub(super) site: &'a dyn Fn(u64) -> Option<String>,
     /// The fibers that were there when the events were copied.
     pub(super) present: &'a [Present],
+    /// Whether the events are those of a log, which does not tell who was woken.
+    pub(super) is_coarse: bool,
     /// The stack of the turn that ended on this worker at this count of ticks.
     pub(super) stack: &'a dyn Fn(usize, u64) -> Option<usize>,
 }
@@ -255,8 +257,9 @@ impl<'a> Walk<'a> {
                 let fiber = if has_started { self.new_fiber(event.payload) } else { known };
                 let fiber = &mut self.recording.fibers[fiber];
                 fiber.started = Some(at);
-                fiber.spawn_site = (self.known.site)(event.more);
-                fiber.name = text(event.small);
+                // It may have been seen before.
+                fiber.spawn_site = (self.known.site)(event.more).or_else(|| fiber.spawn_site.take());
+                fiber.name = text(event.small).or_else(|| fiber.name.take());
             }
             Kind::End => {
                 let fiber = self.fiber(event.payload);
@@ -274,7 +277,7 @@ impl<'a> Walk<'a> {
                     reason => Outcome::Parked(name_of(reason)),
                 };
                 self.end_turn(at, worker, outcome, (self.known.stack)(worker, event.ticks));
-                if event.reason.is_of_descriptor() {
+                if event.reason.is_of_descriptor() && !self.known.is_coarse {
                     self.waits.insert(fiber, at);
                 }
             }

@@ -1,16 +1,13 @@
 //! The flight recorder: what every worker has done of late, kept in memory at all times, to be looked at when something has gone
 //! wrong.
 //!
-//! [`runtime::Builder::flight_recorder`](crate::runtime::Builder::flight_recorder) turns it on, or the environment variable
-//! `ABACA_RECORDER`. Each worker then writes its events into a ring of its own: spawns, starts, waits with their reasons, wake-ups
-//! with their causes, ends, events of the kernel, steals, bytes, and of some of the waits the stack. [`recording`] copies the rings while all go on. A [`Recording`] can be
+//! Every runtime has one, unless it is [off](Recorder::off). [`recording`] copies what it has while all go on. A [`Recording`] can be
 //! asked, and written in two forms: for [Perfetto](https://ui.perfetto.dev) and as a page that needs nothing but a browser.
 //!
 //! ```
-//! use abaca::observe::flight::{Outcome, Recorder};
+//! use abaca::observe::flight::Outcome;
 //!
-//! let runtime = abaca::Runtime::builder().workers(1).flight_recorder(Recorder::new()).build().unwrap();
-//! let recording = runtime.run(|| {
+//! let recording = abaca::run(|| {
 //!     let (sender, receiver) = abaca::channel::bounded(1);
 //!     let reader = abaca::Builder::new().name("reader".into()).spawn(move || receiver.recv()).unwrap();
 //!     sender.send(5).unwrap();
@@ -23,13 +20,34 @@
 //! assert_eq!(ends.last(), Some(&Outcome::Ended));
 //! ```
 //!
+//! # What is on by default
+//!
+//! By default the recorder is [coarse](Recorder::coarse): each worker keeps a log of its last turns.
+//!
+//! | | coarse | [full](Recorder::new) |
+//! |---|---|---|
+//! | turns | which fiber, on which worker, what ended it, in the order in which they were | the same |
+//! | their times | estimates: the turns between two moments that are known count as equally long. A worker notes the time once in some two milliseconds, in its hub, where it comes within 61 turns, and both ends of a sleep that takes as long; a turn that the monitor has seen standing still (after some 20 ms; of one worker alone half the `stall_threshold`) is as long as it was seen | exact |
+//! | fibers | names, spawn sites, ends; starts, if the log has the one before at that address | all of that, starts, and who spawned whom |
+//! | marks, spans, labels | with exact times, the first 64 bytes of each text | with exact times |
+//! | steals, long sleeps, hand-offs | with exact times | with exact times |
+//! | wake-ups, bytes, short sleeps, stacks | | yes |
+//!
+//! So a coarse recording tells what the fibers did and in which order. It does not tell which one of some turns within two milliseconds was
+//! the long one. Between workers the order is as good as the times. A roaming fiber has neither a start nor, while it lives, a name.
+//!
+//! [`runtime::Builder::flight_recorder`](crate::runtime::Builder::flight_recorder) asks for the full one, or the environment variable
+//! `ABACA_RECORDER`. Each worker then writes its events into a ring of its own: spawns, starts, waits with their reasons, wake-ups
+//! with their causes, ends, events of the kernel, steals, bytes, and of some of the waits the stack.
+//!
 //! # What it costs
 //!
-//! Some thirty instructions an event, one of which falls on each turn of a fiber; see the guide on [costs](crate::guide::costs). It is
-//! off by default.
+//! A turn takes ten instructions, and nothing else of what happens often takes any. With the full recorder it is some thirty
+//! an event, one of which falls on each turn of a fiber; see the guide on [costs](crate::guide::costs).
 
 #![expect(unsafe_code, reason = "follows the addresses of spawn sites")]
 
+mod coarse;
 mod decode;
 mod model;
 mod page;
@@ -47,12 +65,13 @@ use std::ptr;
 use std::time::Duration;
 
 pub use model::{Activity, Fiber, Note, Outcome, Transfer, Turn, Waker, Wakeup, WorkerEvent};
+pub(crate) use recorder::Level;
 pub use recorder::Recorder;
 pub use stacks::Stack;
 pub(crate) use trigger::record_panic;
 
 use crate::os::whole_file;
-use crate::scheduler::{self, Decoded, Kind, Shared, WorkerRecorder};
+use crate::scheduler::{self, Decoded, Entry, Shared, WorkerRecorder};
 use decode::{Known, Track};
 use stacks::Sampled;
 
@@ -71,14 +90,20 @@ pub struct Recording {
     events: Vec<WorkerEvent>,
     stacks: Vec<Stack>,
     end: Duration,
+    is_coarse: bool,
 }
 
 impl Recording {
     pub(crate) fn of(shared: &Shared) -> Option<Self> {
         let recorder = shared.recorder.get()?;
+        let is_full = shared.workers.iter().all(|worker| worker.recorder().is_some());
+        Some(if is_full { Self::of_events(shared, recorder) } else { Self::of_logs(shared, recorder) })
+    }
+
+    fn of_events(shared: &Shared, recorder: &scheduler::Recorder) -> Self {
         let first = recorder.ticks.first();
         let decoded = |event| Decoded::of(event, first);
-        let present = present::look(shared);
+        let present = present::look(shared, &recorder.ticks);
         // The workers' events are copied one after the other, while they go on: what was after this is left out, of all of them.
         let until = recorder.ticks.now();
         let tracks: Vec<_> = shared
@@ -97,10 +122,30 @@ impl Recording {
         let sampled = Sampled::of(shared);
         let stack = |worker, ticks| sampled.of_turn(worker, ticks);
         let names = recorder.names.all();
-        let known = Known { names: &names, site: &site_at, present: &present, stack: &stack };
+        let known =
+            Known { names: &names, site: &site_at, present: &present, is_coarse: false, stack: &stack };
         let mut recording = decode::decode(&tracks, &known, time, until);
         recording.stacks = sampled.stacks;
-        Some(recording)
+        recording
+    }
+
+    fn of_logs(shared: &Shared, recorder: &scheduler::Recorder) -> Self {
+        let (logs, mut present) = present::copy_logs(shared, recorder);
+        let until = recorder.ticks.now();
+        let mut names = vec![String::new()];
+        let tracks: Vec<_> =
+            logs.iter().map(|log| coarse::events_of(log, &mut names, &mut present)).collect();
+        let scale = recorder.ticks.scale();
+        let time = |ticks| Duration::from_nanos(recorder.ticks.ns(ticks, scale));
+        let known =
+            Known { names: &names, site: &site_at, present: &present, is_coarse: true, stack: &|_, _| None };
+        let recording = decode::decode(&tracks, &known, time, until);
+        Self { is_coarse: true, ..recording }
+    }
+
+    /// Whether the runtime's recorder is [coarse](Recorder::coarse), as it is by default; see [what is known then](self#what-is-on-by-default).
+    pub fn is_coarse(&self) -> bool {
+        self.is_coarse
     }
 
     /// The number of workers.
@@ -203,15 +248,16 @@ impl Recording {
     }
 }
 
-/// The recording of the calling fiber's runtime. `None` on a plain thread, and if the runtime has no recorder.
+/// The recording of the calling fiber's runtime. `None` on a plain thread, and if the runtime's recorder is off.
 /// [`Runtime::recording`](crate::Runtime::recording) is for those who have the runtime.
 pub fn recording() -> Option<Recording> {
     scheduler::current_fiber()?;
     Recording::of(scheduler::current_worker()?.shared())
 }
 
-/// Notes in the recording that the calling fiber has come here. Without a recorder this costs two instructions; with one, the text is
-/// looked up in a table that keeps the first 8,192 different texts.
+/// Notes in the recording that the calling fiber has come here. Without a recorder this costs two instructions. A
+/// [coarse](Recorder::coarse) one reads a clock and keeps the first 64 bytes of the text. With a full one, the text is looked up in a table that keeps the first
+/// 8,192 different texts.
 ///
 /// ```
 /// # abaca::run(|| {
@@ -220,7 +266,7 @@ pub fn recording() -> Option<Recording> {
 /// ```
 #[inline]
 pub fn mark(text: &str) {
-    scheduler::record_text(Kind::Mark, text);
+    scheduler::record_text(Entry::Mark, text);
 }
 
 /// Notes in the recording that the calling fiber does this until the result is dropped. Spans of a fiber nest. It costs what two
@@ -234,7 +280,7 @@ pub fn mark(text: &str) {
 /// ```
 #[inline]
 pub fn span(text: &str) -> Span {
-    scheduler::record_text(Kind::Begin, text);
+    scheduler::record_text(Entry::Begin, text);
     Span(())
 }
 
@@ -246,7 +292,7 @@ pub struct Span(());
 impl Drop for Span {
     #[inline]
     fn drop(&mut self) {
-        scheduler::record_text(Kind::Finish, "");
+        scheduler::record_text(Entry::Finish, "");
     }
 }
 

@@ -120,8 +120,9 @@ fn json(recording: &Recording) -> String {
     let bytes: u64 = transfers.iter().map(|transfer| transfer.bytes).sum();
     write!(
         json,
-        "\"workers\":{},\"bytes\":{bytes},\"left_out\":{first_turn},\"end\":{}}}",
+        "\"workers\":{},\"coarse\":{},\"bytes\":{bytes},\"left_out\":{first_turn},\"end\":{}}}",
         recording.workers,
+        recording.is_coarse,
         us(recording.end)
     )
     .expect("a string takes all text");

@@ -124,9 +124,10 @@ fn annotate_number(event: &mut Message, name: &str, number: u64) {
 pub(super) fn trace(recording: &Recording) -> Vec<u8> {
     let mut trace = Trace::default();
     let pid = std::process::id().into();
+    let name = if recording.is_coarse { "abaca, with estimated times" } else { "abaca" };
     trace.track(PROCESS, |track| {
         track.message(track::PROCESS, |process| {
-            process.number(track::PROCESS_PID, pid).text(track::PROCESS_NAME, "abaca");
+            process.number(track::PROCESS_PID, pid).text(track::PROCESS_NAME, name);
         });
     });
     for worker in 0..recording.workers {

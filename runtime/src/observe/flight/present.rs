@@ -2,15 +2,21 @@
 //! that are kept is in none of them, and one that started before them has no name there.
 //!
 //! They are read from outside (`scheduler/inspect.rs`), so that nobody is waited for. A worker that moves meanwhile is left out: its fibers
-//! have events.
+//! have events. In a log of turns they have no names. So those that are in the log are looked at one by one, each of
+//! which was a fiber if no end of it is in the log after that.
 
+use std::collections::HashSet;
+use std::ptr;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
+use super::coarse::{Log, name_of_fiber};
 use super::model::Fiber;
-use crate::cell::{FiberSnapshot, Reason};
+use crate::cell::{FiberSnapshot, Header, HeaderSnapshot, Reason};
 use crate::observe::object::name_of;
+use crate::os::ticks::Ticks;
 use crate::os::{clock, objects};
-use crate::scheduler::{Shared, Worker};
+use crate::scheduler::{Logged, Recorder, Shared, Standstill, Worker};
 
 /// How many fibers a worker may have of which each is looked at.
 const MOST: usize = 1 << 14;
@@ -28,41 +34,148 @@ pub(super) struct Present {
     pub(super) facts: Fiber,
 }
 
+/// What was seen where a fiber may be.
+struct Seen {
+    address: *const Header,
+    snapshot: HeaderSnapshot,
+    name: Option<String>,
+    waits: bool,
+    ticks: u64,
+    since: Duration,
+}
+
+impl Seen {
+    fn of(address: *const Header, snapshot: &HeaderSnapshot, is_running: bool, ticks: &Ticks) -> Self {
+        let age = clock::duration_of(snapshot.since.ticks_until(clock::ticks()));
+        let now = ticks.now();
+        Self {
+            address,
+            snapshot: *snapshot,
+            name: FiberSnapshot::of(address).name,
+            waits: snapshot.reason != Reason::None && !is_running && !snapshot.has_ended(),
+            ticks: now,
+            since: Duration::from_nanos(ticks.ns(now, ticks.scale())).saturating_sub(age),
+        }
+    }
+
+    /// What it says, if it was a fiber.
+    fn into_present(self, worker: usize, is_static: &dyn Fn(usize) -> bool) -> Present {
+        let site = self.snapshot.spawn_site(is_static);
+        let facts = Fiber {
+            name: self.name,
+            spawn_site: site.map(|site| format!("{}:{}", site.file(), site.line())),
+            waits: self.waits.then(|| (name_of(self.snapshot.reason), self.since)),
+            ..Fiber::default()
+        };
+        Present { worker, address: self.address.addr() as u64, ticks: self.ticks, facts }
+    }
+}
+
 /// The fibers of a runtime that has a recorder. Before its events are copied.
-pub(super) fn look(shared: &Shared) -> Vec<Present> {
+pub(super) fn look(shared: &Shared, ticks: &Ticks) -> Vec<Present> {
     let objects = objects::all();
     let is_static = |address| objects::holds(&objects, address);
     let look = |(index, worker): (usize, &Worker)| {
-        (0..ATTEMPTS).find_map(|_| look_at(shared, index, worker, &is_static)).unwrap_or_default()
+        let seen = look_at(worker, ticks).unwrap_or_default();
+        seen.into_iter().map(move |seen| (index, seen))
     };
-    shared.workers.iter().enumerate().flat_map(look).collect()
+    let seen = shared.workers.iter().enumerate().flat_map(look);
+    seen.map(|(index, seen)| seen.into_present(index, &is_static)).collect()
 }
 
-fn look_at(
-    shared: &Shared,
-    index: usize,
-    worker: &Worker,
-    is_static: &dyn Fn(usize) -> bool,
-) -> Option<Vec<Present>> {
-    let ticks = shared.recorder.get()?.ticks;
-    if worker.fiber_count() > MOST {
-        return None;
+/// The fibers of a worker, if it stands still.
+fn look_at(worker: &Worker, ticks: &Ticks) -> Option<Vec<Seen>> {
+    let look = |_| {
+        if worker.fiber_count() > MOST {
+            return None;
+        }
+        let position = worker.position();
+        let mut found = Vec::new();
+        worker.peek_fibers(|header, snapshot| {
+            let is_running = position.fiber().is_some_and(|fiber| fiber.as_ptr().cast_const() == header);
+            found.push(Seen::of(header, snapshot, is_running, ticks));
+        });
+        (worker.position() == position).then_some(found)
+    };
+    (0..ATTEMPTS).find_map(look)
+}
+
+/// Copies a runtime's logs of turns, and looks at the fibers that are there.
+pub(super) fn copy_logs(shared: &Shared, recorder: &Recorder) -> (Vec<Log>, Vec<Present>) {
+    let ticks = &recorder.ticks;
+    let objects = objects::all();
+    let is_static = |address| objects::holds(&objects, address);
+    let mut present = Vec::new();
+    let copy = |(index, worker): (usize, &Worker)| {
+        let (log, seen) = copy_log(index, worker, ticks);
+        present.extend(seen.into_iter().map(|seen| {
+            let present = seen.into_present(index, &is_static);
+            // All of them are there at the end of the log.
+            Present { address: name_of_fiber(index, present.address), ticks: log.copied, ..present }
+        }));
+        log
+    };
+    let mut logs: Vec<_> = shared.workers.iter().enumerate().map(copy).collect();
+    for Standstill { worker, records, during } in recorder.standstills.all() {
+        logs[worker].standstills.push((records, during));
     }
-    let (position, scale) = (worker.position(), ticks.scale());
-    let mut found = Vec::new();
-    worker.peek_fibers(|header, snapshot| {
-        let is_running = position.fiber().is_some_and(|fiber| fiber.as_ptr().cast_const() == header);
-        let age = clock::duration_of(snapshot.since.ticks_until(clock::ticks()));
-        let waits = snapshot.reason != Reason::None && !is_running && !snapshot.has_ended();
-        let now = ticks.now();
-        let since = Duration::from_nanos(ticks.ns(now, scale)).saturating_sub(age);
-        let facts = Fiber {
-            name: FiberSnapshot::of(header).name,
-            spawn_site: snapshot.spawn_site(is_static).map(|site| format!("{}:{}", site.file(), site.line())),
-            waits: waits.then(|| (name_of(snapshot.reason), since)),
-            ..Fiber::default()
-        };
-        found.push(Present { worker: index, address: header.addr() as u64, ticks: now, facts });
+    (logs, present)
+}
+
+fn copy_log(index: usize, worker: &Worker, ticks: &Ticks) -> (Log, Vec<Seen>) {
+    let ring = &worker.log.ring;
+    let (before, records) = ring.snapshot();
+    let looked = before + records.len() as u64;
+    let mut seen = look_at(worker, ticks).unwrap_or_else(|| look_at_logged(&records, ticks));
+    // Acquire: what is in the log from here on was there when the fibers were looked at, or is seen.
+    fence(Ordering::Acquire);
+    let (before, records) = ring.snapshot();
+    let copied = ticks.now();
+    let end = before + records.len() as u64;
+    match looked.checked_sub(before) {
+        Some(old) => {
+            let end_of = |record: &[u64; 2]| match Logged::of(*record) {
+                Some(Logged::End { fiber, .. }) => Some(fiber),
+                _ => None,
+            };
+            let ended: HashSet<_> = records.iter().skip(old as usize).filter_map(end_of).collect();
+            seen.retain(|seen| !ended.contains(&(seen.address.addr() as u64)));
+        }
+        // Ends may be missing.
+        None => seen.clear(),
+    }
+    let asleep = worker.is_sleeping().then(|| {
+        let ns = worker.shared().now_ns().saturating_sub(worker.log.slept_ns());
+        ticks.now().saturating_sub(ticks.count_of(ns, ticks.scale()))
     });
-    (worker.position() == position).then_some(found)
+    let log = Log {
+        worker: index,
+        records,
+        before,
+        standstills: Vec::new(),
+        since: (before == 0).then(|| ticks.first()),
+        copied,
+        asleep: asleep.filter(|_| ring.count() == Some(end)),
+        current: worker.current().map_or(0, |fiber| fiber.addr().get() as u64),
+    };
+    (log, seen)
+}
+
+/// The fibers of a log that have not ended there, and do not roam: who roams may have ended elsewhere.
+fn look_at_logged(records: &[[u64; 2]], ticks: &Ticks) -> Vec<Seen> {
+    let mut known = HashSet::new();
+    let latest = records.iter().rev().filter_map(|record| match Logged::of(*record)? {
+        Logged::Turn { fiber, roams, .. } => Some((fiber, !roams)),
+        Logged::End { fiber, .. } => Some((fiber, false)),
+        Logged::Left { .. } | Logged::Entry { .. } => None,
+    });
+    let alive: Vec<_> = latest
+        .filter(|(fiber, _)| known.insert(*fiber))
+        .filter_map(|(fiber, is)| is.then_some(fiber))
+        .collect();
+    let look = |fiber| {
+        let header = ptr::without_provenance::<Header>(usize::try_from(fiber).ok()?);
+        Some(Seen::of(header, &HeaderSnapshot::of(header)?, false, ticks))
+    };
+    alive.into_iter().filter_map(look).collect()
 }

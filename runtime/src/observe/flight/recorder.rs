@@ -1,6 +1,15 @@
 //! The settings of the flight recorder.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
+
+/// What a recorder keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Off,
+    Coarse,
+    Full,
+}
 
 /// The settings of a runtime's flight recorder; see [`runtime::Builder::flight_recorder`](crate::runtime::Builder::flight_recorder).
 ///
@@ -15,6 +24,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until a runtime is built with them"]
 pub struct Recorder {
+    pub(crate) level: Level,
     pub(crate) events: usize,
     pub(crate) stacks: u32,
     pub(super) directory: Option<PathBuf>,
@@ -27,6 +37,7 @@ pub struct Recorder {
 impl Default for Recorder {
     fn default() -> Self {
         Self {
+            level: Level::Full,
             events: 1 << 15,
             stacks: 128,
             directory: None,
@@ -42,20 +53,50 @@ impl Recorder {
     /// The most events that may be kept of each worker.
     pub(crate) const MAX_EVENTS: usize = 1 << 32;
 
-    /// A recorder that keeps 32,768 events a worker and the stack of one turn in 128, and writes no file.
+    /// A full recorder, which keeps 32,768 events a worker and the stack of one turn in 128, and writes no file.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// The recorder of a runtime that is told nothing: it keeps the last 8,192 turns of each worker, which fiber had it and what ended
+    /// it, at the price of ten instructions a turn and 128 KiB a worker; see [what it knows](super#what-is-on-by-default). It writes no file,
+    /// unless it gets a [`directory`](Self::directory).
+    ///
+    /// ```
+    /// use abaca::observe::flight::Recorder;
+    ///
+    /// let recorder = Recorder::coarse().directory(std::env::temp_dir()).on_panic(true);
+    /// let runtime = abaca::Runtime::builder().flight_recorder(recorder).build().unwrap();
+    /// assert!(runtime.recording().unwrap().is_coarse());
+    /// ```
+    pub fn coarse() -> Self {
+        Self { level: Level::Coarse, events: 1 << 13, stacks: 0, ..Self::default() }
+    }
+
+    /// No recorder. The other settings do nothing then.
+    ///
+    /// ```
+    /// use abaca::observe::flight::Recorder;
+    ///
+    /// let runtime = abaca::Runtime::builder().flight_recorder(Recorder::off()).build().unwrap();
+    /// assert!(runtime.recording().is_none());
+    /// ```
+    pub fn off() -> Self {
+        Self { level: Level::Off, ..Self::default() }
+    }
+
     /// Sets how many events are kept of each worker, up to 2^32; rounded up to a power of two. An event takes 32 bytes. A turn is
     /// one event, and so are a spawn, a start, and a wake-up by another fiber. Default: 32,768, which are 1 MiB a worker.
+    ///
+    /// An event of a [coarse](Self::coarse) recorder takes 16 bytes, of which nothing is rounded. It has turns alone, and an event for each eight bytes
+    /// of a text. Default: 8,192, which are 128 KiB a worker.
     pub fn events(mut self, events: usize) -> Self {
         self.events = events;
         self
     }
 
     /// Sets that the stack of one turn in `one_in` is kept, as it was when the turn ended: at a park that is where the fiber waits.
-    /// 1 is each turn, and 0 none. Which ones it are is left to chance, so that those are seen most that are the most frequent. Default: 128.
+    /// 1 is each turn, and 0 none. A [coarse](Self::coarse) recorder keeps none. Which ones it are is left to chance, so that those are seen most that are the most frequent. Default: 128.
     ///
     /// Nothing is walked until somebody asks for the recording: up to 4 KiB are copied, innermost frames first, of the last 128 stacks
     /// of each worker, which take 512 KiB (four times as much in a debug build, whose frames are larger). To copy one takes some hundred nanoseconds in a release build. Stacks of coroutines, and of programs
@@ -109,8 +150,11 @@ impl Recorder {
         self.on_signal && self.directory.is_some()
     }
 
-    /// A recorder that makes recordings in this directory at every occasion.
-    pub(crate) fn of_everything(directory: PathBuf) -> Self {
-        Self::new().directory(directory).on_stall(true).on_panic(true).on_deadline(true).on_signal(true)
+    /// The recorder that the environment asks for: none, or one that makes recordings in this directory at every occasion.
+    pub(crate) fn of_environment(value: &OsStr) -> Self {
+        if value == "off" {
+            return Self::off();
+        }
+        Self::new().directory(value).on_stall(true).on_panic(true).on_deadline(true).on_signal(true)
     }
 }

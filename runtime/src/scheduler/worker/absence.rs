@@ -78,6 +78,7 @@ impl Worker {
 
     /// Notes for the recorder that the fiber's turn ends here, while it goes on on its thread.
     fn record_left(&self, fiber: &Header) {
+        self.log_left(fiber);
         if let Some(recorder) = self.recorder() {
             let (began, now) = (recorder.began(), recorder.ticks.now());
             recorder.begin(now);

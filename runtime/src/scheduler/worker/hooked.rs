@@ -1,13 +1,15 @@
-//! What is around the life of a fiber: the runtime's hook, and the events of its start and end.
+//! What is around the life of a fiber: the marks with which it starts, the runtime's hook, and the events of its start and end.
 
 #![expect(unsafe_code, reason = "looks at the calling fiber")]
 
 use std::ptr::NonNull;
 
+use super::Worker;
 use super::life::this_worker;
 use crate::cell::{Flags, Header};
 use crate::scheduler::here::{come_home, current_worker};
 use crate::scheduler::hooks::call_around;
+use crate::scheduler::phase::Phase;
 
 /// Calls `live` with the runtime's hook around it.
 #[inline]
@@ -32,5 +34,27 @@ fn run_slow(fiber: &Header, live: impl FnOnce()) {
     // None in a copy of the process that the fiber has made.
     if is_recorded && let Some(worker) = current_worker() {
         come_home(worker).record_end(fiber);
+    }
+}
+
+impl Worker {
+    /// Marks a starting fiber whose runtime is closing, or has hooks or a full recorder.
+    #[cold]
+    pub(super) fn mark_starting(&self, fiber: &Header) {
+        if self.shared().phase() == Phase::Closing && (self.shared().ends_threads() || !fiber.is_thread()) {
+            // The fiber comes too late to be cancelled with the others, and will not run its closure.
+            fiber.request_cancellation();
+        }
+        if self.log.ring.is_there() {
+            fiber.set_flag(Flags::LOGGED);
+        }
+        let recorder = self.recorder();
+        if recorder.is_some() {
+            fiber.set_flag(Flags::RECORDED);
+        }
+        // Without a counter the fast path of a suspension cannot take the time.
+        if self.shared().hooks.are_there() || recorder.is_some_and(|recorder| !recorder.has_counter()) {
+            fiber.set_flag(Flags::HOOKED);
+        }
     }
 }

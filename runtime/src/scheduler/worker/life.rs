@@ -15,7 +15,7 @@ use super::{Request, Worker};
 use crate::cell::{CancelScope, Cancelled, Ended, Flags, Header, contained};
 use crate::scheduler::forked;
 use crate::scheduler::here::{self, come_home, current_worker};
-use crate::scheduler::phase::Phase;
+use crate::scheduler::phase::Marks;
 use crate::scheduler::stacks;
 
 /// Aborts the process when an unwinding drops it: nothing may unwind out of a fiber's entry function.
@@ -225,31 +225,16 @@ impl Worker {
         // SAFETY: as in `attach_stack`.
         let header = unsafe { fiber.as_ref() };
         self.set_home(header);
-        if !self.shared().is_plain() {
-            self.mark_starting(header);
+        match self.shared().marks() {
+            Marks::None => {}
+            Marks::Log => header.set_flag(Flags::LOGGED),
+            Marks::More => self.mark_starting(header),
         }
         if header.has(Flags::ROAMING) {
             self.shared().roaming.insert(fiber);
         } else {
             // SAFETY: alive, in no list yet, removed in `finish` before it is freed.
             unsafe { self.live.insert(fiber) };
-        }
-    }
-
-    /// Marks a starting fiber if its runtime is closing, has hooks, or has a recorder.
-    #[cold]
-    fn mark_starting(&self, fiber: &Header) {
-        if self.shared().phase() == Phase::Closing && (self.shared().ends_threads() || !fiber.is_thread()) {
-            // The fiber comes too late to be cancelled with the others, and will not run its closure.
-            fiber.request_cancellation();
-        }
-        let recorder = self.recorder();
-        if recorder.is_some() {
-            fiber.set_flag(Flags::RECORDED);
-        }
-        // Without a counter the fast path of a suspension cannot take the time.
-        if self.shared().hooks.are_there() || recorder.is_some_and(|recorder| !recorder.has_counter()) {
-            fiber.set_flag(Flags::HOOKED);
         }
     }
 
@@ -297,6 +282,9 @@ impl Worker {
     fn detach_stack(&self, fiber: NonNull<Header>) -> Stack {
         // SAFETY: called while the cell is alive, by the worker that runs the fiber.
         let header = unsafe { fiber.as_ref() };
+        if header.has(Flags::LOGGED) {
+            self.log_end(header);
+        }
         let stack = header.take_stack().expect("a running fiber has a stack");
         self.unregister(fiber);
         stack

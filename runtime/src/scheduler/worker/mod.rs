@@ -55,6 +55,7 @@ use super::recording::WorkerRecorder;
 use super::requests::Requests;
 use super::shared::Shared;
 use super::tick::Tick;
+use super::turn_log::TurnLog;
 use crate::cell::{CoarseTime, Depot, Flags, Header, LiveList, Magazines};
 use crate::os::clock;
 use crate::poller::Poller;
@@ -113,6 +114,10 @@ pub(crate) struct Worker {
     unwinding: unwinding::Unwinding,
     /// The worker's part of the flight recorder, if there is one. Other threads may copy the ring.
     recorder: OnceCell<Box<WorkerRecorder>>,
+    /// The log of turns, if there is one in the recorder's place.
+    pub(crate) log: TurnLog,
+    /// The fiber around whose park a hook runs now: it has a waiter, but is not suspended.
+    in_hook: Cell<*const Header>,
     pub(super) refusals: super::refusals::Refusals,
 }
 
@@ -205,6 +210,8 @@ impl Worker {
             scavenger: super::scavenger::Scavenger::default(),
             unwinding: unwinding::Unwinding::default(),
             recorder: OnceCell::new(),
+            log: TurnLog::new(),
+            in_hook: Cell::new(ptr::null()),
             refusals: super::refusals::Refusals::default(),
         };
         worker.remote.counters.begin_tick(worker.tick.picks(), 0);

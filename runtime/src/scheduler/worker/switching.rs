@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "switches stacks")]
 
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
 use abaca_asm::Context;
@@ -41,7 +41,7 @@ impl Worker {
             if header.has(Flags::SLOW_TO_SUSPEND) {
                 return self.suspend_slow(header, Request::Nothing);
             }
-            self.record_park(header);
+            self.log_turn(header);
         }
         match self.pick() {
             Some(next) if next == me => self.note_own_pick(header),
@@ -75,21 +75,22 @@ impl Worker {
         if me.has(Flags::RECORDED) {
             self.record_park_slow(me);
         }
+        self.log_turn_slow(me);
         if !me.has(Flags::HOOKED) {
             return suspend(self);
         }
         let hook = self.shared().hooks.park.as_ref();
         self.set_current(None);
         show_fiber(None);
-        me.set_flag(Flags::IN_HOOK);
+        self.in_hook.set(me);
         call_around(hook, || {
-            me.unset_flag(Flags::IN_HOOK);
+            here().in_hook.set(ptr::null());
             suspend(here());
-            me.set_flag(Flags::IN_HOOK);
+            here().in_hook.set(me);
             // Also if the fiber has just picked itself, or is on another worker now.
             here().set_current(None);
         });
-        me.unset_flag(Flags::IN_HOOK);
+        here().in_hook.set(ptr::null());
         here().set_current(Some(NonNull::from(me)));
         show_fiber(Some(NonNull::from(me)));
     }
@@ -150,6 +151,7 @@ impl Worker {
         if header.has(Flags::HOOKED_OR_RECORDED) {
             return self.suspend_slow(header, request);
         }
+        self.log_turn_slow(header);
         self.remote.counters.count_run();
         give_back(header);
         self.enter_hub(header, request);

@@ -155,6 +155,11 @@ impl Worker {
         debug_assert!(is_first, "a worker has one recorder");
     }
 
+    /// Whether a hook runs around the park of this fiber, which has a waiter, but is not suspended. On the worker's own thread.
+    pub(in crate::scheduler) fn is_in_hook(&self, fiber: &Header) -> bool {
+        ptr::eq(self.in_hook.get(), fiber)
+    }
+
     /// Whether there is something in its inbox. From any thread.
     pub(crate) fn has_items(&self) -> bool {
         self.remote.inbox.has_items()

@@ -57,6 +57,8 @@
 //! So were libstdc++ 12's tests of threads and of atomic waits (188, all as on threads), libgomp's (431), memcached's (69, all as on threads, with its own
 //! threads), and of Debian's installed tests those of systemd (99), dbus and libsoup 3. What differs is on that page: the numbers of descriptors, signals told twice by
 //! `signalfd`, `omp_pause_resource`.
+//! Redis' tests in seven files (119), twenty of MariaDB's, boost.interprocess' and boost.asio's (37), abseil's of synchronization (10), sqlite's of threads, locks
+//! and its log (35) and eight modules of CPython 3.13's end as on threads.
 //!
 //! A child by `fork` may have threads of its own, whichever thread has forked: Python's `multiprocessing` and `ProcessPoolExecutor`, used by
 //! threads, answer as they do there.

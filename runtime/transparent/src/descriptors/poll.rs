@@ -109,11 +109,24 @@ pub(crate) fn look_at(fd: c_int, events: c_short) -> Result<c_short, isize> {
     }
 }
 
+/// Makes a look that does not wait. The kernel ends it in EINTR if a signal has come for the OS thread, though it be another fiber's, and nothing is
+/// ready: then it looks again. Handlers that are the caller's run when the call ends, or interrupt its wait.
+pub(super) fn undisturbed(mut look: impl FnMut() -> isize) -> isize {
+    loop {
+        match look() {
+            result if result == failed(libc::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
 /// poll(2) without waiting.
 fn look(list: &mut [pollfd]) -> isize {
     let now = timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel writes into the list.
-    unsafe { kernel!(libc::SYS_ppoll, list.as_mut_ptr(), list.len(), &raw const now, 0, 0) }
+    undisturbed(|| {
+        // SAFETY: the kernel writes into the list.
+        unsafe { kernel!(libc::SYS_ppoll, list.as_mut_ptr(), list.len(), &raw const now, 0, 0) }
+    })
 }
 
 /// poll(2) on a fiber.
@@ -124,7 +137,7 @@ fn look(list: &mut [pollfd]) -> isize {
 pub(crate) unsafe fn poll_for(list: *mut pollfd, count: nfds_t, timeout: Option<Duration>) -> isize {
     let now = timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the caller's promise: the kernel refuses a list that is none.
-    let first = unsafe { kernel!(libc::SYS_ppoll, list, count, &raw const now, 0, 0) };
+    let first = undisturbed(|| unsafe { kernel!(libc::SYS_ppoll, list, count, &raw const now, 0, 0) });
     if first != 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
         return looked(first);
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use abaca::hook::descriptors::{Direction, Interest};
 use libc::{fd_set, sigset_t, timespec, timeval};
 
-use super::poll::{duration, ended, wait_for};
+use super::poll::{duration, ended, undisturbed, wait_for};
 use super::told::instead_of_cancelled;
 use crate::answer::failed;
 use crate::enter::looked;
@@ -118,12 +118,14 @@ unsafe fn select_for(count: c_int, sets: [*mut fd_set; 3], limit: Option<Duratio
 
 /// select(2) without waiting: makes `found` those of `asked` that are ready.
 fn look(numbers: usize, asked: &Sets, found: &mut Sets) -> isize {
-    found.clone_from(asked);
-    let now = timespec { tv_sec: 0, tv_nsec: 0 };
-    let [read, write, except] =
-        found.each_mut().map(|set| set.as_mut().map_or(0, |set| set.as_mut_ptr().addr()));
-    // SAFETY: the kernel writes into the copies.
-    unsafe { kernel!(libc::SYS_pselect6, numbers, read, write, except, &raw const now, 0) }
+    undisturbed(|| {
+        found.clone_from(asked);
+        let now = timespec { tv_sec: 0, tv_nsec: 0 };
+        let [read, write, except] =
+            found.each_mut().map(|set| set.as_mut().map_or(0, |set| set.as_mut_ptr().addr()));
+        // SAFETY: the kernel writes into the copies.
+        unsafe { kernel!(libc::SYS_pselect6, numbers, read, write, except, &raw const now, 0) }
+    })
 }
 
 /// [`look`], of a call that has waited: a number that was closed meanwhile is ready for all that is asked.
