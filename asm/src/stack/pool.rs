@@ -301,13 +301,13 @@ impl StackPool {
         Ok(unsafe { Stack::new(slab, state.fresh - 1) })
     }
 
-    /// Maps the next slab: twice the last one, or less if there is no room for that.
+    /// Maps the next slab: as many stacks as there are, or far fewer if there is no room for that, since others want addresses as well.
     fn grow(&self, state: &mut State) -> Result<NonNull<Slab>, StackError> {
         let mut count = state.total.clamp(FIRST_SLAB, Slab::MOST);
         let slab = loop {
             match Slab::map(self.shared.shape, count, self.id(), self.shared.fixture) {
                 Ok(slab) => break slab,
-                Err(_) if count > 1 => count /= 2,
+                Err(_) if count > 1 => count = (count / 8).max(1),
                 Err(error) => return Err(error),
             }
         };

@@ -9,7 +9,8 @@ use super::interrupt::{handle as handle_what_was_sent, wait_or_leave};
 use super::wait_without_unwinding;
 use crate::cell::{Outcome, Reason, Waiter};
 use crate::fiber::{Builder, JoinHandle, SpawnError};
-use crate::os::{headroom, thread};
+use crate::os::headroom::{self, REST_BYTES, Reserve};
+use crate::os::thread;
 use crate::park;
 use crate::runtime::Runtime;
 use crate::scheduler;
@@ -22,9 +23,6 @@ const THREAD_BYTES: usize = 16 * 1024;
 
 /// How much of the space of addresses there is to be for a runtime, which has threads of the kernel's.
 const RUNTIME_BYTES: usize = 64 * 1024 * 1024;
-
-/// How much of a limited space of addresses the stacks of threads leave: the runtime asks for some while they run, and for spare threads.
-const REST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Whether there is memory for a thread. What is made for it asks for some, and a program ends if there is none: so it is asked for before,
 /// and given back.
@@ -64,11 +62,9 @@ fn builder(stack_bytes: usize, shared: &scheduler::Shared) -> Result<Builder, Sp
         shared.stacks.default_bytes().checked_sub(stack_bytes).is_some_and(|spare| spare < PAGE_BYTES);
     if headroom::is_limited() {
         let bytes = if is_default { 0 } else { u32::try_from(stack_bytes.max(1)).unwrap_or(u32::MAX) };
-        if !headroom::has(REST_BYTES) || shared.stacks.promise(bytes).is_err() {
-            return Err(SpawnError::NoRuntime);
-        }
-        if !headroom::has(REST_BYTES) {
-            shared.stacks.take_back(bytes);
+        // A stack that must be mapped leaves the rest to others.
+        let has_room = shared.stacks.has_spare(bytes) || Reserve::take(REST_BYTES).is_some();
+        if !has_room || shared.stacks.promise(bytes).is_err() {
             return Err(SpawnError::NoRuntime);
         }
     }

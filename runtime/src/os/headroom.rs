@@ -1,15 +1,50 @@
 //! Whether the process can have more memory.
 
-#![expect(unsafe_code, reason = "asks the allocator for memory, and gives it back")]
+#![expect(unsafe_code, reason = "asks the allocator and the kernel for memory, and gives it back")]
 
 use std::alloc::{Layout, alloc, dealloc};
+use std::ffi::c_void;
 use std::hint::black_box;
+use std::ptr;
 
 use rustix::process::{Resource, getrlimit};
 
 /// Whether the process's space of addresses is limited (RLIMIT_AS).
 pub(crate) fn is_limited() -> bool {
     getrlimit(Resource::As).current.is_some()
+}
+
+/// How much of a limited space of addresses threads that are fibers leave: the runtime asks for some while they run, and its own threads need
+/// some. A thread that has no arena of glibc's yet, and gets none, maps pages for each allocation, so free memory of the allocator is no help.
+pub(crate) const REST_BYTES: usize = 16 * 1024 * 1024;
+
+/// Addresses that nobody else gets until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Reserve {
+    base: *mut c_void,
+    bytes: usize,
+}
+
+impl Reserve {
+    /// Takes so many bytes of the space of addresses, besides what the allocator has. `None` if there are not so many.
+    pub(crate) fn take(bytes: usize) -> Option<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping, at an address that the kernel chooses.
+        let base = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
+        (base != libc::MAP_FAILED).then_some(Self { base, bytes })
+    }
+}
+
+impl Drop for Reserve {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this one's, and nobody else knows of it.
+        unsafe { libc::munmap(self.base, self.bytes) };
+    }
+}
+
+/// Whether a limited space of addresses has room for one more thread of the runtime's, which leaves some to the others.
+pub(crate) fn has_room_for_thread() -> bool {
+    !is_limited() || Reserve::take(REST_BYTES / 2).is_some()
 }
 
 /// Whether the allocator has so many bytes now.
@@ -37,5 +72,6 @@ mod tests {
     fn some_bytes_are_there_and_more_than_there_are_addresses_are_not() {
         assert!(has(1) && has(1 << 20));
         assert!(!has(1 << 60));
+        assert!(Reserve::take(1 << 20).is_some() && Reserve::take(1 << 60).is_none());
     }
 }

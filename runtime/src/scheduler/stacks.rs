@@ -234,14 +234,11 @@ impl StackSupply {
         Ok(())
     }
 
-    /// Takes the promise of a stack of so many bytes back: the fiber is not made.
+    /// Whether there are addresses for one more stack of so many bytes, where 0 is the default size, without any new mapping.
     #[cfg(feature = "own-tls")]
-    pub(crate) fn take_back(&self, bytes: u32) {
-        match self.take_promised(bytes) {
-            Some(stack) if bytes == 0 => self.default.give(stack),
-            Some(stack) => self.give_sized(bytes, stack),
-            None => {}
-        }
+    pub(crate) fn has_spare(&self, bytes: u32) -> bool {
+        let usage = if bytes == 0 { self.default.usage() } else { self.pool_of(bytes).usage() };
+        usage.mapped > usage.taken
     }
 
     /// A stack that was promised to a fiber that wants so many bytes, if there is one.
