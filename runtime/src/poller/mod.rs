@@ -176,6 +176,11 @@ impl Poller {
         self.registry.len()
     }
 
+    /// Whether anybody waits for one of the `count` descriptors that were registered first. From any thread.
+    pub(crate) fn is_waited_for(&self, count: usize) -> bool {
+        self.registered() != 0 && self.registry.any(count, Slot::is_waited_for)
+    }
+
     /// Shuts the poller down: [`wait`](Self::wait) must not be called any more. A fiber that waits for a descriptor that is
     /// registered here, now or later, registers it elsewhere; the fiber may be of another runtime.
     pub(crate) fn shut_down(&self, mut wake: impl FnMut(Wakeup)) {
