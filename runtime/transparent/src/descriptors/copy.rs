@@ -11,6 +11,7 @@ use libc::{SPLICE_F_NONBLOCK, iovec, loff_t, off_t, size_t, ssize_t};
 use super::kind::{Kind, kind_of};
 use super::mode;
 use super::poll::look_at;
+use super::shut::unless_shut;
 use super::wishes::{is_nonblocking, result};
 use crate::answer::failed;
 use crate::hooks::hooks;
@@ -86,21 +87,29 @@ fn moved(from: c_int, to: c_int, wants_errors: bool, call: impl Fn(c_int, c_int)
     if first != failed(libc::EAGAIN) || wants_errors {
         return crate::enter::looked(first);
     }
+    /// What no call returns: it is the other file that is not ready.
+    const OTHER: isize = isize::MIN;
     let (from, to) = (Held::of(from), Held::of(to));
+    // From a socket that is shut down no more comes: the call does not wait for that.
+    let made = |look| {
+        let (from, to) = (from.number(), to.number());
+        if look == 0 { call(from, to) } else { in_mode(from, to, &call) }
+    };
+    let is_idle = |fd, events| look_at(fd, events).is_ok_and(|found| found == 0);
     loop {
         // One of the two was not ready.
-        let is_idle = |fd, events| look_at(fd, events).is_ok_and(|found| found == 0);
         let (fd, direction, events) = if is_idle(from.number(), libc::POLLIN) {
             (from.number(), Direction::Read, libc::POLLIN)
         } else {
             (to.number(), Direction::Write, libc::POLLOUT)
         };
-        match until_ready(fd, direction, |fd| if is_idle(fd, events) { failed(libc::EAGAIN) } else { 0 }) {
-            0 => {}
-            error => return error,
-        }
-        match in_mode(from.number(), to.number(), &call) {
-            result if result == failed(libc::EAGAIN) => abaca::hook::yield_now(),
+        // A socket that is shut down while it is full seems to be full, but to the call.
+        let attempt = |fd| match unless_shut(from.number(), made) {
+            result if result == failed(libc::EAGAIN) && !is_idle(fd, events) => OTHER,
+            result => result,
+        };
+        match until_ready(fd, direction, attempt) {
+            OTHER => abaca::hook::yield_now(),
             result => return result,
         }
     }
