@@ -68,7 +68,7 @@
 //! * **Signals.** A handler that runs for the process interrupts the call of the main fiber, or, if that does not wait in one, of the fiber that
 //!   has waited the longest: it ends in EINTR, or goes on if the handler restarts calls (SA_RESTART) and the call is one that can be restarted.
 //!   `pthread_kill` runs the handler on the fiber that it is for, whatever that does: it computes, waits in a call or for a lock (which goes on
-//!   afterwards), or is in another handler. Only look-ups of names and other calls on a thread of the pool that no handler ends come to their end before. So collectors of garbage
+//!   afterwards), or is in another handler. Only calls on a thread of the pool that use what is the caller's, those that the table below has waited for, come to their end before. So collectors of garbage
 //!   stop all threads by signals; a fiber that stays in its handler, in `sigsuspend`, has an OS thread for itself meanwhile. A
 //!   handler may post a semaphore, and write to a pipe. It may leave by `siglongjmp` or `setcontext`, also out of a call in which its fiber waits; such a
 //!   call gives back what it has, but for some memory, and a descriptor if it waits for a child. The functions of older systems (`sigset`, `sighold`, `sigblock`, the `signal` of System V) are made

@@ -172,6 +172,11 @@ fn a_look_up_asks_the_server_that_its_thread_has_set() {
 }
 
 #[test]
+fn handlers_run_during_look_ups_of_names() {
+    is_as_on_threads("lookups.c", &["1", "2"]);
+}
+
+#[test]
 fn the_signals_of_calls_that_fail_are_the_callers() {
     is_as_on_threads("pipes.c", &["1", "2"]);
 }
