@@ -17,6 +17,7 @@
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -158,25 +159,33 @@ static void attempts(void) {
     close(listens);
 }
 
-// A copy from a socket that is shut down, and to one.
+// A copy from a socket that is shut down, and to one that is, or whose peer closes: without a signal, since it waits.
 static int from, to;
 static void *splices(void *unused) { return (void)unused, result(splice(from, NULL, to, NULL, 100, 0)); }
+static void *sends_file(void *unused) { return (void)unused, result(sendfile(to, from, NULL, 100)); }
+static volatile sig_atomic_t signals;
+static void counts(int signal) { (void)signal, signals++; }
 static void copies(void) {
-    int pair[2], pipes[2], way;
+    int pair[2], pipes[2], end;
     char byte = 'x';
-    for (way = 0; way < 4; way++) {
-        if (socketpair(AF_UNIX, way < 2 ? SOCK_DGRAM : SOCK_STREAM, 0, pair) || pipe(pipes)) exit(6);
-        if (way < 2) from = pair[0], to = pipes[1];
-        else from = pipes[0], to = pair[0];
-        if (way >= 2) {
-            if (write(pipes[1], &byte, 1) != 1) exit(6);
-            while (send(pair[0], &byte, 1, MSG_DONTWAIT) == 1);
+    signal(SIGPIPE, counts);
+    for (int is_stream = 0; is_stream < 3; is_stream++) {
+        for (int way = 0; way < 4; way++) {
+            if (socketpair(AF_UNIX, is_stream ? SOCK_STREAM : SOCK_DGRAM, 0, pair) || pipe(pipes)) exit(6);
+            from = is_stream == 2 ? open("/proc/self/exe", O_RDONLY) : is_stream ? pipes[0] : pair[0], to = is_stream ? pair[0] : pipes[1];
+            if (!is_stream && way > 1) continue;
+            if (is_stream && write(pipes[1], &byte, 1) != 1) exit(6);
+            while (is_stream && send(pair[0], &byte, 1, MSG_DONTWAIT) == 1) {}
+            pthread_t thread = start(is_stream == 2 ? sends_file : splices, NULL);
+            usleep(100000), signals = 0;
+            if (!is_stream) end = shutdown(pair[0], way ? SHUT_RDWR : SHUT_RD);
+            else end = way == 3 ? close(pair[1]) : shutdown(pair[way == 2], way == 0 ? SHUT_WR : way == 1 ? SHUT_RDWR : SHUT_RD);
+            printf("copy %d %d: %d, %ld, %d signals\n", is_stream, way, end, join(thread), (int)signals);
+            close(pair[0]), close(pipes[0]), close(pipes[1]);
+            if (way < 3 || !is_stream) close(pair[1]);
         }
-        pthread_t thread = start(splices, NULL);
-        usleep(20000);
-        SAY(shutdown(pair[way == 3], way == 0 || way == 3 ? SHUT_RD : way == 1 ? SHUT_RDWR : SHUT_WR)), SAY(join(thread));
-        close(pair[0]), close(pair[1]), close(pipes[0]), close(pipes[1]);
     }
+    signal(SIGPIPE, SIG_IGN);
 }
 
 // A terminal whose other end is closed.
