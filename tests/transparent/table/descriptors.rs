@@ -158,6 +158,7 @@ pub(super) const ROWS: &[Row] = &[
             "ways.c",
         ],
     },
+    Row { hooks: "mq_close", ways: [NEVER, "changes.c", NEVER, NEVER, NEVER, "changes.c"] },
     Row {
         hooks: "msgrcv msgsnd semop semtimedop",
         ways: [
