@@ -42,14 +42,23 @@ impl Waits {
         Self { rounds, renewals }
     }
 
-    /// Notes a wait, whose node is linked.
+    /// Notes a wait, whose node is linked: a new one, or one that goes on after a renewal.
     #[inline]
-    pub(super) fn begin(&self) {
-        // Relaxed: a guess is enough.
-        self.rounds.store(0, Ordering::Relaxed);
+    pub(super) fn begin(&self, is_new: bool) {
+        if is_new {
+            // Relaxed: a guess is enough.
+            self.rounds.store(0, Ordering::Relaxed);
+        }
         if THREAD.must_start() {
             start();
         }
+    }
+
+    /// Counts a round, and returns whether the number is to be watched anew in it: the second comes after a second at the earliest, and then
+    /// it is after twice as many each time.
+    fn is_due(&self) -> bool {
+        let rounds = self.rounds.fetch_add(1, Ordering::Relaxed);
+        rounds > 0 && rounds.is_power_of_two()
     }
 
     /// How often the number was watched anew so far.
@@ -104,9 +113,7 @@ fn look() -> bool {
     for_each_watched(|watched| {
         if watched.source.is_waited_for() {
             found = true;
-            let rounds = watched.waits.rounds.fetch_add(1, Ordering::Relaxed);
-            // The second round comes after a second at the earliest. Then after twice as many each time.
-            if rounds > 0 && rounds.is_power_of_two() {
+            if watched.waits.is_due() {
                 renew(watched);
             } else if watched.number().is_some_and(|fd| watched.wish.was_wrong(fd)) {
                 look_again(watched);
@@ -130,4 +137,23 @@ fn look_again(watched: &Watched) {
     watched.wish.forget();
     watched.waits.renewals.fetch_add(1, Ordering::Relaxed);
     watched.source.wake_all(crate::park::wake);
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_goes_on_is_looked_at_less_and_less() {
+        let waits = Waits::new();
+        let mut due = Vec::new();
+        for round in 0..40 {
+            if waits.is_due() {
+                due.push(round);
+                // Those who wait look again, and go on.
+                waits.begin(false);
+            }
+        }
+        assert_eq!(due, [1, 2, 4, 8, 16, 32]);
+    }
 }
