@@ -26,7 +26,7 @@ use registry::Registry;
 pub(crate) use side::Snapshot;
 pub(crate) use slot::{Direction, Entry};
 use slot::{Event, Slot};
-pub(crate) use source::{ReadNotifier, Source};
+pub(crate) use source::{Notifier, Source};
 
 use crate::cell::Wakeup;
 #[cfg(feature = "own-tls")]

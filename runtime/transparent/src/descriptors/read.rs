@@ -8,6 +8,7 @@ use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, in_turn, re
 use abaca::hook::offload;
 use libc::{iovec, size_t, ssize_t};
 
+use super::broken::kept;
 use super::kind::{Kind, kind_of};
 use super::messages::receive_message;
 use super::options::{least, may_have_least};
@@ -89,6 +90,9 @@ hooks! {
 ///
 /// The arguments are those of read(2).
 pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) -> isize {
+    if let Some(error) = kept(fd) {
+        return error;
+    }
     if may_have_least() && least(fd) > 1 {
         // SAFETY: the caller's promise.
         return unsafe { receive(fd, buffer, bytes, 0, std::ptr::null_mut(), std::ptr::null_mut()) };
@@ -123,6 +127,9 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
         // SAFETY: as above.
         return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
     };
+    if let Some(error) = kept(fd) {
+        return error;
+    }
     if may_have_least() && least(fd) > 1 {
         // SAFETY: all zeros are valid: no address, no control data.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
