@@ -64,8 +64,7 @@
 //!   wait by then ends in EAGAIN. SO_RCVTIMEO and SO_SNDTIMEO limit a wait. No hook leaves a trace in the mode of an open file.
 //! * **`errno`.** A call that succeeds leaves it alone.
 //! * **Descriptors.** A call that waits goes on with its file if the number is closed meanwhile, as a thread's does. Numbers that are closed
-//!   and used again behind the hooks' back, by a system call, are noticed when they are made or after a second or two; by a call that has waited
-//!   for longer, when it has waited for as long again.
+//!   and used again behind the hooks' back, by a system call, are noticed when they are made or after a second or two.
 //! * **Signals.** A handler that runs for the process interrupts the call of the main fiber, or, if that does not wait in one, of the fiber that
 //!   has waited the longest: it ends in EINTR, or goes on if the handler restarts calls (SA_RESTART) and the call is one that can be restarted.
 //!   `pthread_kill` runs the handler on the fiber that it is for, whatever that does: it computes, waits in a call or for a lock (which goes on

@@ -43,23 +43,14 @@ impl Waits {
         Self { rounds, renewals }
     }
 
-    /// Notes a wait, whose node is linked: a new one, or one that goes on after a renewal.
+    /// Notes a wait, whose node is linked.
     #[inline]
-    pub(super) fn begin(&self, is_new: bool) {
-        if is_new {
-            // Relaxed: a guess is enough.
-            self.rounds.store(0, Ordering::Relaxed);
-        }
+    pub(super) fn begin(&self) {
+        // Relaxed: a guess is enough.
+        self.rounds.store(0, Ordering::Relaxed);
         if THREAD.must_start() {
             start();
         }
-    }
-
-    /// Counts a round, and returns whether the number is to be watched anew in it: the second comes after a second at the earliest, and then
-    /// it is after twice as many each time.
-    fn is_due(&self) -> bool {
-        let rounds = self.rounds.fetch_add(1, Ordering::Relaxed);
-        rounds > 0 && rounds.is_power_of_two()
     }
 
     /// How often the number was watched anew so far.
@@ -114,7 +105,10 @@ fn look() -> bool {
     for_each_watched(|watched| {
         if watched.source.is_waited_for() {
             found = true;
-            if watched.waits.is_due() {
+            let rounds = watched.waits.rounds.fetch_add(1, Ordering::Relaxed);
+            // The second round comes after a second at the earliest. Those who wait then look, and a wait that goes on begins anew; only those
+            // who have not run since are asked again after twice as many rounds each time.
+            if rounds > 0 && rounds.is_power_of_two() {
                 renew(watched);
             } else if watched.number().is_some_and(|fd| watched.wish.was_wrong(fd)) {
                 look_again(watched);
@@ -156,23 +150,4 @@ fn look_again(watched: &Watched) {
     watched.wish.forget();
     watched.waits.renewals.fetch_add(1, Ordering::Relaxed);
     watched.source.wake_all(crate::park::wake);
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_that_goes_on_is_looked_at_less_and_less() {
-        let waits = Waits::new();
-        let mut due = Vec::new();
-        for round in 0..40 {
-            if waits.is_due() {
-                due.push(round);
-                // Those who wait look again, and go on.
-                waits.begin(false);
-            }
-        }
-        assert_eq!(due, [1, 2, 4, 8, 16, 32]);
-    }
 }

@@ -90,7 +90,6 @@ fn wait(
     seen: Snapshot<'_>,
     limit: &mut WaitLimit,
     (worker, me): Caller,
-    is_new: bool,
 ) -> Option<Ended> {
     let deadline = limit.deadline(watched, fd, direction);
     let waiter = Waiter::new(Some(me)).on(std::ptr::without_provenance(fd as usize));
@@ -109,7 +108,7 @@ fn wait(
         }
     };
     let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
-    watched.waits.begin(is_new);
+    watched.waits.begin();
     let (outcome, unattended) = if can_be_interrupted() {
         wait_interruptibly(&waiter, reason, deadline)
     } else {
@@ -178,7 +177,6 @@ fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>) -> Ende
     let mut renewals = watched.waits.renewals();
     let errors = watched.wish.errors();
     let mut gave_up = None;
-    let mut is_new = true;
     loop {
         let Some(now_fd) = watched.number() else { return Ended::Done(NOT_OPEN) };
         let seen = watched.source.snapshot(direction.of_poller());
@@ -201,7 +199,6 @@ fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>) -> Ende
         }
         if watched.waits.renewals() != renewals {
             renewals = watched.waits.renewals();
-            is_new = false;
             limit.renew();
             // Unless it has begun on an answer that was wrong.
             is_blocking &= watched.wish.errors() == errors;
@@ -221,7 +218,7 @@ fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>) -> Ende
             // SAFETY: the number is only passed to epoll.
             (unsafe { borrow(now_fd) }, current_poller())
         });
-        match wait(&watched, now_fd, direction, seen, limit, me.unwrap_or_else(caller), is_new) {
+        match wait(&watched, now_fd, direction, seen, limit, me.unwrap_or_else(caller)) {
             None => {}
             // What has come meanwhile counts.
             Some(Ended::Interrupted) => gave_up = Some(Ended::Interrupted),

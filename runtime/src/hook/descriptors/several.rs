@@ -58,7 +58,6 @@ fn wait_or_attend(
 ) -> Result<Ended, (isize, Unattended)> {
     let all: Vec<(Arc<Watched>, Direction)> =
         interests.iter().map(|interest| (watched(interest.fd), interest.direction)).collect();
-    let mut is_new = true;
     loop {
         let watching: Vec<Watching<'_>> = all
             .iter()
@@ -74,8 +73,7 @@ fn wait_or_attend(
                 return Ok(Ended::Done(result));
             }
         }
-        let (outcome, unattended) = wait_once(&watching, deadline, is_new);
-        is_new = false;
+        let (outcome, unattended) = wait_once(&watching, deadline);
         if unattended.is_interrupted() {
             return Err((look(), unattended));
         }
@@ -92,8 +90,8 @@ fn wait_or_attend(
     }
 }
 
-/// Waits until there may be a change, for the first time or not.
-fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>, is_new: bool) -> (Outcome, Unattended) {
+/// Waits until there may be a change.
+fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> (Outcome, Unattended) {
     let waiter: Waiter = park::waiter();
     // SAFETY: the waiter is in this frame, and so are the nodes, which are dropped before it.
     let nodes: Vec<Node> = watching.iter().map(|_| unsafe { Node::of(&waiter, false) }).collect();
@@ -114,7 +112,7 @@ fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>, is_new: bool)
             Err(_) => {}
         }
     }
-    watching.iter().for_each(|watching| watching.watched.waits.begin(is_new));
+    watching.iter().for_each(|watching| watching.watched.waits.begin());
     // If an event was faster, its wake-up is on its way and must be taken.
     let outcome = if is_changed && waiter.claim(Outcome::Notified).is_some() {
         (Outcome::Notified, Unattended::NONE)
