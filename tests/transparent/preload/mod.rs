@@ -75,21 +75,7 @@ fn pthreads_and_c11s_functions_answer_as_libcs() {
 
 #[test]
 fn calls_that_wait_end_as_the_kernels_whatever_ends_them() {
-    let program = build("ways.c");
-    let on_threads = run(&program, None);
-    assert!(on_threads.status.success(), "{on_threads:?}");
-    for workers in ["1", "2"] {
-        // On a busy machine a signal that was sent to a call that waits may come after a part was moved, and ends the call then, on threads as well.
-        let is_same = || {
-            let on_fibers = run(&program, Some(workers));
-            let is_same = (lines(&on_fibers), on_fibers.status) == (lines(&on_threads), on_threads.status);
-            if !is_same {
-                println!("on {workers} workers: {on_fibers:?}, on threads: {on_threads:?}");
-            }
-            is_same
-        };
-        assert!((0..3).any(|_| is_same()), "on {workers} workers it is never the same");
-    }
+    is_as_on_threads("ways.c", &["1", "2"]);
 }
 
 #[test]
