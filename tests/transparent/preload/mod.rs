@@ -93,8 +93,7 @@ fn is_once_as_on_threads(source: &str, workers: &[&str]) {
 
 #[test]
 fn calls_that_wait_end_as_the_kernels_whatever_ends_them() {
-    // A signal that was sent to a call that waits may come after a part was moved, and ends the call then.
-    is_once_as_on_threads("ways.c", &["1", "2"]);
+    is_as_on_threads("ways.c", &["1", "2"]);
 }
 
 #[test]
