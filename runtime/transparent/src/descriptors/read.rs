@@ -8,6 +8,7 @@ use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, in_turn, re
 use abaca::hook::offload;
 use libc::{iovec, size_t, ssize_t};
 
+use super::fifo::has_no_writer;
 use super::kind::{Kind, kind_of};
 use super::messages::receive_message;
 use super::options::{least, may_have_least};
@@ -89,6 +90,10 @@ hooks! {
 ///
 /// The arguments are those of read(2).
 pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) -> isize {
+    if wants_nothing(fd, bytes) {
+        // SAFETY: the caller's promise.
+        return unsafe { kernel!(libc::SYS_read, fd, buffer, bytes) };
+    }
     if may_have_least() && least(fd) > 1 {
         // SAFETY: the caller's promise.
         return unsafe { receive(fd, buffer, bytes, 0, std::ptr::null_mut(), std::ptr::null_mut()) };
@@ -123,6 +128,10 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
         // SAFETY: as above.
         return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
     };
+    if wants_nothing(fd, bytes) {
+        // SAFETY: as above.
+        return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
+    }
     if may_have_least() && least(fd) > 1 {
         // SAFETY: all zeros are valid: no address, no control data.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -143,6 +152,11 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
     let (moved, is_first) = patient(fd, bytes, call);
     // SAFETY: as above.
     unsafe { complete(fd, is_first, not_refused(fd, moved, false), list, count) }
+}
+
+/// A read of nothing from a socket waits for nothing and takes nothing, other than recv(2).
+fn wants_nothing(fd: c_int, bytes: usize) -> bool {
+    bytes == 0 && kind_of(fd) == Kind::Socket
 }
 
 /// The result of a read that does not wait, but for a file on a disk: O_NONBLOCK means nothing there, and its bytes are not in memory.
@@ -227,6 +241,7 @@ pub(super) unsafe fn read_now(fd: c_int, list: *const iovec, count: c_int) -> is
             let read = || unsafe { kernel!(libc::SYS_readv, fd, list, count) };
             let look_and_read = || match look_at(fd, libc::POLLIN) {
                 Ok(0) => match patience(fd) {
+                    Patience::Endless if has_no_writer(fd) => 0,
                     Patience::Endless => failed(libc::EAGAIN),
                     Patience::None => read(),
                     // SAFETY: the user's buffers stay while the fiber waits. Who else reads from the terminal waits, as in the kernel.

@@ -244,7 +244,7 @@ pub(super) fn send_to_fiber(record: &Record, signal: c_int) -> c_int {
 }
 
 /// A page, which is the least guard of a fiber's stack.
-const GUARD_BYTES: usize = 4096;
+pub(super) const GUARD_BYTES: usize = 4096;
 
 unsafe extern "C" {
     fn pthread_attr_setguardsize(attributes: *mut pthread_attr_t, bytes: size_t) -> c_int;
