@@ -90,7 +90,7 @@ hooks! {
 ///
 /// The arguments are those of read(2).
 pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) -> isize {
-    if wants_nothing(fd, bytes) {
+    if ends_at_once(bytes) {
         // SAFETY: the caller's promise.
         return unsafe { kernel!(libc::SYS_read, fd, buffer, bytes) };
     }
@@ -128,7 +128,7 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
         // SAFETY: as above.
         return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
     };
-    if wants_nothing(fd, bytes) {
+    if ends_at_once(bytes) {
         // SAFETY: as above.
         return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
     }
@@ -154,9 +154,10 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
     unsafe { complete(fd, is_first, not_refused(fd, moved, false), list, count) }
 }
 
-/// A read of nothing from a socket waits for nothing and takes nothing, other than recv(2).
-fn wants_nothing(fd: c_int, bytes: usize) -> bool {
-    bytes == 0 && kind_of(fd) == Kind::Socket
+/// Whether read(2) or write(2) of so many bytes ends at once: one of nothing, but a write to a socket, or of more than there are addresses. What
+/// stands for them here would do something else: recv(2) of nothing waits, and preadv2(2) of nothing succeeds where read(2) is an error.
+pub(super) const fn ends_at_once(bytes: usize) -> bool {
+    bytes == 0 || bytes > isize::MAX as usize
 }
 
 /// The result of a read that does not wait, but for a file on a disk: O_NONBLOCK means nothing there, and its bytes are not in memory.
