@@ -131,4 +131,6 @@ int main(void) {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes), pthread_attr_setstacksize(&attributes, SIZE_MAX);
     printf("a stack of all addresses: %s\n", strerrorname_np(pthread_create(&thread, &attributes, unwanted, NULL)));
+    pthread_attr_setstacksize(&attributes, 1 << 20), pthread_attr_setguardsize(&attributes, SIZE_MAX);
+    printf("a guard of all addresses: %s\n", strerrorname_np(pthread_create(&thread, &attributes, unwanted, NULL)));
 }

@@ -312,7 +312,8 @@ unsafe extern "C" {
 /// As pthread_create.
 unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_int {
     let Asked { bytes, guard_bytes } = settings.stack;
-    if bytes.checked_add(guard_bytes.next_multiple_of(GUARD_BYTES)).is_none() {
+    let guard_bytes = guard_bytes.checked_next_multiple_of(GUARD_BYTES);
+    if guard_bytes.and_then(|guard_bytes| guard_bytes.checked_add(bytes)).is_none() {
         // There are not so many addresses.
         return EINVAL;
     }
