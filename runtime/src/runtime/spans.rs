@@ -20,8 +20,8 @@ impl Builder {
     ///   `Span::current()` into it, and call `in_scope`.
     /// * What a fiber has entered and never left, it leaves at its end.
     ///
-    /// It costs a park some 200 instructions, and some 500 more for each span that is entered. It does nothing where fibers have thread-local
-    /// storage of their own (`own_tls`), since there spans follow their fibers anyway.
+    /// It costs each park a question to the subscriber, and for each span that is entered what the subscriber makes of leaving and entering it. It
+    /// does nothing where fibers have thread-local storage of their own (`own_tls`), since there spans follow their fibers anyway.
     ///
     /// ```
     /// use tracing::{Span, info_span};

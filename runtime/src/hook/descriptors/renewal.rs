@@ -106,7 +106,8 @@ fn look() -> bool {
         if watched.source.is_waited_for() {
             found = true;
             let rounds = watched.waits.rounds.fetch_add(1, Ordering::Relaxed);
-            // The second round comes after a second at the earliest. Then after twice as many each time.
+            // The second round comes after a second at the earliest. Those who wait then look, and a wait that goes on begins anew; only those
+            // who have not run since are asked again after twice as many rounds each time.
             if rounds > 0 && rounds.is_power_of_two() {
                 renew(watched);
             } else if watched.number().is_some_and(|fd| watched.wish.was_wrong(fd)) {

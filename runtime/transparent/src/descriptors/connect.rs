@@ -28,6 +28,7 @@ hooks! {
             let ended = retry_on_file(fd, || deadline(fd, Direction::Write), |fd| without_waiting(fd, call));
             result(ended, libc::EAGAIN)
         } else {
+            let is_tcp = option(fd, libc::SO_PROTOCOL) == Some(libc::IPPROTO_TCP);
             let is_internet = [Some(libc::AF_INET), Some(libc::AF_INET6)].contains(&family);
             let mut is_first = true;
             let mut timed_out = libc::EINPROGRESS;
@@ -42,7 +43,14 @@ hooks! {
                     if !was_first && !is_internet && let Some(error @ 1..) = option(fd, libc::SO_ERROR) {
                         return failed(error);
                     }
+                    // Nor does TCP's, with an address that is too short, if the attempt is over since somebody has shut the socket down.
+                    let length = if was_first || !is_tcp { address_bytes } else { FAMILY_BYTES };
+                    // SAFETY: the caller's promise.
+                    let call = |fd: c_int| unsafe { kernel!(libc::SYS_connect, fd, address, length) };
                     match without_waiting(fd, call) {
+                        result if result == failed(libc::EINVAL) && length == FAMILY_BYTES => {
+                            failed(option(fd, libc::SO_ERROR).filter(|error| *error != 0).unwrap_or(libc::ECONNABORTED))
+                        }
                         // Of an attempt that another call has begun, the end of the time is told so.
                         result if result == failed(libc::EALREADY) && !was_first => failed(libc::EAGAIN),
                         result if result == failed(libc::EALREADY) => {
@@ -60,6 +68,9 @@ hooks! {
         }
     }
 }
+
+/// So much of an address tells its family.
+const FAMILY_BYTES: socklen_t = size_of::<libc::sa_family_t>() as socklen_t;
 
 /// Makes a call on a socket that is in non-blocking mode meanwhile.
 fn without_waiting(fd: c_int, call: impl FnOnce(c_int) -> isize) -> isize {

@@ -15,7 +15,7 @@ use super::options::{least, may_have_least};
 use super::poll::look_at;
 use super::receive::receive;
 use super::shut::unless_shut;
-use super::terminals::{Patience, patience};
+use super::terminals::{Patience, or_hung_up, patience};
 use super::told::is_eventfd;
 use super::vectors::total;
 use super::wishes::result;
@@ -112,6 +112,7 @@ pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) ->
         unsafe { read_now(fd, &list, 1) }
     };
     let (moved, is_first) = patient(fd, bytes, call);
+    let moved = if is_first || is_socket { moved } else { moved.map(|moved| or_hung_up(fd, moved)) };
     // SAFETY: the caller's promise.
     unsafe { complete(fd, is_first && !is_socket, not_refused(fd, moved, is_socket), &list, 1) }
 }
@@ -148,6 +149,7 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
         })
     };
     let (moved, is_first) = patient(fd, bytes, call);
+    let moved = if is_first { moved } else { moved.map(|moved| or_hung_up(fd, moved)) };
     // SAFETY: as above.
     unsafe { complete(fd, is_first, not_refused(fd, moved, false), list, count) }
 }

@@ -299,13 +299,13 @@ fn is_unix(fd: c_int) -> bool {
 }
 
 #[cold]
-fn is_unix_stream(fd: c_int) -> bool {
+pub(super) fn is_unix_stream(fd: c_int) -> bool {
     is_unix(fd) && super::receive::is_stream(fd)
 }
 
 /// The error of a socket, which who waits for room is told before its end.
 #[cold]
-fn told_first(fd: c_int) -> Option<isize> {
+pub(super) fn told_first(fd: c_int) -> Option<isize> {
     super::connect::option(fd, libc::SO_ERROR).filter(|error| *error != 0).map(failed)
 }
 

@@ -28,7 +28,7 @@ fn rest(deadline: Option<Instant>) -> Option<Duration> {
 }
 
 /// As the kernel takes it.
-fn in_seconds(time: Duration) -> timespec {
+pub(crate) fn in_seconds(time: Duration) -> timespec {
     timespec { tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
 }
 
@@ -69,7 +69,8 @@ unsafe fn wait(
                 let none_before = none_run();
                 let result = call(&raw const let_through, time());
                 let was_told = frame.was_told();
-                if result >= 0 || errno() != EINTR || !(was_told || is_held_back) && none_run() == none_before {
+                if result >= 0 || errno() != EINTR || !(was_told || is_held_back) && none_run() == none_before
+                {
                     return Some(result);
                 }
                 if is_held_back || handlers_run() != handlers_before {
