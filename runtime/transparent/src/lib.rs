@@ -187,9 +187,10 @@
 //! | a library that wants code executed on stacks (`-z execstack`), and is loaded after `install` by `dlopen` | finds threads whose stacks are not. What the program has begun with counts |
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
 //! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, to the threads that it creates as well, and change nothing: `sched_getcpu` tells where the worker is |
+//! | a stack that overflows | ends the process by SIGSEGV, where std ends it by SIGABRT, with abaca's report: it does not tell the thread's name, nor where it was started, and what is to be raised is std's `Builder::stack_size` or RUST_MIN_STACK, or the size in the thread's attributes |
 //! | `pthread_getattr_np` | tells of the stack and the guard that were asked for: the stack that there is may be larger, and the guard is a page at least |
 //! | the number of the next descriptor | need not be the lowest that the program has free: the runtime opens some of its own, also for a moment |
-//! | `pthread_create` without room for a stack | is EAGAIN where the address space is limited (RLIMIT_AS), as on threads. Where memory is refused for another reason when the thread begins, the process ends, with a line that says so |
+//! | `pthread_create` without room for a stack | is EAGAIN where the address space is limited (RLIMIT_AS), as on threads. Where memory is refused for another reason when the thread begins, the process ends, with a line that says so. So it does if the allocator has 16 KiB, which are asked for before, and not the 500 bytes that are taken then, since another thread was faster |
 //! | PTHREAD_KEYS_MAX | a few of the keys are the runtime's |
 //! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, from a wait for a lock, and in its next call that is a cancellation point; not while it computes |
 //! | `pthread_cancel` of a thread that is in a handler of a signal | it ends when it has left the handler: what that calls are libc's own functions |
@@ -198,7 +199,7 @@
 //! | a signal that does nothing by default (SIGCHLD, SIGURG, SIGWINCH, SIGCONT), while the main thread blocks it | ends a call of a plain thread besides the main one, if that does not block it, in EINTR, as a handler would |
 //! | `signalfd` of a plain thread | is the kernel's: it tells nothing of such a signal |
 //! | a condition's wait | ends by itself, as POSIX allows, where a handler has run in it; glibc's goes on |
-//! | an address that is none, of a message (`sendmsg`), a set (`select`), a time, a mask or a name | ends the process by SIGSEGV where the kernel would say EFAULT: the hook reads it first, as functions of libc may |
+//! | an address that is none, of a message (`sendmsg`), a list of buffers (`readv`), a set (`select`), a time, a mask or a name | ends the process by SIGSEGV where the kernel would say EFAULT: the hook reads it first, as functions of libc may |
 //! | numbers of descriptors that the program has not opened | some are the runtime's. A program that closes them while it has threads (`close_range` from 3 on) ends by an abort |
 //! | a wait for a place in the queue of a Unix socket that is connected elsewhere meanwhile, or whose peer is shut down | ends as a new call would. The kernel's goes on waiting for the former peer |
 //! | a read of a terminal whose settings (VMIN, VTIME) another thread changes | goes by the new ones; a thread's by those that there were |
@@ -206,6 +207,8 @@
 //! | `splice` from a Unix socket with SO_RCVLOWAT | moves what there is |
 //! | `mq_notify` | tells of a message although a fiber waits for one in `mq_receive`: the kernel does not see that it waits |
 //! | the thread of a copy by fork(2) that a fiber has become | is a plain one. `pthread_cancel` ends it in waits for conditions, joins and `pthread_testcancel` only |
+//! | SO_RCVTIMEO and SO_SNDTIMEO below zero | are none: the kernel tells of them as of none, though it does not wait then |
+//! | `signalfd` | is one of a pair of sockets: it is writable, socket calls work on it, and a read of less than one `signalfd_siginfo` waits where the kernel says EINVAL |
 //! | `sigaltstack` | is noted and told, each fiber's for itself. Handlers with SA_ONSTACK run on a stack that the OS thread has for them, of 64 KiB at least |
 
 mod answer;

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,6 +212,8 @@ static void *has_one_processor(void *unused) {
     SAY(pthread_setaffinity_np(pthread_self(), sizeof one, &one));
     creates(NULL), join(start(creates, NULL));
     SAY(sched_setaffinity(0, sizeof all, &all)), creates(NULL);
+    // No set, and one of which the kernel reads the beginning.
+    SAY(sched_setaffinity(0, 0, NULL)), SAY(sched_setaffinity(0, sizeof all, NULL)), SAY(pthread_setaffinity_np(pthread_self(), SIZE_MAX, &all));
     return unused;
 }
 

@@ -127,6 +127,11 @@ fn what_is_refused_at_once_and_what_ends_by_itself_is_so_on_fibers() {
 }
 
 #[test]
+fn reads_and_writes_of_nothing_end_at_once() {
+    is_as_on_threads("empty.c", &["1", "2"]);
+}
+
+#[test]
 fn a_collector_stops_all_threads_by_signals_whatever_they_do() {
     is_as_on_threads("stops.c", &["1", "2"]);
 }

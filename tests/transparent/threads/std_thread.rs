@@ -57,7 +57,7 @@ fn a_name_is_std_s_and_pthread_s() {
 /// A dump shows by which name a thread goes, and the user's own objects that it waits for.
 #[test]
 fn a_dump_tells_the_lock_and_the_descriptor_that_a_thread_waits_for() {
-    let _same = as_on_threads(|| {
+    as_on_threads(|| {
         if !abaca::hook::on_fiber() {
             return;
         }

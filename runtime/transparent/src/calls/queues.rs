@@ -123,7 +123,11 @@ unsafe fn deadline(time: *const timespec) -> Option<Option<Instant>> {
     if time.is_null() {
         return Some(None);
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise, here and below.
+    if unsafe { (*time).tv_sec } < 0 {
+        return None;
+    }
+    // SAFETY: as above.
     let until = unsafe { Until::clock(libc::CLOCK_REALTIME, time) }.ok()?;
     // A queue that is not empty is not waited for.
     Some(until.deadline())

@@ -43,13 +43,16 @@ hooks! {
                     if !was_first && !is_internet && let Some(error @ 1..) = option(fd, libc::SO_ERROR) {
                         return failed(error);
                     }
-                    // Nor does TCP's, with an address that is too short, if the attempt is over since somebody has shut the socket down.
-                    let length = if was_first || !is_tcp { address_bytes } else { FAMILY_BYTES };
-                    // SAFETY: the caller's promise.
-                    let call = |fd: c_int| unsafe { kernel!(libc::SYS_connect, fd, address, length) };
+                    if !was_first && is_tcp && has_ended(fd) {
+                        // SAFETY: as above.
+                        return how_it_ended(fd, |length| unsafe { kernel!(libc::SYS_connect, fd, address, length) }, address_bytes);
+                    }
                     match without_waiting(fd, call) {
-                        result if result == failed(libc::EINVAL) && length == FAMILY_BYTES => {
-                            failed(option(fd, libc::SO_ERROR).filter(|error| *error != 0).unwrap_or(libc::ECONNABORTED))
+                        // It was shut down just now, and this is another attempt, which nobody wants.
+                        result if result == failed(libc::EINPROGRESS) && !was_first && is_tcp => {
+                            // SAFETY: no memory is involved.
+                            unsafe { kernel!(libc::SYS_shutdown, fd, libc::SHUT_RDWR) };
+                            failed(option(fd, libc::SO_ERROR).filter(|error| *error != 0).unwrap_or(libc::ECONNRESET))
                         }
                         // Of an attempt that another call has begun, the end of the time is told so.
                         result if result == failed(libc::EALREADY) && !was_first => failed(libc::EAGAIN),
@@ -69,8 +72,37 @@ hooks! {
     }
 }
 
-/// So much of an address tells its family.
-const FAMILY_BYTES: socklen_t = size_of::<libc::sa_family_t>() as socklen_t;
+/// Whether the attempt of a socket of TCP's is over, and there is no connection.
+fn has_ended(fd: c_int) -> bool {
+    /// TCP_CLOSE of the kernel's states.
+    const CLOSED: u8 = 7;
+    let (mut state, mut bytes): (u8, socklen_t) = (0, 1);
+    let (place, size) = ((&raw mut state).addr(), (&raw mut bytes).addr());
+    // SAFETY: the kernel writes one byte, the state, and how many it has written.
+    let result = unsafe { kernel!(libc::SYS_getsockopt, fd, libc::IPPROTO_TCP, libc::TCP_INFO, place, size) };
+    result == 0 && state == CLOSED
+}
+
+/// The error of an attempt of TCP's that is over. The call that tells it would begin another one, if the socket was shut down: not with an address
+/// of so many bytes as tell its family.
+#[cold]
+fn how_it_ended(fd: c_int, call: impl Fn(socklen_t) -> isize, address_bytes: socklen_t) -> isize {
+    const FAMILY_BYTES: socklen_t = size_of::<libc::sa_family_t>() as socklen_t;
+    match without_waiting(fd, |_| call(FAMILY_BYTES)) {
+        result if result == failed(libc::EINVAL) => {}
+        result => return result,
+    }
+    match option(fd, libc::SO_ERROR) {
+        None | Some(0) => failed(libc::ECONNABORTED),
+        // What shuts an attempt down resets it; a peer refuses it.
+        Some(libc::ECONNRESET) => failed(libc::ECONNRESET),
+        // SELinux refuses the address first. Then the call that is to tell the error is still to be made.
+        Some(error) => {
+            without_waiting(fd, |_| call(address_bytes));
+            failed(error)
+        }
+    }
+}
 
 /// Makes a call on a socket that is in non-blocking mode meanwhile.
 fn without_waiting(fd: c_int, call: impl FnOnce(c_int) -> isize) -> isize {

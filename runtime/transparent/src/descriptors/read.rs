@@ -9,6 +9,7 @@ use abaca::hook::offload;
 use libc::{iovec, size_t, ssize_t};
 
 use super::broken::kept;
+use super::fifo::has_no_writer;
 use super::kind::{Kind, kind_of};
 use super::messages::receive_message;
 use super::options::{least, may_have_least};
@@ -90,6 +91,10 @@ hooks! {
 ///
 /// The arguments are those of read(2).
 pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) -> isize {
+    if ends_at_once(bytes) {
+        // SAFETY: the caller's promise.
+        return unsafe { kernel!(libc::SYS_read, fd, buffer, bytes) };
+    }
     if let Some(error) = kept(fd) {
         return error;
     }
@@ -128,6 +133,10 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
         // SAFETY: as above.
         return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
     };
+    if ends_at_once(bytes) {
+        // SAFETY: as above.
+        return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
+    }
     if let Some(error) = kept(fd) {
         return error;
     }
@@ -152,6 +161,12 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
     let moved = if is_first { moved } else { moved.map(|moved| or_hung_up(fd, moved)) };
     // SAFETY: as above.
     unsafe { complete(fd, is_first, not_refused(fd, moved, false), list, count) }
+}
+
+/// Whether read(2) or write(2) of so many bytes ends at once: one of nothing, but a write to a socket, or of more than there are addresses. What
+/// stands for them here would do something else: recv(2) of nothing waits, and preadv2(2) of nothing succeeds where read(2) is an error.
+pub(super) const fn ends_at_once(bytes: usize) -> bool {
+    bytes == 0 || bytes > isize::MAX as usize
 }
 
 /// The result of a read that does not wait, but for a file on a disk: O_NONBLOCK means nothing there, and its bytes are not in memory.
@@ -236,6 +251,7 @@ pub(super) unsafe fn read_now(fd: c_int, list: *const iovec, count: c_int) -> is
             let read = || unsafe { kernel!(libc::SYS_readv, fd, list, count) };
             let look_and_read = || match look_at(fd, libc::POLLIN) {
                 Ok(0) => match patience(fd) {
+                    Patience::Endless if has_no_writer(fd) => 0,
                     Patience::Endless => failed(libc::EAGAIN),
                     Patience::None => read(),
                     // SAFETY: the user's buffers stay while the fiber waits. Who else reads from the terminal waits, as in the kernel.

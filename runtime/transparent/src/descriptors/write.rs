@@ -11,7 +11,7 @@ use libc::{MSG_DONTWAIT, iovec, size_t, ssize_t};
 use super::broken::kept;
 use super::kind::{Kind, kind_of};
 use super::poll::look_at;
-use super::read::{HERE, is_unsupported};
+use super::read::{HERE, ends_at_once, is_unsupported};
 use super::send::{Before, of_part, whole};
 use super::terminals::is_terminal;
 use super::vectors::{Vectors, total};
@@ -91,6 +91,10 @@ pub(crate) unsafe fn write_bytes(fd: c_int, buffer: *const c_void, bytes: usize)
         // SAFETY: the caller's promise; the rest of the buffer.
         unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - before.done, flags, 0, 0) }
     };
+    if ends_at_once(bytes) && (bytes > 0 || kind_of(fd) != Kind::Socket) {
+        // SAFETY: the caller's promise.
+        return unsafe { kernel!(libc::SYS_write, fd, buffer, bytes) };
+    }
     match whole(fd, bytes, send) {
         result if result == failed(libc::ENOTSOCK) => {
             let list = iovec { iov_base: buffer.cast_mut(), iov_len: bytes };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use abaca::hook;
 use libc::{
-    EAGAIN, EINVAL, ENOTSUP, ERANGE, PTHREAD_CREATE_DETACHED, SCHED_OTHER, clockid_t, cpu_set_t,
+    EAGAIN, EFAULT, EINVAL, ENOTSUP, ERANGE, PTHREAD_CREATE_DETACHED, SCHED_OTHER, clockid_t, cpu_set_t,
     pthread_attr_t, pthread_t, sched_param, sigval, size_t,
 };
 
@@ -106,9 +106,18 @@ hooks! {
         // SAFETY: the caller's promise.
         let target = unsafe { Target::of(thread) };
         let set_details = |details: &mut super::record::Details| {
+            let there = processors();
+            // As the kernel, which reads no more than it has processors.
+            let bytes = bytes.min(there.len());
+            if bytes == 0 {
+                return EINVAL;
+            }
+            if set.is_null() {
+                return EFAULT;
+            }
             // SAFETY: the caller's promise.
             let wanted = unsafe { std::slice::from_raw_parts(set.cast::<u8>(), bytes) };
-            if !wanted.iter().zip(processors()).any(|(wanted, there)| wanted & there != 0) {
+            if !wanted.iter().zip(there).any(|(wanted, there)| wanted & there != 0) {
                 return EINVAL;
             }
             details.processors = Some(wanted.to_vec());
@@ -250,7 +259,7 @@ pub(super) fn send_to_fiber(record: &Record, signal: c_int) -> c_int {
 }
 
 /// A page, which is the least guard of a fiber's stack.
-const GUARD_BYTES: usize = 4096;
+pub(super) const GUARD_BYTES: usize = 4096;
 
 unsafe extern "C" {
     fn pthread_attr_setguardsize(attributes: *mut pthread_attr_t, bytes: size_t) -> c_int;
