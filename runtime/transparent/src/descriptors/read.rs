@@ -8,6 +8,7 @@ use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, in_turn, re
 use abaca::hook::offload;
 use libc::{iovec, size_t, ssize_t};
 
+use super::broken::kept;
 use super::fifo::has_no_writer;
 use super::kind::{Kind, kind_of};
 use super::messages::receive_message;
@@ -15,7 +16,7 @@ use super::options::{least, may_have_least};
 use super::poll::look_at;
 use super::receive::receive;
 use super::shut::unless_shut;
-use super::terminals::{Patience, patience};
+use super::terminals::{Patience, or_hung_up, patience};
 use super::told::is_eventfd;
 use super::vectors::total;
 use super::wishes::result;
@@ -94,6 +95,9 @@ pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) ->
         // SAFETY: the caller's promise.
         return unsafe { kernel!(libc::SYS_read, fd, buffer, bytes) };
     }
+    if let Some(error) = kept(fd) {
+        return error;
+    }
     if may_have_least() && least(fd) > 1 {
         // SAFETY: the caller's promise.
         return unsafe { receive(fd, buffer, bytes, 0, std::ptr::null_mut(), std::ptr::null_mut()) };
@@ -113,6 +117,7 @@ pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) ->
         unsafe { read_now(fd, &list, 1) }
     };
     let (moved, is_first) = patient(fd, bytes, call);
+    let moved = if is_first || is_socket { moved } else { moved.map(|moved| or_hung_up(fd, moved)) };
     // SAFETY: the caller's promise.
     unsafe { complete(fd, is_first && !is_socket, not_refused(fd, moved, is_socket), &list, 1) }
 }
@@ -132,6 +137,9 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
         // SAFETY: as above.
         return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
     }
+    if let Some(error) = kept(fd) {
+        return error;
+    }
     if may_have_least() && least(fd) > 1 {
         // SAFETY: all zeros are valid: no address, no control data.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -150,6 +158,7 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
         })
     };
     let (moved, is_first) = patient(fd, bytes, call);
+    let moved = if is_first { moved } else { moved.map(|moved| or_hung_up(fd, moved)) };
     // SAFETY: as above.
     unsafe { complete(fd, is_first, not_refused(fd, moved, false), list, count) }
 }

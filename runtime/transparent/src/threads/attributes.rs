@@ -12,7 +12,7 @@ use libc::{
 };
 
 use super::details::sent;
-use super::identity::{is_main_fiber, is_thread_of_copy};
+use super::identity::{current, is_main_fiber, is_thread_of_copy};
 use super::number;
 use super::queued::NoPlace;
 use super::record::{Name, Record, Target};
@@ -38,6 +38,12 @@ hooks! {
             0
         };
         match target.with_details(set) {
+            Some(0) if thread == current() => {
+                // For people who look at a dump. As the name, it is inherited.
+                let text = String::from_utf8_lossy(bytes);
+                abaca::observe::set_label("thread", text.trim_end_matches('\0'));
+                0
+            }
             Some(result) => result,
             // SAFETY: the caller's promise.
             None => unsafe { own!(fn pthread_setname_np(pthread_t, *const c_char) -> c_int)(thread, name) },
