@@ -51,9 +51,12 @@ pub use threads::{
     has_own_storage, kernel_thread, kernel_thread_name, with_shared_storage, with_workers_on_their_threads,
 };
 
-/// Runs `f` on a runtime with one worker, which stays on its thread: so one fiber runs at a time.
+/// Runs `f` on a runtime with one worker, which stays on its thread: so one fiber runs at a time. On a busy machine it may take long to end
+/// many fibers, and a runtime that gives up waiting for them leaves its state behind.
 pub fn on_one_worker<T: Send>(f: impl FnOnce() -> T + Send) -> T {
-    with_workers_on_their_threads().workers(1).build().expect("a worker starts").run(f)
+    let builder =
+        with_workers_on_their_threads().workers(1).shutdown_timeout(std::time::Duration::from_secs(600));
+    builder.build().expect("a worker starts").run(f)
 }
 
 /// Spawns a fiber and yields until it has begun; with one worker it then waits in `body`, or has ended.
