@@ -28,7 +28,10 @@ const BETWEEN_CLOCKS: usize = 16;
 /// How long a worker may stay in one fiber before its fibers are read from outside.
 const AWAY: Duration = Duration::from_millis(50);
 
-/// How long a worker is waited for that moves, and does not come to an end, or that is in no fiber, and only lacks a processor.
+/// How long it may be in no fiber: then it lacks a processor, or is in the program's hooks.
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// How long a worker is waited for that moves, and does not come to an end.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// What a fiber does.
@@ -253,6 +256,7 @@ impl Part {
         let worker = &shared.workers[self.worker];
         let began = Instant::now();
         let mut position = worker.position();
+        let mut still = Duration::ZERO;
         let mut progress = self.progress();
         while progress.stage != Stage::Done {
             let visits = progress.visits;
@@ -262,9 +266,10 @@ impl Part {
                 continue;
             }
             let now = worker.position();
-            let stays_away = now == position && now.fiber().is_some() && progress.visits == visits;
+            still = if now == position && progress.visits == visits { still + AWAY } else { Duration::ZERO };
             position = now;
-            if stays_away || began.elapsed() >= LIMIT {
+            let patience = if now.fiber().is_some() { AWAY } else { BETWEEN };
+            if still >= patience || began.elapsed() >= LIMIT {
                 // From here on the worker does not touch what was found.
                 progress.stage = Stage::Abandoned;
                 let (runtime, index) = (self.runtime, self.worker);
