@@ -15,7 +15,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "finds a slot without a check of its bounds: the writer is a switch between fibers"
+    reason = "finds a slot without a check of its bounds: the writer is a switch between fibers; memory of zeros"
 )]
 
 use crate::atomic::{AtomicU64, Ordering, fence};
@@ -42,7 +42,7 @@ impl<const WORDS: usize> EventRing<WORDS> {
         Self {
             head: AtomicU64::new(0),
             mask: words as u64 - 1,
-            words: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            words: zeroed(words),
         }
     }
 
@@ -110,6 +110,18 @@ impl<const WORDS: usize> EventRing<WORDS> {
         words.drain(..(whole - first) as usize * WORDS);
         (whole, words)
     }
+}
+
+/// Pages are touched by the first events that lie there.
+#[cfg(not(loom))]
+fn zeroed(words: usize) -> Box<[AtomicU64]> {
+    // SAFETY: all bytes of a number may be zero.
+    unsafe { Box::<[AtomicU64]>::new_zeroed_slice(words).assume_init() }
+}
+
+#[cfg(loom)]
+fn zeroed(words: usize) -> Box<[AtomicU64]> {
+    (0..words).map(|_| AtomicU64::new(0)).collect()
 }
 
 #[cfg(all(test, loom))]

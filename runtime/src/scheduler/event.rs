@@ -1,7 +1,7 @@
 //! The flight recorder's event, as it is written and as it is read: four words, the first of which has a [`Kind`] in its lowest byte, and
 //! above it the time. `recording.rs` tells where events are written.
 
-use super::turn_log::Entry;
+use super::turn_record::Entry;
 use crate::cell::Reason;
 
 /// The words of an event.

@@ -56,6 +56,8 @@ mod present;
 mod protobuf;
 mod recorder;
 mod stacks;
+mod sums;
+mod times;
 mod trigger;
 
 use std::io::{self, Write};
@@ -130,17 +132,19 @@ impl Recording {
     }
 
     fn of_logs(shared: &Shared, recorder: &scheduler::Recorder) -> Self {
-        let (logs, mut present) = present::copy_logs(shared, recorder);
+        let mut sampled = Sampled::of(shared);
+        let (logs, mut present) = present::copy_logs(shared, recorder, &mut sampled);
         let until = recorder.ticks.now();
         let mut names = vec![String::new()];
         let tracks: Vec<_> =
             logs.iter().map(|log| coarse::events_of(log, &mut names, &mut present)).collect();
         let scale = recorder.ticks.scale();
         let time = |ticks| Duration::from_nanos(recorder.ticks.ns(ticks, scale));
+        let stack = |worker, ticks| sampled.of_turn(worker, ticks);
         let known =
-            Known { names: &names, site: &site_at, present: &present, is_coarse: true, stack: &|_, _| None };
+            Known { names: &names, site: &site_at, present: &present, is_coarse: true, stack: &stack };
         let recording = decode::decode(&tracks, &known, time, until);
-        Self { is_coarse: true, ..recording }
+        Self { is_coarse: true, stacks: sampled.stacks, ..recording }
     }
 
     /// Whether the runtime's recorder is [coarse](Recorder::coarse), as it is by default; see [what is known then](self#what-is-on-by-default).

@@ -70,7 +70,7 @@ impl Recorder {
     /// assert!(runtime.recording().unwrap().is_coarse());
     /// ```
     pub fn coarse() -> Self {
-        Self { level: Level::Coarse, events: 1 << 13, stacks: 0, ..Self::default() }
+        Self { level: Level::Coarse, events: 1 << 13, stacks: 512, ..Self::default() }
     }
 
     /// No recorder. The other settings do nothing then.

@@ -286,8 +286,11 @@ impl Worker {
         if self.notes_wakeup_of_absent(header) {
             return;
         }
-        if header.has(Flags::ROAMING_OR_RECORDED) {
-            return self.queue_slow(fiber);
+        if header.has(Flags::MORE_THAN_QUEUED) {
+            if header.has(Flags::ROAMING_OR_RECORDED) {
+                return self.queue_slow(fiber);
+            }
+            self.log_wake(header);
         }
         // SAFETY: as above.
         unsafe { self.ready.push_back(fiber) };

@@ -37,6 +37,7 @@ impl Worker {
             let header = unsafe { fiber.as_ref() };
             // Relaxed: as in `wake`. That a fiber was woken which waited for a descriptor has no event.
             if ptr::eq(header.home.load(Ordering::Relaxed).cast(), self)
+                // Nor has any other in a log of turns.
                 && (!header.has(Flags::ROAMING_OR_RECORDED)
                     || header.wait().0.is_of_descriptor() && !header.has(Flags::ROAMING))
             {
@@ -58,6 +59,7 @@ impl Worker {
             return false;
         }
         let arrived = self.remote.inbox.drain();
+        self.log_inbox();
         self.wake_for(Cause::Elsewhere, || {
             while let Some(fiber) = arrived.pop_front() {
                 self.receive(fiber);
@@ -85,6 +87,7 @@ impl Worker {
         if header.has(Flags::RECORDED) {
             self.record_wake(header);
         }
+        self.log_wake_slow(header);
         if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
             return self.queue_roaming(fiber);
         }
