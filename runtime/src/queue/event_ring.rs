@@ -18,6 +18,8 @@
     reason = "finds a slot without a check of its bounds: the writer is a switch between fibers; memory of zeros"
 )]
 
+use std::ops::Range;
+
 use crate::atomic::{AtomicU64, Ordering, fence};
 
 /// How many words of a long event are copied without counting them.
@@ -39,11 +41,7 @@ impl<const WORDS: usize> EventRing<WORDS> {
         // An optimised build would go on with a ring of no words, and write beyond it.
         let slots = slots.max(2).checked_next_power_of_two();
         let words = slots.and_then(|slots| slots.checked_mul(WORDS)).expect("a ring fits into memory");
-        Self {
-            head: AtomicU64::new(0),
-            mask: words as u64 - 1,
-            words: zeroed(words),
-        }
+        Self { head: AtomicU64::new(0), mask: words as u64 - 1, words: zeroed(words) }
     }
 
     /// Writes an event. One thread at a time may call it, and each must have seen what the one before did.
@@ -79,6 +77,12 @@ impl<const WORDS: usize> EventRing<WORDS> {
         single.iter().enumerate().for_each(|(index, word)| store(word, rest(done + index)));
         // Release: pairs with the Acquire in `snapshot`.
         self.head.store(head.wrapping_add(WORDS as u64), Ordering::Release);
+    }
+
+    /// The addresses of the events.
+    pub(crate) fn addresses(&self) -> Range<usize> {
+        let range = self.words.as_ptr_range();
+        range.start.addr()..range.end.addr()
     }
 
     /// Copies the last events, oldest first, while the writer goes on. Returns the number of events before them as well. From any

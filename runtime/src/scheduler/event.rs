@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     Label,
     /// This fiber has ended, after a turn that began at the time that the small number is.
     End,
-    /// This fiber stops running, likewise. The last word has the bytes that it has moved. What is more in the lowest byte is the number of its reason, none if it
+    /// This fiber stops running, likewise. The last word has what it has [moved](super::moved::Moved). What is more in the lowest byte is the number of its reason, none if it
     /// yields.
     Turn,
     /// The worker has left this fiber, which goes on on its thread, after a turn that began at the time that the small number is. It comes

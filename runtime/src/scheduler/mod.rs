@@ -91,13 +91,13 @@ pub(crate) use own_line::{
 pub(crate) use phase::Phase;
 pub(crate) use quiet::Verdict;
 pub(crate) use recording::{
-    OnTrigger, Recorder, Trigger, WorkerRecorder, record_label, record_text, set_recorder,
-    set_turn_log, trigger,
+    OnTrigger, Recorder, Trigger, WorkerRecorder, record_label, record_text, set_recorder, set_turn_log,
+    trigger,
 };
 pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Pollers, Shared};
-pub(crate) use stacks::StackSupply;
 pub(crate) use stack_samples::StackSamples;
+pub(crate) use stacks::StackSupply;
 pub use stall::{Activity, Stall};
 pub(crate) use standstills::Standstill;
 pub(crate) use turn_log::STEP;

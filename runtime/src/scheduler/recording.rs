@@ -19,6 +19,7 @@
 #![expect(unsafe_code, reason = "a fiber's flag says that its worker has a recorder")]
 
 use std::fmt;
+use std::ops::Range;
 use std::panic::Location;
 use std::ptr;
 use std::sync::Arc;
@@ -240,6 +241,15 @@ fn turn_until(fiber: &Header) -> u64 {
 }
 
 impl Worker {
+    /// The addresses of all that a recorder keeps of this worker.
+    pub(crate) fn recorded_addresses(&self) -> [Range<usize>; 4] {
+        let [events, stacks] = self
+            .recorder()
+            .map_or([0..0, 0..0], |recorder| [recorder.ring.addresses(), recorder.stacks.addresses()]);
+        let log_stacks = self.log.stacks().map_or(0..0, StackSamples::addresses);
+        [self.log.ring.addresses(), log_stacks, events, stacks]
+    }
+
     #[inline(always)]
     pub(super) fn record(&self, kind: Kind, small: u64, payload: u64) {
         if let Some(recorder) = self.recorder() {

@@ -10,6 +10,7 @@
 #![expect(unsafe_code, reason = "reads registers and the stack of the running fiber")]
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::ptr;
 
 use crate::cell::Header;
@@ -88,6 +89,11 @@ impl StackSamples {
         self.random.set(random);
         let widest = self.one_in.saturating_mul(2) - 1;
         1 + ((u64::from(random) * u64::from(widest)) >> 32) as u32
+    }
+
+    /// The addresses of the samples; none if there are none.
+    pub(crate) fn addresses(&self) -> Range<usize> {
+        self.ring.as_ref().map_or(0..0, EventRing::addresses)
     }
 
     /// The samples that are there, from any thread.

@@ -37,8 +37,10 @@ const LONG_SLEEP: u64 = STEP;
 /// The most bytes of a text, eight of which are a record.
 const TEXT: usize = 64;
 
-/// How many stacks are kept of a worker.
-const SAMPLES: usize = 32;
+/// How many stacks are kept of a worker, if they are of one turn in so many.
+fn samples(one_in: u32) -> usize {
+    if one_in < 128 { 128 } else { 32 }
+}
 
 /// A worker's log. Other threads may copy the ring and the stacks, and read since when the worker sleeps.
 pub(crate) struct TurnLog {
@@ -135,6 +137,11 @@ fn end_of(fiber: &Header, form: Form) -> [u64; 2] {
     [word_of(fiber, form), ptr::from_ref(fiber.spawn_site()).expose_provenance() as u64]
 }
 
+/// After how many records the next stack is due.
+fn next_stop(stacks: Option<&StackSamples>) -> usize {
+    stacks.and_then(StackSamples::gap).map_or(usize::MAX, |gap| gap as usize)
+}
+
 /// The second word of a turn's end.
 #[inline(always)]
 fn why(fiber: &Header) -> u64 {
@@ -145,7 +152,8 @@ fn why(fiber: &Header) -> u64 {
 pub(super) fn provide(shared: &Shared, records: usize, stacks: u32, ticks: &Ticks) {
     for worker in &shared.workers {
         worker.log.ring.provide(records);
-        worker.log.stacks.get_or_init(|| StackSamples::new(stacks, SAMPLES));
+        let stacks = worker.log.stacks.get_or_init(|| StackSamples::new(stacks, samples(stacks)));
+        worker.log.ring.stop_after(next_stop(Some(stacks)));
         worker.log.is_same_clock.set(cfg!(target_arch = "x86_64") && ticks.has_counter());
         worker.log.clock_due.set(0);
     }
@@ -180,7 +188,7 @@ impl Worker {
         let stacks = log.stacks();
         stacks.inspect(|stacks| stacks.keep(fiber, now));
         // So each copy of a whole lap has a moment: the end is a stop.
-        log.ring.stop_after(stacks.and_then(StackSamples::gap).map_or(usize::MAX, |gap| gap as usize));
+        log.ring.stop_after(next_stop(stacks));
     }
 
     /// [`log_turn`](Self::log_turn) of a fiber that may roam, and may have no log.
@@ -215,19 +223,21 @@ impl Worker {
         }
     }
 
-    /// Notes that the inbox is emptied, whose fibers are woken next.
+    /// Notes that the inbox is emptied, whose fibers are woken next: within a fiber's turn or not.
     #[cold]
     #[inline(never)]
-    pub(super) fn log_inbox(&self) {
+    pub(super) fn log_inbox(&self, is_in_turn: bool) {
         if self.log.ring.is_there() {
-            self.log.note(Entry::Inbox, self.current().is_some().into(), self.log_time());
+            self.log.note(Entry::Inbox, is_in_turn.into(), self.log_time());
         }
     }
 
     /// Notes that the running fiber has spawned this one.
-    #[inline(always)]
+    #[inline]
     pub(super) fn log_spawn(&self, fiber: &Header) {
-        self.log.note(Entry::Spawn, 0, ptr::from_ref(fiber).addr() as u64);
+        if self.log.ring.is_there() {
+            self.log.note(Entry::Spawn, 0, ptr::from_ref(fiber).addr() as u64);
+        }
     }
 
     /// Notes that the worker has come to the calling thread.

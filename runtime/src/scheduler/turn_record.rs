@@ -94,34 +94,15 @@ pub(crate) enum Logged {
         moved: u64,
     },
     /// The fiber ends that was spawned at the `Location` with this address.
-    End {
-        fiber: u64,
-        roams: bool,
-        site: u64,
-    },
+    End { fiber: u64, roams: bool, site: u64 },
     /// The worker has left the fiber.
-    Left {
-        fiber: u64,
-        at: u64,
-    },
+    Left { fiber: u64, at: u64 },
     /// The fiber is woken.
-    Wake {
-        fiber: u64,
-        roams: bool,
-        cause: Cause,
-    },
+    Wake { fiber: u64, roams: bool, cause: Cause },
     /// The fiber is woken, which is another worker's. The upper bits of the moment are cut off: see [`SENT_BITS`].
-    Send {
-        fiber: u64,
-        cause: Cause,
-        at: u64,
-    },
+    Send { fiber: u64, cause: Cause, at: u64 },
     /// The number is what the entry says; the second word is a moment, if the entry does not say what it is.
-    Entry {
-        entry: Entry,
-        number: u64,
-        word: u64,
-    },
+    Entry { entry: Entry, number: u64, word: u64 },
 }
 
 impl Logged {

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::Recording;
-use super::coarse::{address_of_name, is_name};
+use super::log::{address_of_name, is_name};
 use super::model::{Activity, Fiber, Note, Outcome, Transfer, Turn, Waker, Wakeup, WorkerEvent};
 use super::present::Present;
 use crate::cell::Reason;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use abaca_asm::Context;
 
-use super::coarse::{Log, name_of_fiber};
+use super::log::{Log, name_of_fiber};
 use super::model::Fiber;
 use super::stacks::Sampled;
 use crate::cell::{FiberSnapshot, Header, HeaderSnapshot, Reason};
@@ -153,12 +153,7 @@ pub(super) fn copy_logs(
     (logs, present)
 }
 
-fn copy_log(
-    index: usize,
-    worker: &Worker,
-    ticks: &Ticks,
-    walker: &mut Option<Walker>,
-) -> (Log, Vec<Seen>) {
+fn copy_log(index: usize, worker: &Worker, ticks: &Ticks, walker: &mut Option<Walker>) -> (Log, Vec<Seen>) {
     let ring = &worker.log.ring;
     let (before, records) = ring.snapshot();
     let looked = before + records.len() as u64;

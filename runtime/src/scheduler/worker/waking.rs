@@ -52,14 +52,20 @@ impl Worker {
         self.wake_for(Cause::Poller, || wake(wakeup));
     }
 
-    /// Queues the inbox's fibers on this worker. Returns false if the inbox was empty.
+    /// Queues the inbox's fibers on this worker, between the turns of two fibers. Returns false if the inbox was empty.
     #[inline]
     pub(in crate::scheduler) fn drain_inbox(&self) -> bool {
+        self.drain_inbox_in(false)
+    }
+
+    /// [`drain_inbox`](Self::drain_inbox), within a fiber's turn or not.
+    #[inline]
+    pub(super) fn drain_inbox_in(&self, is_in_turn: bool) -> bool {
         if !self.remote.inbox.has_items() {
             return false;
         }
         let arrived = self.remote.inbox.drain();
-        self.log_inbox();
+        self.log_inbox(is_in_turn);
         self.wake_for(Cause::Elsewhere, || {
             while let Some(fiber) = arrived.pop_front() {
                 self.receive(fiber);
