@@ -8,6 +8,7 @@ use std::time::Duration;
 use abaca::net::UnixStream;
 use abaca::observe::Frame;
 use abaca::observe::flight::{self, Activity, Outcome, Recorder, Recording, Waker};
+use abaca::runtime::Poller;
 use abaca::{Builder, Runtime};
 use abaca_tests::with_shared_storage;
 
@@ -43,7 +44,8 @@ fn a_runtime_that_is_told_nothing_has_a_coarse_recording_and_one_that_is_told_so
 #[test]
 fn what_is_on_by_default_tells_of_an_echo_who_woke_whom_how_much_was_moved_and_where_it_waits() {
     const MESSAGES: usize = 50;
-    let runtime = with_shared_storage().workers(1).flight_recorder(Recorder::coarse()).build().unwrap();
+    let builder = with_shared_storage().workers(1).poller(Poller::Workers);
+    let runtime = builder.flight_recorder(Recorder::coarse()).build().unwrap();
     let recording = runtime.run(|| {
         let (mut client, server) = UnixStream::pair().unwrap();
         let (mut answers, requests) = (client.try_clone().unwrap(), server.try_clone().unwrap());

@@ -227,8 +227,8 @@ fn recordings_are_made_while_fibers_start_wait_and_end_on_several_workers() {
                 runtime.spawn(move || spawn(&format!("busy {number}"), body).join().unwrap())
             })
             .collect();
-        // To make and read one takes the better part of a second under the sanitizer.
-        let recordings = if cfg!(abaca_tsan) { 10 } else { 100 };
+        // To make and write one takes the better part of a second, and longer under the sanitizer.
+        let recordings = if cfg!(abaca_tsan) { 5 } else { 20 };
         for _ in 0..recordings {
             let recording = runtime.recording().unwrap();
             check(&recording);

@@ -74,7 +74,7 @@ fn stacks_are_kept_of_some_turns_or_of_none() {
     let coarse = [
         (Recorder::coarse(), 0, 0..=0),
         (Recorder::coarse(), 16, 50..=128),
-        (Recorder::coarse(), 512, 1..=32),
+        (Recorder::coarse(), 1024, 1..=32),
     ];
     for (recorder, one_in, expected) in some.into_iter().chain(coarse) {
         let runtime = runtime(1, recorder.stacks(one_in));

@@ -116,18 +116,17 @@ impl TurnRing {
             // Release: pairs with the Acquire in `count`. Who sees the count sees the place.
             self.laps.store(laps.wrapping_add(2), Ordering::Release);
         }
-        self.stop_after(records);
+        self.stop_after(records.max(1));
         true
     }
 
-    /// Sets the next stop: after so many records, one at least, or where the lap ends, at which the writer is not. As
-    /// [`push`](Self::push).
+    /// Sets the next stop: after so many records, or where the lap ends. As [`push`](Self::push).
     pub(crate) fn stop_after(&self, records: usize) {
         let end = self.slots.get().map_or(&[][..], |slots| slots).as_ptr_range().end.cast_mut();
         // Relaxed: only the writer stores it.
         let place = self.place.load(Ordering::Relaxed);
         let left = (end.addr() - place.addr()) / size_of::<Slot>();
-        self.stop.set(if records < left { place.wrapping_add(records.max(1)) } else { end });
+        self.stop.set(if records < left { place.wrapping_add(records) } else { end });
     }
 
     /// How many records were written so far, if no lap begins just then. From any thread.

@@ -4,6 +4,8 @@
 //!
 //! A fiber with storage of its own has a sum of its own, in which there are no looks at the poller.
 
+#![expect(unsafe_code, reason = "reads an atomic value as a plain one")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The lowest bits of a sum are free, for the reason of a wait.
@@ -43,6 +45,14 @@ pub(super) fn count_poll() {
 #[inline(always)]
 pub(super) fn moved() -> u64 {
     MOVED.with(|moved| moved.load(Ordering::Relaxed))
+}
+
+/// `number`, which is in the lowest bits, and above it the sum of the calling fiber, which does not roam, or of its thread.
+#[inline(always)]
+pub(super) fn with_moved(number: u8) -> u64 {
+    // Not by an atomic operation, which the compiler would not add to the number in one instruction.
+    // SAFETY: nobody else writes to the sum of this thread, and a fiber that does not roam has no address of another one's.
+    u64::from(number).wrapping_add(MOVED.with(|moved| unsafe { *moved.as_ptr() }))
 }
 
 /// The sum, which begins anew.

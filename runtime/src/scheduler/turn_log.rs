@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::event::Cause;
-use super::moved::moved;
+use super::moved::{moved, with_moved};
 use super::shared::Shared;
 use super::stack_samples::StackSamples;
 use super::turn_record::{CAUSE_BITS, Entry, FORM, Form};
@@ -137,13 +137,12 @@ fn end_of(fiber: &Header, form: Form) -> [u64; 2] {
     [word_of(fiber, form), ptr::from_ref(fiber.spawn_site()).expose_provenance() as u64]
 }
 
-/// After how many records the next stack is due.
+/// After how many records the next stop is, at which a stack is due.
 fn next_stop(stacks: Option<&StackSamples>) -> usize {
-    stacks.and_then(StackSamples::gap).map_or(usize::MAX, |gap| gap as usize)
+    stacks.and_then(StackSamples::gap).map_or(usize::MAX, |gap| gap as usize - 1)
 }
 
 /// The second word of a turn's end.
-#[inline(always)]
 fn why(fiber: &Header) -> u64 {
     fiber.wait().0 as u64 + moved()
 }
@@ -164,7 +163,7 @@ impl Worker {
     /// the full recorder in its ring. The fiber is the caller.
     #[inline(always)]
     pub(super) fn log_turn(&self, fiber: &Header) {
-        if !self.log.ring.push([word_of(fiber, Form::Turn), why(fiber)]) {
+        if !self.log.ring.push([word_of(fiber, Form::Turn), with_moved(fiber.wait().0 as u8)]) {
             self.log_turn_at_stop(fiber);
         }
     }

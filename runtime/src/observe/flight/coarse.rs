@@ -206,6 +206,9 @@ impl Timeline<'_> {
             // Before all records there was none.
             None => self.log.since.is_some(),
         };
+        if roams {
+            self.forget_spawn(address);
+        }
         self.spawned.remove(&address);
         if is_new && !roams {
             let place = self.times.start(event(Kind::Start, 0, name));

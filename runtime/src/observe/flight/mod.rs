@@ -33,7 +33,7 @@
 //! | bytes read and written | of each turn, up to 64 MiB | the same |
 //! | looks at the poller that brought something | with how many fibers they woke; times are estimates | exact |
 //! | fibers | names, spawn sites, ends; starts, and who spawned whom, if the log has the spawn and nobody has stolen the fiber | all of that, starts, and who spawned whom |
-//! | stacks | of each fiber that waits when the recording is made (of 4,096 a worker at the most), and of one turn in [512](Recorder::stacks) | of one turn in 128 |
+//! | stacks | of each fiber that waits when the recording is made (of 4,096 a worker at the most), and of one turn in [1,024](Recorder::stacks) | of one turn in 128 |
 //! | marks, spans, labels | with exact times, the first 64 bytes of each text | with exact times |
 //! | steals, long sleeps, hand-offs | with exact times | with exact times |
 //! | short sleeps | | yes |
@@ -49,7 +49,7 @@
 //!
 //! # What it costs
 //!
-//! A turn takes eleven instructions, a wake-up by anybody but the kernel as many, and a read, a write, or a look at the poller one. With the
+//! A turn takes twelve instructions, a wake-up by anybody but the kernel as many, and a read, a write, or a look at the poller two or three. With the
 //! full recorder it is some thirty an event, one of which falls on each turn of a fiber; see the guide on [costs](crate::guide::costs).
 
 #![expect(unsafe_code, reason = "follows the addresses of spawn sites")]

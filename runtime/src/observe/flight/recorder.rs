@@ -58,7 +58,7 @@ impl Recorder {
         Self::default()
     }
 
-    /// The recorder of a runtime that is told nothing: it keeps the last 8,192 turns and wake-ups of each worker, at the price of eleven
+    /// The recorder of a runtime that is told nothing: it keeps the last 8,192 turns and wake-ups of each worker, at the price of twelve
     /// instructions each, 128 KiB a worker, and up to as much for stacks; see [what it knows](super#what-is-on-by-default). It writes no
     /// file, unless it gets a [`directory`](Self::directory).
     ///
@@ -70,7 +70,7 @@ impl Recorder {
     /// assert!(runtime.recording().unwrap().is_coarse());
     /// ```
     pub fn coarse() -> Self {
-        Self { level: Level::Coarse, events: 1 << 13, stacks: 512, ..Self::default() }
+        Self { level: Level::Coarse, events: 1 << 13, stacks: 1024, ..Self::default() }
     }
 
     /// No recorder. The other settings do nothing then.
@@ -97,7 +97,7 @@ impl Recorder {
 
     /// Sets that the stack of one turn in `one_in` is kept, as it was when the turn ended: at a park that is where the fiber waits.
     /// 1 is each turn, and 0 none. Which ones it are is left to chance, so that those are seen most that are the most frequent. Default:
-    /// 128, and 512 of a [coarse](Self::coarse) recorder, which counts wake-ups as well.
+    /// 128, and 1,024 of a [coarse](Self::coarse) recorder, which counts wake-ups as well.
     ///
     /// Nothing is walked until somebody asks for the recording: up to 4 KiB are copied, innermost frames first, of the last 128 stacks
     /// of each worker, which take 512 KiB (four times as much in a debug build, whose frames are larger). A coarse recorder keeps the last

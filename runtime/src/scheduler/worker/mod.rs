@@ -287,10 +287,7 @@ impl Worker {
             return;
         }
         if header.has(Flags::MORE_THAN_QUEUED) {
-            if header.has(Flags::ROAMING_OR_RECORDED) {
-                return self.queue_slow(fiber);
-            }
-            self.log_wake(header);
+            return self.queue_and_note(fiber);
         }
         // SAFETY: as above.
         unsafe { self.ready.push_back(fiber) };

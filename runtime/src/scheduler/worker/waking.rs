@@ -85,9 +85,21 @@ impl Worker {
         self.queue(fiber);
     }
 
-    /// [`queue`](Self::queue) for a fiber that roams or is recorded.
+    /// [`queue`](Self::queue) for a fiber that roams, or whose wake-up is noted. Not inlined: without a recorder it would be in the way.
     #[inline(never)]
-    pub(super) fn queue_slow(&self, fiber: NonNull<Header>) {
+    pub(super) fn queue_and_note(&self, fiber: NonNull<Header>) {
+        // SAFETY: as in `queue`.
+        let header = unsafe { fiber.as_ref() };
+        if header.has(Flags::ROAMING_OR_RECORDED) {
+            return self.queue_slow(fiber);
+        }
+        self.log_wake(header);
+        // SAFETY: as in `queue`.
+        unsafe { self.ready.push_back(fiber) };
+    }
+
+    #[inline(never)]
+    fn queue_slow(&self, fiber: NonNull<Header>) {
         // SAFETY: as in `queue`.
         let header = unsafe { fiber.as_ref() };
         if header.has(Flags::RECORDED) {
