@@ -14,6 +14,8 @@ pub enum Tool {
     Chromium,
     /// The core file of a process, with all its memory, from the kernel.
     Core,
+    /// `c++`, a compiler for C++.
+    Cxx,
     /// gdb with Python, and the right to attach to a process.
     Gdb,
     /// `perf record` by the processor's clock.

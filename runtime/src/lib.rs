@@ -242,6 +242,8 @@
 //! | `promise` | yes | `abaca::promise`: values that arrive later, with callbacks and combinators |
 //! | `backtrace` | yes | the frames in a [`dump`](dump()), and `runtime::Builder::stall_backtrace`: where a fiber that stalls is in its code |
 //! | `hyper` | no | `abaca::net::hyper`: hyper on abaca's sockets, timers and fibers |
+//! | `metrics` | no | `observe::Metrics::publish`: metrics for the crate `metrics` |
+//! | `tracing` | no | `runtime::Builder::carry_spans`: spans of the crate `tracing` belong to the fiber that has entered them |
 //! | `own-tls` | no | `runtime::Builder::own_tls`: thread-local storage for each fiber, moves between threads, workers that leave a stuck thread |
 
 #[cfg(feature = "actor")]

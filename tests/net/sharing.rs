@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use abaca::net::unix::{UnixDatagram, UnixStream};
 use abaca::net::{ListenOptions, Shutdown, TcpListener, TcpStream};
 use abaca::{scope, spawn};
 use socket2::SockRef;
@@ -161,5 +162,37 @@ fn listeners_on_one_port_share_the_connections() {
             }
         });
         assert_eq!(accepted.into_inner(), 32);
+    });
+}
+
+/// A writer waits for room that never comes, and whoever shuts down writes ends it, through the same socket or a clone. If the writer does not wait yet
+/// by then, the outcome is the same.
+#[test]
+fn a_shutdown_ends_writes_that_wait_for_room() {
+    on_each_runtime(|| {
+        for how in [Shutdown::Write, Shutdown::Both] {
+            for through_clone in [false, true] {
+                let (ours, mut theirs) = UnixStream::pair().unwrap();
+                let clone = ours.try_clone().unwrap();
+                let (sender, receiver) = UnixDatagram::pair().unwrap();
+                let sender_clone = sender.try_clone().unwrap();
+                scope(|s| {
+                    let writer = s.spawn(|| (&ours).write_all(&vec![0; 16 << 20]));
+                    // More than one sender of datagrams has room for, whatever its peer's queue takes.
+                    let sends = s.spawn(|| (0..).find_map(|_| sender.send(&[0; 60_000]).err()));
+                    assert_eq!(theirs.read(&mut [0]).unwrap(), 1, "it has begun");
+                    (0..100).for_each(|_| abaca::yield_now());
+                    if through_clone { &clone } else { &ours }.shutdown(how).unwrap();
+                    if through_clone { &sender_clone } else { &sender }.shutdown(how).unwrap();
+                    // What waits for the peer's queue, the kernel does not wake either: it finds out when there is room.
+                    let taken =
+                        s.spawn(|| while receiver.recv(&mut [0; 60_000]).is_ok_and(|bytes| bytes > 0) {});
+                    assert_eq!(writer.join().unwrap().unwrap_err().kind(), ErrorKind::BrokenPipe);
+                    assert_eq!(sends.join().unwrap().unwrap().kind(), ErrorKind::BrokenPipe);
+                    receiver.shutdown(Shutdown::Both).unwrap();
+                    taken.join().unwrap();
+                });
+            }
+        }
     });
 }

@@ -57,6 +57,9 @@ fn run_ends_with_the_cycle_when_nothing_can_wake_a_fiber() {
         "with an orphan",
         "after a thread",
         "after another runtime",
+        "with idle sockets",
+        "after a thread has dropped a socket",
+        "after a call that nobody waits for",
     ];
     let children = roles.map(|role| (role, std::thread::spawn(move || child::run(role))));
     for (role, child) in children {
@@ -82,7 +85,17 @@ fn run_ends_with_the_cycle_when_nothing_can_wake_a_fiber() {
 
 #[test]
 fn what_something_outside_will_wake_is_no_deadlock() {
-    let roles = ["sleep", "timeout", "thread", "blocking", "pipe", "signal", "other runtime"];
+    let roles = [
+        "sleep",
+        "timeout",
+        "thread",
+        "blocking",
+        "pipe",
+        "pipe among idle sockets",
+        "child",
+        "signal",
+        "other runtime",
+    ];
     let children = roles.map(|role| (role, std::thread::spawn(move || child::run(role))));
     for (role, child) in children {
         let output = child.join().unwrap();

@@ -16,7 +16,6 @@ mod quit;
 mod roaming;
 mod roles;
 mod shapes;
-mod spans;
 mod stacks;
 mod storm;
 mod stripped;

@@ -28,7 +28,15 @@ pub(crate) fn play(role: &str) {
         "json" => crate::json::parse(),
         "burn" => _ = abaca::run(crate::profile::burn),
         "overflow" => abaca::run(|| abaca::spawn(|| overflow(0)).join().map(drop).unwrap()),
-        "sleep" | "timeout" | "thread" | "blocking" | "pipe" | "signal" | "other runtime" => wait(role),
+        "sleep"
+        | "timeout"
+        | "thread"
+        | "blocking"
+        | "pipe"
+        | "pipe among idle sockets"
+        | "child"
+        | "signal"
+        | "other runtime" => wait(role),
         role => hang(role),
     }
 }
@@ -90,8 +98,22 @@ fn hang(role: &str) {
             abaca::sleep(Duration::from_millis(1));
             abaca::park();
         }),
+        "with idle sockets" => abaca::run(|| {
+            let _idle = idle_sockets();
+            cross("deadly").into_iter().for_each(|fiber| fiber.join().unwrap());
+        }),
         role => hang_beside_threads(role),
     }
+}
+
+/// Sockets that were waited for, and nobody waits for any more. More than a first look asks for.
+fn idle_sockets() -> Vec<(abaca::net::unix::UnixStream, abaca::net::unix::UnixStream)> {
+    let pair = |_| {
+        let mut pair = abaca::net::unix::UnixStream::pair().unwrap();
+        assert!(abaca::time::timeout(Duration::from_millis(1), || pair.0.read(&mut [0])).is_err());
+        pair
+    };
+    (0..100).map(pair).collect()
 }
 
 /// A deadlock of all fibers, while the process has threads that wake none: the runtime's own, or one that ends without a word.
@@ -135,6 +157,20 @@ fn hang_beside_threads(role: &str) {
             drop(std::thread::spawn(move || std::thread::sleep(soon)));
             abaca::park();
         }),
+        "after a thread has dropped a socket" => one.build().unwrap().run(|| {
+            let mut idle = idle_sockets();
+            idle.truncate(1);
+            drop(std::thread::spawn(move || {
+                std::thread::sleep(soon);
+                drop(idle);
+            }));
+            abaca::park();
+        }),
+        "after a call that nobody waits for" => one.build().unwrap().run(|| {
+            let call = || abaca::blocking::run_owned(move || std::thread::sleep(soon));
+            assert!(abaca::time::timeout(Duration::from_millis(1), call).is_err());
+            abaca::park();
+        }),
         "after another runtime" => {
             let other = abaca::Runtime::builder().workers(1).build().unwrap();
             one.build().unwrap().run(|| {
@@ -172,6 +208,16 @@ fn wait(role: &str) {
             let command = "sleep 3; echo late";
             let output = abaca::process::Command::new("sh").args(["-c", command]).output().unwrap();
             assert_eq!(output.stdout, b"late\n");
+        }),
+        "pipe among idle sockets" => runtime.run(|| {
+            let _idle = idle_sockets();
+            let mut child = abaca::process::Command::new("sh");
+            let output = child.args(["-c", "sleep 3; echo late"]).output().unwrap();
+            assert_eq!(output.stdout, b"late\n");
+        }),
+        "child" => runtime.run(|| {
+            let _idle = idle_sockets();
+            assert!(abaca::process::Command::new("sleep").arg("3").status().unwrap().success());
         }),
         "signal" => runtime.run(|| {
             let mut signals = abaca::signal::Signals::new([abaca::signal::Signal::User1]).unwrap();

@@ -11,7 +11,7 @@ use abaca::Builder;
 
 use crate::{command, is_child, passes, runtime};
 
-/// A library of C, whose file is removed at the end.
+/// A library, whose file is removed at the end.
 pub(crate) struct Compiled(pub(crate) PathBuf);
 
 impl Drop for Compiled {
@@ -20,17 +20,35 @@ impl Drop for Compiled {
     }
 }
 
-/// Compiles a library.
+impl Compiled {
+    /// Loads the library. Returns its handle.
+    pub(crate) fn load(&self) -> *mut c_void {
+        let path = CString::new(self.0.as_os_str().as_encoded_bytes()).expect("a path");
+        // SAFETY: a library of ours, without initialisers.
+        unsafe {
+            let handle = libc::dlopen(path.as_ptr(), libc::RTLD_NOW);
+            assert!(!handle.is_null(), "{:?}", std::ffi::CStr::from_ptr(libc::dlerror()));
+            handle
+        }
+    }
+}
+
+/// Compiles a library of C.
 pub(crate) fn compile(name: &str, code: &str, options: &[&str]) -> Compiled {
+    compile_by("cc", "c", name, code, options)
+}
+
+/// Compiles a library by this compiler, for which the file of the code ends in `suffix`.
+pub(crate) fn compile_by(compiler: &str, suffix: &str, name: &str, code: &str, options: &[&str]) -> Compiled {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     // Several runs of these tests may be under way.
     let id = std::process::id();
     let (source, library) =
-        (folder.join(format!("{name}-{id}.c")), folder.join(format!("lib{name}-{id}.so")));
+        (folder.join(format!("{name}-{id}.{suffix}")), folder.join(format!("lib{name}-{id}.so")));
     std::fs::write(&source, code).expect("a file");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-O2", "-fPIC", "-shared", "-o"]).args([&library, &source]).args(options);
-    assert!(compiler.status().expect("the compiler that Rust links with").success());
+    let mut command = Command::new(compiler);
+    command.args(["-O2", "-fPIC", "-shared", "-o"]).args([&library, &source]).args(options);
+    assert!(command.status().expect("the compiler is there").success());
     std::fs::remove_file(source).expect("a file");
     Compiled(library)
 }
@@ -65,13 +83,9 @@ impl Library {
     }
 
     fn load(file: &Compiled) -> Self {
-        let path = CString::new(file.0.clone().into_os_string().into_encoded_bytes()).expect("a path");
-        // SAFETY: a library of ours, without initialisers.
-        unsafe {
-            let handle = libc::dlopen(path.as_ptr(), libc::RTLD_NOW);
-            assert!(!handle.is_null(), "{:?}", std::ffi::CStr::from_ptr(libc::dlerror()));
-            Self::find(handle)
-        }
+        let handle = file.load();
+        // SAFETY: the library stays loaded.
+        unsafe { Self::find(handle) }
     }
 
     fn get(self) -> c_int {

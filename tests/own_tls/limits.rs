@@ -260,8 +260,9 @@ fn a_worker_for_which_there_is_no_spare_goes_on_where_it_is_and_says_so_once() {
         let said = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(path).unwrap();
         assert!(output.status.success(), "{output:?} {said}");
-        assert_eq!(said.matches("abaca:").count(), 1, "{said}");
-        assert!(said.contains("no thread for a worker whose own is stuck"), "{said}");
+        // On a busy machine the fiber that computes may be told of as well.
+        let told = said.matches("abaca: no thread for a worker whose own is stuck").count();
+        assert_eq!(told, 1, "{said}");
         return;
     }
     let mut said = std::fs::File::open(std::env::var_os(SAID).expect("a path")).unwrap();

@@ -6,6 +6,7 @@
 mod c;
 mod debugger;
 mod ends;
+mod exceptions;
 mod handoff;
 mod hogs;
 mod lending;

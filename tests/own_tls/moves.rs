@@ -15,7 +15,7 @@ use rand::Rng;
 
 use crate::runtime;
 
-const FIBERS: usize = if cfg!(debug_assertions) { 2_000 } else { 10_000 };
+const FIBERS: usize = 10_000;
 const MOVES: usize = 20;
 
 thread_local! {
@@ -33,7 +33,7 @@ impl Drop for Counted {
     }
 }
 
-fn roaming<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+pub(crate) fn roaming<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     Builder::new().spawn_roaming(f).expect("the runtime has own storage")
 }
 
@@ -42,6 +42,14 @@ fn kernel_thread() -> i64 {
     // SAFETY: as the reason says.
     unsafe {
         libc::syscall(libc::SYS_gettid)
+    }
+}
+
+/// Yields until the calling fiber, which roams beside others, is on another kernel thread.
+pub(crate) fn reach_another_thread() {
+    let before = kernel_thread();
+    while kernel_thread() == before {
+        abaca::yield_now();
     }
 }
 
@@ -136,9 +144,9 @@ fn a_fiber_keeps_all_that_is_bound_to_its_thread_over_its_moves() {
 }
 
 /// Fibers that do nothing but yield, until this is dropped.
-struct Companions(Arc<AtomicBool>, Vec<JoinHandle<()>>);
+pub(crate) struct Companions(Arc<AtomicBool>, Vec<JoinHandle<()>>);
 
-fn companions() -> Companions {
+pub(crate) fn companions() -> Companions {
     let is_over = Arc::new(AtomicBool::new(false));
     let fibers = (0..3).map(|_| {
         let is_over = Arc::clone(&is_over);
@@ -178,28 +186,32 @@ fn thread_locals_are_destroyed_once_wherever_their_fiber_ends() {
     });
 }
 
-/// Parks when it is dropped, and checks that the fiber, and no other, unwinds.
-struct MovesWhenDropped;
+/// Moves when a panic drops it, and checks that the fiber, and no other, unwinds; so many more panics begin and end in it.
+struct MovesWhenDropped(usize);
 
 impl Drop for MovesWhenDropped {
     fn drop(&mut self) {
         assert!(thread::panicking());
-        for _ in 0..3 {
-            abaca::yield_now();
+        for _ in 0..2 {
+            reach_another_thread();
             assert!(thread::panicking());
         }
-        let inner = catch_unwind(|| {
-            let _quiet = ();
-            resume_unwind(Box::new("inside"))
-        });
-        assert_eq!(inner.unwrap_err().downcast_ref::<&str>(), Some(&"inside"));
-        assert!(thread::panicking());
+        if let Some(depth) = self.0.checked_sub(1) {
+            let inner = catch_unwind(AssertUnwindSafe(|| {
+                let _moves = MovesWhenDropped(depth);
+                resume_unwind(Box::new(depth))
+            }));
+            assert_eq!(inner.unwrap_err().downcast_ref(), Some(&depth));
+            reach_another_thread();
+            assert!(thread::panicking());
+        }
     }
 }
 
 #[test]
 fn a_fiber_takes_its_panics_along() {
     runtime(2).run(|| {
+        let companions = companions();
         let fibers: Vec<_> = (0..500_u32)
             .map(|number| {
                 roaming(move || {
@@ -207,9 +219,10 @@ fn a_fiber_takes_its_panics_along() {
                     assert!(!thread::panicking());
                     if number.is_multiple_of(2) {
                         let caught = catch_unwind(AssertUnwindSafe(|| {
-                            let _moves = MovesWhenDropped;
+                            let _moves = MovesWhenDropped(2);
                             resume_unwind(Box::new(number));
                         }));
+                        reach_another_thread();
                         assert_eq!(caught.unwrap_err().downcast_ref(), Some(&number));
                     } else {
                         (0..8).for_each(|_| {
@@ -222,6 +235,7 @@ fn a_fiber_takes_its_panics_along() {
             })
             .collect();
         fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
+        drop(companions);
     });
 }
 

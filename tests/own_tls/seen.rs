@@ -90,21 +90,26 @@ fn leaves_and_comes_home(recorder: Recorder) {
     runtime.run(|| {
         let turns = Arc::new(AtomicUsize::new(0));
         let theirs = Arc::clone(&turns);
+        // It has few turns, also if the other is kept from its processor for long: what came first would be lost among more.
         let beside = abaca::Builder::new().name("beside".into()).spawn(move || {
-            while theirs.fetch_add(1, SeqCst) < usize::MAX / 2 {
+            for _ in 0..ROUNDS {
+                abaca::park();
+                theirs.fetch_add(1, SeqCst);
                 abaca::yield_now();
+                theirs.fetch_add(1, SeqCst);
             }
         });
+        let beside = beside.unwrap();
         for _ in 0..ROUNDS {
             // It runs only if the worker leaves this fiber, which does not enter the runtime meanwhile.
             let before = turns.load(SeqCst);
+            beside.fiber().unpark();
             while turns.load(SeqCst) < before + 2 {
                 std::hint::spin_loop();
             }
             abaca::yield_now();
         }
-        turns.store(usize::MAX / 2, SeqCst);
-        beside.unwrap().join().unwrap();
+        beside.join().unwrap();
     });
     let recording = runtime.recording().unwrap();
     let [main, beside] = ["main", "beside"].map(|name| named(&recording, name));

@@ -131,8 +131,16 @@ fn yields_are_counted_as_switches() {
 fn timers_sleeps_and_steals_are_counted() {
     let runtime = on_workers(2);
     runtime.run(|| {
-        for _ in 0..5 {
+        // One that is over before its fiber waits has no timer, as on a machine that took the processor away meanwhile.
+        let timers = || {
+            let workers = abaca::observe::metrics().expect("this is a fiber").workers;
+            workers.iter().map(|worker| worker.timers).sum::<u64>()
+        };
+        let mut slept = 0;
+        while timers() < 5 {
             abaca::sleep(Duration::from_micros(100));
+            slept += 1;
+            assert!(timers() <= slept);
         }
         let taken = Arc::new(AtomicBool::new(false));
         abaca::spawn({

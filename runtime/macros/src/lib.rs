@@ -28,6 +28,7 @@ use syn::{Expr, ItemFn, Meta, MetaNameValue, ReturnType, Token, parse_macro_inpu
 /// | `poller` | an `abaca::runtime::Poller` | `ABACA_POLLER`, else `Poller::Workers` |
 /// | `name` | the prefix of the threads' names | `"abaca"` |
 /// | `shutdown_timeout` | a `Duration`: how long the end waits for cancelled fibers | 10 seconds |
+/// | `carry_spans` | `true`: spans of `tracing` follow their fiber (feature `tracing`) | `false` |
 /// | `transparent` | none: `#[abaca::main(transparent)]` | not |
 ///
 /// With `transparent`, libc's blocking functions park fibers, and so do std and C libraries as they are. The program depends on the crate
@@ -123,7 +124,7 @@ fn install(option: &Meta) -> syn::Result<Tokens> {
 
 /// An option as a call of the builder's setter of that name.
 fn setting(option: &Meta) -> syn::Result<Tokens> {
-    let known = ["workers", "stack_size", "max_fibers", "poller", "name", "shutdown_timeout"];
+    let known = ["workers", "stack_size", "max_fibers", "poller", "name", "shutdown_timeout", "carry_spans"];
     let path = option.path();
     let name = path.get_ident().filter(|name| known.iter().any(|known| name == known));
     let name = name.ok_or_else(|| {

@@ -14,6 +14,7 @@
 //! [`Slept::Cancelled`], and so does each later one, until the fiber unwinds from a blocking call of abaca's own, or the cancel scope
 //! ends.
 
+mod aside;
 pub mod descriptors;
 mod forked;
 mod interrupt;
@@ -254,8 +255,11 @@ fn attending_later<R>(call: impl FnOnce() -> R) -> R {
 }
 
 /// Makes a call that blocks its thread, and owns what it uses, on one of the runtime's pool. `None` if the caller was cancelled before its
-/// end: then it goes on, and its result is dropped there.
+/// end: then it goes on, and its result is dropped there. Handlers run meanwhile: the caller has nothing that must be dropped.
 pub fn offload_or_leave<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    if can_be_interrupted() {
+        return aside::run_attending(call);
+    }
     let call = || without_unwinding(|| blocking::run_or_leave(call));
     let result = if is_cancelled() { None } else { attending_later(call) };
     if result.is_none() {

@@ -8,8 +8,8 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use super::Descriptor;
 use super::waited::{GaveUp, Waited, wait_on_thread};
+use super::{Descriptor, Kind};
 use crate::cell::{Header, Outcome, Reason, Waiter};
 use crate::park;
 use crate::poller::{Direction, Node, Snapshot};
@@ -80,6 +80,9 @@ impl<T: AsFd> Descriptor<T> {
         let Waiting::Fiber(worker, me) = waiting else {
             return wait_on_thread(fd, direction, *deadline).map(|()| Waited::Event(None));
         };
+        if direction == Direction::Write && self.kind == Kind::Local && self.is_shut_for_writes()? {
+            return Ok(Waited::Event(None));
+        }
         let number = fd.as_raw_fd() as usize;
         let waiter = Waiter::new(Some(me)).on(ptr::without_provenance(number));
         // SAFETY: the waiter outlives the node, and neither moves.

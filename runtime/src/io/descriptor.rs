@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Stream,
     /// A socket that was not made here. It may be another one than its type says: the first does not hold, the second may.
     Foreign,
+    /// A socket of AF_UNIX: neither, and no event tells a writer that writes are shut down (`shut.rs`).
+    Local,
     /// Anything else: neither.
     Other,
 }
@@ -96,7 +98,7 @@ impl<T: AsFd> Descriptor<T> {
         self.mode.as_ref().is_some_and(|mode| mode.was_on())
     }
 
-    fn settings(&self) -> &Arc<Settings> {
+    pub(super) fn settings(&self) -> &Arc<Settings> {
         self.settings.get_or_init(Arc::default)
     }
 
@@ -333,7 +335,7 @@ impl<T: AsFd> Descriptor<T> {
 impl<T: AsFd> Drop for Descriptor<T> {
     fn drop(&mut self) {
         if let Some(inner) = self.release() {
-            closing::close(inner, self.kind != Kind::Other || self.mode.is_some());
+            closing::close(inner, matches!(self.kind, Kind::Stream | Kind::Foreign) || self.mode.is_some());
         }
     }
 }

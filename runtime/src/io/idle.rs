@@ -5,7 +5,7 @@
 //! when nothing has arrived yet. It is not idle while its fiber computes, sleeps or writes, nor while it waits for the rest of
 //! what has begun to arrive. If one fiber reads and another writes, the connection is never taken for idle.
 //!
-//! A reader that is about to wait adds a [`ReadNotifier`] and then checks whether idling has [ended](Idle::end). The ender sets
+//! A reader that is about to wait adds a [`Notifier`] and then checks whether idling has [ended](Idle::end). The ender sets
 //! the flag and then notifies all notifiers. The notifiers' lock orders the two: either the reader sees the flag, or the ender
 //! finds the notifier, and the wait ends as if something had arrived. So nothing is shut down, and what has arrived is read
 //! first.
@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Descriptor;
 use crate::cell::Reason;
-use crate::poller::{Direction, ReadNotifier};
+use crate::poller::{Direction, Notifier};
 use crate::{park, scheduler};
 
 /// See the module's documentation. One for each socket: clones share it.
@@ -27,7 +27,7 @@ pub(crate) struct Idle {
     /// address, the new one is taken for the writer; that does no harm, since the old one writes no more.
     last: AtomicUsize,
     has_ended: AtomicBool,
-    notifiers: Mutex<Vec<ReadNotifier>>,
+    notifiers: Mutex<Vec<Notifier>>,
 }
 
 /// Something has arrived since the last write, or a plain thread wrote last.
@@ -54,7 +54,7 @@ impl Idle {
         self.has_ended.store(true, Ordering::Relaxed);
         // The lock orders the store before the check of a reader whose notifier is not there yet.
         let notifiers = std::mem::take(&mut *self.notifiers.lock().unwrap_or_else(PoisonError::into_inner));
-        notifiers.iter().for_each(|notifier| notifier.notify(park::wake));
+        notifiers.iter().for_each(|notifier| notifier.notify_readers(park::wake));
     }
 
     /// Notes that something has arrived, or that a message is being written in parts.
@@ -75,10 +75,10 @@ impl Idle {
     }
 
     /// Called before the current fiber waits to read. Returns whether it reads the end instead.
-    fn announce(&self, notifier: ReadNotifier) -> bool {
+    fn announce(&self, notifier: Notifier) -> bool {
         let mut notifiers = self.notifiers.lock().unwrap_or_else(PoisonError::into_inner);
         if !notifiers.contains(&notifier) {
-            notifiers.retain(ReadNotifier::is_in_use);
+            notifiers.retain(Notifier::is_in_use);
             notifiers.push(notifier);
         }
         drop(notifiers);
@@ -151,7 +151,7 @@ impl<T: AsFd> Descriptor<T> {
             && let Ok(true) = self.is_to_end(idle)
             && let Ok(Some(notifier)) = self.notifier()
         {
-            notifier.notify(park::wake);
+            notifier.notify_readers(park::wake);
         }
         operation(&mut attempt)
     }
@@ -162,11 +162,11 @@ impl<T: AsFd> Descriptor<T> {
     }
 
     /// `None` if the caller will not wait for the poller.
-    fn notifier(&self) -> io::Result<Option<ReadNotifier>> {
+    pub(super) fn notifier(&self) -> io::Result<Option<Notifier>> {
         if self.is_nonblocking() || !park::on_fiber() {
             return Ok(None);
         }
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
-        self.source.read_notifier(self.as_fd(), poller).map(Some)
+        self.source.notifier(self.as_fd(), poller).map(Some)
     }
 }

@@ -18,6 +18,7 @@ mod preview;
 mod priority;
 mod settings;
 pub(crate) mod shared_file;
+mod shut;
 mod stdio;
 #[cfg(feature = "hyper")]
 mod task;

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::Idle;
+use super::shut::Shut;
 use crate::os::socket;
 use crate::poller::Direction;
 
 /// The settings of one socket. The kernel keeps such things per socket, so clones share them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Settings {
     /// The user asked for errors instead of waits.
     pub(super) nonblocking: AtomicBool,
@@ -20,6 +21,8 @@ pub(super) struct Settings {
     write_timeout: AtomicU64,
     /// Made when somebody asks for an `IdleHandle`.
     pub(super) idle: OnceLock<Arc<Idle>>,
+    /// Of a Unix socket.
+    pub(super) shut: Shut,
     in_kernel: Mutex<Copies>,
     /// Bytes that a copy has read and could not write: the next read returns them. Only for readers that cannot be peeked at;
     /// see `preview.rs`. A copy holds the lock for one step.

@@ -16,7 +16,7 @@ use std::time::Instant;
 use super::primitive::{self as park, SpinGuard, SpinLock, Waiter, Wakeup};
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicUsize, Ordering, const_fn, fence};
-use crate::cell::{Outcome, Reason};
+use crate::cell::{Awaited, Outcome, Reason};
 
 /// How many buckets there are. Addresses that share one share its lock.
 pub(crate) const BUCKETS: usize = if cfg!(loom) { 1 } else { 1024 };
@@ -109,8 +109,9 @@ impl Table {
             return None;
         }
         let list: fn(&mut WaitList<Key>) -> &mut WaitList<Key> = |list| list;
-        let outcome =
-            wait_list::wait_by(sleepers, list, End::Back, key, Reason::Address, deadline, then, wait).0;
+        // For people who look at a dump.
+        let awaited = Awaited { reason: Reason::Address, object: std::ptr::without_provenance(key.address) };
+        let outcome = wait_list::wait_by(sleepers, list, End::Back, key, awaited, deadline, then, wait).0;
         if outcome != Outcome::Notified {
             bucket.count_out(&bucket.sleepers.lock());
         }

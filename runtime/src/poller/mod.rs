@@ -26,7 +26,7 @@ use registry::Registry;
 pub(crate) use side::Snapshot;
 pub(crate) use slot::{Direction, Entry};
 use slot::{Event, Slot};
-pub(crate) use source::{ReadNotifier, Source};
+pub(crate) use source::{Notifier, Source};
 
 use crate::cell::Wakeup;
 #[cfg(feature = "own-tls")]
@@ -174,6 +174,11 @@ impl Poller {
     /// The number of registered descriptors. If it is 0, there is no need to poll.
     pub(crate) fn registered(&self) -> usize {
         self.registry.len()
+    }
+
+    /// Whether anybody waits for one of the `count` descriptors that were registered first. From any thread.
+    pub(crate) fn is_waited_for(&self, count: usize) -> bool {
+        self.registered() != 0 && self.registry.any(count, Slot::is_waited_for)
     }
 
     /// Shuts the poller down: [`wait`](Self::wait) must not be called any more. A fiber that waits for a descriptor that is

@@ -94,6 +94,12 @@ impl Registry {
         (FIRST_BUCKET..taken).map(|index| self.slot_or_grow(index)).for_each(f);
     }
 
+    /// Whether `f` is true of one of the first `count` slots that were ever taken.
+    pub(super) fn any(&self, count: usize, f: impl FnMut(&Slot) -> bool) -> bool {
+        let taken = self.vacant.lock().fresh;
+        (FIRST_BUCKET..taken).take(count).map(|index| self.slot_or_grow(index)).any(f)
+    }
+
     fn slot_or_grow(&self, index: u32) -> &Slot {
         let (bucket, offset) = locate(index);
         let slots = self.buckets[bucket].get_or_init(|| Slot::many((FIRST_BUCKET << bucket) as usize));

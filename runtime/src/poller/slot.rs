@@ -165,7 +165,6 @@ impl Slot {
     }
 
     /// Whether a node is linked here.
-    #[cfg(feature = "own-tls")]
     pub(super) fn is_waited_for(&self) -> bool {
         !self.waiting.lock().iter().all(Waiting::is_empty)
     }

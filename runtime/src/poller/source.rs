@@ -40,25 +40,34 @@ unsafe impl Send for Registration {}
 // SAFETY: as above.
 unsafe impl Sync for Registration {}
 
-/// Names a registration, to wake its readers as if data had arrived. It stays valid after the descriptor was closed; then it
+/// Names a registration, to wake those who wait as if an event had come. It stays valid after the descriptor was closed; then it
 /// does nothing.
 #[derive(Clone)]
-pub(crate) struct ReadNotifier {
+pub(crate) struct Notifier {
     poller: Arc<Poller>,
     key: u64,
 }
 
-impl PartialEq for ReadNotifier {
+impl PartialEq for Notifier {
     fn eq(&self, other: &Self) -> bool {
         self.key == other.key && Arc::ptr_eq(&self.poller, &other.poller)
     }
 }
 
-impl ReadNotifier {
+impl Notifier {
     /// Wakes the readers that wait, and keeps those from waiting that took their snapshot before.
-    pub(crate) fn notify(&self, mut wake: impl FnMut(Wakeup)) {
+    pub(crate) fn notify_readers(&self, wake: impl FnMut(Wakeup)) {
+        self.notify([Event::Ready, Event::None], wake);
+    }
+
+    /// The same for writers.
+    pub(crate) fn notify_writers(&self, wake: impl FnMut(Wakeup)) {
+        self.notify([Event::None, Event::Ready], wake);
+    }
+
+    fn notify(&self, events: [Event; 2], mut wake: impl FnMut(Wakeup)) {
         if let Some(slot) = self.poller.registry.find(self.key) {
-            slot.event([Event::Ready, Event::None], &mut wake);
+            slot.event(events, &mut wake);
         }
     }
 
@@ -123,20 +132,20 @@ impl Source {
         }
     }
 
-    /// A notifier for the readers of the descriptor. Registers the descriptor first if necessary.
+    /// A notifier for those who wait for the descriptor. Registers the descriptor first if necessary.
     ///
     /// # Errors
     ///
     /// As [`link`](Self::link).
-    pub(crate) fn read_notifier(
+    pub(crate) fn notifier(
         &self,
         fd: BorrowedFd<'_>,
         poller: impl Fn() -> Arc<Poller>,
-    ) -> io::Result<ReadNotifier> {
+    ) -> io::Result<Notifier> {
         let registration = self.registered(fd, &poller)?;
         let poller = Arc::clone(&registration.poller);
         let key = poller.registry.key_of(registration.index);
-        Ok(ReadNotifier { poller, key })
+        Ok(Notifier { poller, key })
     }
 
     /// The registration to wait with.

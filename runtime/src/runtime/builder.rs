@@ -39,7 +39,7 @@ pub struct Builder {
     pub(crate) blocking: pool::Settings,
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
-    hooks: Hooks,
+    pub(super) hooks: Hooks,
     pub(super) reporting: Reporting,
     pub(super) recorder: Option<Recorder>,
     pub(super) observe_at: Option<PathBuf>,
@@ -301,6 +301,8 @@ impl Builder {
         if self.compact_after.is_some() {
             super::compacting::prepare(stacks.has_blocks())?;
         }
+        #[cfg(feature = "tracing")]
+        self.hooks.need_no_spans_if(stacks.has_blocks());
         let looks = !matches!(self.deadlock, DeadlockPolicy::Ignore);
         self.reporting.tells_quiet = looks;
         let blocking = Arc::new(Pool::new(&self.name, self.blocking.check()?));

@@ -2,7 +2,7 @@
 //!
 //! The scheduler says when nothing within the runtime can (`scheduler/quiet.rs`). Then only a thread that is not the runtime's could.
 //! So a deadlock is certain if the process has no other thread but those that wait in [`Runtime::run`](super::Runtime::run) and those of
-//! `os/service.rs`, and no other runtime. Signal handlers cannot wake a fiber: [`signal`](crate::signal) counts as a descriptor that is watched.
+//! `os/service.rs`, and no other runtime. Signal handlers cannot wake a fiber: a fiber that waits for a [`signal`](crate::signal) waits for a descriptor.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -42,7 +42,7 @@ impl fmt::Debug for DeadlockPolicy {
 impl Builder {
     /// Sets what happens if all fibers of the runtime wait, and nothing can wake them any more. Default: [`DeadlockPolicy::End`].
     ///
-    /// It is noticed within two seconds, and only where it is certain: no fiber sleeps or has a deadline; no descriptor is watched,
+    /// It is noticed within two seconds, and only where it is certain: no fiber sleeps or has a deadline; none waits for a descriptor,
     /// be it a socket, a child or a signal; no blocking call is under way; and the process has no thread beyond those of the
     /// runtime, its idle pool, and those that wait in [`run`](super::Runtime::run). Those with which the runtime is
     /// [observed](Self::observe_at), writes dumps and recordings, [compacts](Self::compact_after) stacks or waits for children are its own.

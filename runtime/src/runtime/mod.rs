@@ -33,6 +33,8 @@ mod own_tls;
 mod panic_report;
 mod poller;
 mod recording;
+#[cfg(feature = "tracing")]
+mod spans;
 mod stalls;
 
 use std::fmt;

@@ -52,6 +52,8 @@ mod roaming;
 mod scavenger;
 mod shared;
 pub(crate) mod shutdown;
+#[cfg(feature = "tracing")]
+mod spans;
 mod stack_samples;
 mod stacks;
 mod stall;

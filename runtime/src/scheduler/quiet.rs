@@ -1,10 +1,22 @@
-//! Quiet: all workers sleep, and nothing within the runtime will wake one: no timer, no descriptor that is watched, no call in the
+//! Quiet: all workers sleep, and nothing within the runtime will wake one: no timer, no descriptor that somebody waits for, no call in the
 //! pool, no fiber whose worker has left it. Then either a thread outside has something in its hands, or the fibers wait for each other for ever.
 //!
 //! The monitor notices, since it goes to sleep as well when all workers do. It looks once more after a while, and then tells whoever
 //! wants to know. If he cannot judge, as a thread that is not the runtime's is there, he is told again after pauses that grow: the thread
-//! may end without a word. Once he has judged he is told no more in that quiet period, which ends when a fiber runs. While anything is
-//! pending it costs nothing, and a quiet runtime costs a wake-up of the monitor, or one a minute in the end.
+//! may end without a word. Once he has judged he is told no more in that quiet period, which ends when a fiber runs. While a fiber
+//! sleeps or waits for a descriptor it costs nothing, and a quiet runtime costs a wake-up of the monitor, or one a minute in the end.
+//!
+//! The monitor looks again by itself only where what was in the way may end without waking a worker:
+//!
+//! | in the way | how it ends |
+//! |---|---|
+//! | a timer, an unstarted fiber, a wake-up, a fiber whose worker has left it | a worker wakes |
+//! | a fiber that waits for a descriptor | a worker wakes; a descriptor that nobody waits for is not in the way, whoever drops it |
+//! | a call in the pool | a worker wakes, but its thread is idle only afterwards; and a fiber that was cancelled may not have waited for it |
+//! | a thread, another runtime | without a word |
+//!
+//! To find that nobody waits for any of many descriptors takes a while. So the first look asks for few of them: those that have been
+//! there for longest, which a server listens on.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,6 +29,9 @@ use crate::timer::Wheel;
 /// How long it must have been quiet, and the first pause. Each later pause is twice as long, up to the longest.
 const SETTLED_NS: u64 = Duration::from_millis(100).as_nanos() as u64;
 const LONGEST_PAUSE_NS: u64 = Duration::from_secs(60).as_nanos() as u64;
+
+/// How many descriptors of a poller the first look asks for.
+const FEW: usize = 64;
 
 /// Called on the monitor's thread.
 pub(crate) type OnQuiet = Box<dyn Fn() -> Verdict + Send + Sync>;
@@ -72,7 +87,7 @@ impl Quiet {
     /// Until when the monitor may sleep while all workers do.
     pub(super) fn look(&mut self, shared: &Shared) -> u64 {
         let Some(on_quiet) = shared.on_quiet.get() else { return NEVER };
-        if !shared.is_quiet() {
+        if !shared.has_nothing_due() || shared.waits_for_descriptor(FEW) {
             return NEVER;
         }
         // To look at fibers wakes a worker for a moment, without a fiber having run.
@@ -89,29 +104,39 @@ impl Shared {
         self.workers.iter().map(|worker| worker.remote.resumed.load(Ordering::Relaxed)).sum()
     }
 
-    /// See the module's documentation. False also if the kernel does not let the process read its own memory.
+    /// Whether anybody waits for a descriptor, of the `count` that each poller has had for longest.
+    fn waits_for_descriptor(&self, count: usize) -> bool {
+        match &self.pollers {
+            Pollers::Workers(pollers) => pollers.iter().any(|poller| poller.is_waited_for(count)),
+            Pollers::Thread(poller) => poller.is_waited_for(count),
+        }
+    }
+
+    /// Whether all workers sleep, and none of them has a reason to wake. False also if the kernel does not let the process read its own
+    /// memory.
+    fn has_nothing_due(&self) -> bool {
+        let has_no_timer =
+            |worker: &super::Worker| Wheel::peek_is_empty(&raw const worker.wheel) == Some(true);
+        self.phase() == Phase::Running
+            && self.still_alive().1 > 0
+            && self.injector.is_empty()
+            && !self.has_absent_fiber()
+            && self.workers.iter().all(has_no_timer)
+            // Last, since what was looked at before may have been about to wake one.
+            && self.all_asleep()
+            && self.workers.iter().all(|worker| !worker.remote.inbox.has_items())
+    }
+
+    /// See the module's documentation.
     pub(crate) fn is_quiet(&self) -> bool {
         let idle_pool = |pool: &crate::pool::Pool| {
             let metrics = pool.metrics();
             metrics.idle == metrics.threads && metrics.queued == 0
         };
-        let has_no_timer =
-            |worker: &super::Worker| Wheel::peek_is_empty(&raw const worker.wheel) == Some(true);
-        let is_watching = match &self.pollers {
-            Pollers::Workers(pollers) => pollers.iter().any(|poller| poller.registered() != 0),
-            Pollers::Thread(poller) => poller.registered() != 0,
-        };
-        self.phase() == Phase::Running
-            && self.still_alive().1 > 0
-            && !is_watching
-            && self.injector.is_empty()
-            && !self.has_absent_fiber()
+        !self.waits_for_descriptor(usize::MAX)
             && idle_pool(&self.blocking)
             && self.blocking.forking().is_none_or(|pool| idle_pool(pool))
-            && self.workers.iter().all(has_no_timer)
-            // Last, since what was looked at before may have been about to wake one.
-            && self.all_asleep()
-            && self.workers.iter().all(|worker| !worker.remote.inbox.has_items())
+            && self.has_nothing_due()
     }
 }
 

@@ -34,12 +34,12 @@
 //! | `poll` `ppoll` `select` `pselect` `epoll_wait` `epoll_pwait` `epoll_pwait2` | a look; then the fiber waits for any of the descriptors. A signal mask is the fiber's meanwhile |
 //! | `sendfile` `splice` `tee` `vmsplice` | as reads and writes; a socket is in non-blocking mode for the time of each system call |
 //! | `mq_receive` `mq_send` and those with a time, `eventfd_read` `eventfd_write` | as reads and writes |
-//! | `flock`; `msgrcv` `msgsnd` `semop` `semtimedop`; `sendto` of Unix datagrams and `connect` of Unix sockets to a full queue; `wait` of any child | are tried again after pauses, of up to 32 ms in the first second and up to a quarter of one later: no event tells |
+//! | `flock`; `sendto` of Unix datagrams and `connect` of Unix sockets to a full queue; `wait` of any child | are tried again after pauses, of up to 32 ms in the first second and up to a quarter of one later: no event tells |
 //! | `waitpid` and `waitid` of one child | a pidfd tells |
 //! | `system` | a thread of the pool starts the command, and a pidfd tells its end |
-//! | `getaddrinfo` and `getnameinfo` but for addresses in figures, `gethost*` `getpw*` `getgr*` `getserv*` `getproto*` `getnet*` `getsp*` `res_*`, `popen` `pclose` `wordexp`, `fsync` `fdatasync` `sync` `syncfs` `sync_file_range` `msync` `copy_file_range`, `lockf`, `fcntl(F_SETLKW)`, reads and writes (`pread` and `pwrite` as well) of files that are not in memory, `close` of a socket that lingers, `tcdrain` and its kin, `syslog` | run on a thread of the runtime's pool |
+//! | `getaddrinfo` and `getnameinfo` but for addresses in figures, `gethost*` `getpw*` `getgr*` `getserv*` `getproto*` `getnet*` `getsp*` `res_*`, `popen` `pclose` `wordexp`, `fsync` `fdatasync` `sync` `syncfs` `sync_file_range` `msync` `copy_file_range`, `lockf`, `fcntl(F_SETLKW)`, `msgrcv` `msgsnd` `semop` `semtimedop` that would wait, reads and writes (`pread` and `pwrite` as well) of files that are not in memory, `close` of a socket that lingers, `tcdrain` and its kin, `syslog` | run on a thread of the runtime's pool |
 //! | `aio_suspend` `lio_listio`; `gai_suspend` `getaddrinfo_a` | wait for what libc's own threads do, on a thread of the pool; with pauses |
-//! | `open` `creat` `fopen` of a FIFO | the fiber waits until there is another end; to read, on a thread of the pool |
+//! | `open` `creat` `fopen` of a FIFO | the fiber waits until there is another end, on a thread of the pool |
 //! | `fgets` `fread` `fgetc` `getc` `getchar` `getline` `getdelim`, and those without a lock; `scanf` and its kin | the fiber waits until there is something to read, before each part of a line or of what is to be read |
 //! | `fwrite` `fputs` `puts` `fputc` `putc` `putchar`, and those without a lock; `printf` `dprintf` and their kin; `perror` `psignal`; `fflush`, also of all files, `fclose` `freopen` `fseek` `rewind` `setvbuf` | what does not fit into the file's buffer is written as by `write`; the file's lock is held meanwhile, as libc holds it, and other fibers wait for it |
 //! | `fputwc` `fputws` `wprintf` and their kin, `fgetwc` `fgetws` | libc's own functions, before which the fiber waits for room, or for something to read. What a pipe has room for is moved at once; to fill a smaller room, or for the rest of a character, they wait in the kernel |
@@ -68,7 +68,7 @@
 //! * **Signals.** A handler that runs for the process interrupts the call of the main fiber, or, if that does not wait in one, of the fiber that
 //!   has waited the longest: it ends in EINTR, or goes on if the handler restarts calls (SA_RESTART) and the call is one that can be restarted.
 //!   `pthread_kill` runs the handler on the fiber that it is for, whatever that does: it computes, waits in a call or for a lock (which goes on
-//!   afterwards), or is in another handler. Only look-ups of names and other calls on a thread of the pool that no handler ends come to their end before. So collectors of garbage
+//!   afterwards), or is in another handler. Only calls on a thread of the pool that use what is the caller's, those that the table below has waited for, come to their end before. So collectors of garbage
 //!   stop all threads by signals; a fiber that stays in its handler, in `sigsuspend`, has an OS thread for itself meanwhile. A
 //!   handler may post a semaphore, and write to a pipe. It may leave by `siglongjmp` or `setcontext`, also out of a call in which its fiber waits; such a
 //!   call gives back what it has, but for some memory, and a descriptor if it waits for a child. The functions of older systems (`sigset`, `sighold`, `sigblock`, the `signal` of System V) are made
@@ -123,7 +123,7 @@
 //!
 //! | call | of a fiber that is cancelled, or whose time is up |
 //! |---|---|
-//! | `fcntl(F_SETLKW)` `fcntl(F_OFD_SETLKW)` `lockf`, `open` of a FIFO to read, `sigwait` `sigwaitinfo` `sigtimedwait` | the wait in the kernel ends. What was got at the last moment is the caller's, and the call succeeds; else nobody has it. A handler of a signal ends these calls as it does on a thread (`sigwait` by none), and a deadlock is EDEADLK |
+//! | `fcntl(F_SETLKW)` `fcntl(F_OFD_SETLKW)` `lockf`, `msgrcv` `msgsnd` `semop` `semtimedop`, `open` of a FIFO, `sigwait` `sigwaitinfo` `sigtimedwait` | the wait in the kernel ends. What was got at the last moment is the caller's, and the call succeeds; else nobody has it. A handler of a signal ends these calls as it does on a thread (`sigwait` by none), and a deadlock is EDEADLK |
 //! | `close` of a socket that lingers | the socket is closed, the kernel sends the rest, and the call succeeds |
 //! | `getaddrinfo` `getnameinfo` `getpwnam` `getpwuid` `getgrnam` `getgrgid` `getspnam` `gethostby*` `getservby*` `getprotoby*` `getnetby*`, and those with `_r`, `res_query` `res_search` `res_querydomain`, `initgroups` | are left behind with what they were given, a copy; nothing of the caller's is written to. `h_errno` is NETDB_INTERNAL, the result EAI_SYSTEM, where there is one |
 //! | `fsync` `fdatasync` `sync` `syncfs` | are left behind. If such a call fails, the next one on that file does, with its error |
@@ -187,23 +187,28 @@
 //! | a library that wants code executed on stacks (`-z execstack`), and is loaded after `install` by `dlopen` | finds threads whose stacks are not. What the program has begun with counts |
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
 //! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, to the threads that it creates as well, and change nothing: `sched_getcpu` tells where the worker is |
+//! | a stack that overflows | ends the process by SIGSEGV, where std ends it by SIGABRT, with abaca's report: it does not tell the thread's name, nor where it was started, and what is to be raised is std's `Builder::stack_size` or RUST_MIN_STACK, or the size in the thread's attributes |
 //! | `pthread_getattr_np` | tells of the stack and the guard that were asked for: the stack that there is may be larger, and the guard is a page at least |
 //! | the number of the next descriptor | need not be the lowest that the program has free: the runtime opens some of its own, also for a moment |
-//! | `pthread_create` without room for a stack | is EAGAIN where the address space is limited (RLIMIT_AS), as on threads. Where memory is refused for another reason when the thread begins, the process ends, with a line that says so |
+//! | `pthread_create` without room for a stack | is EAGAIN where the address space is limited (RLIMIT_AS), as on threads. Where memory is refused for another reason when the thread begins, the process ends, with a line that says so. So it does if the allocator has 16 KiB, which are asked for before, and not the 500 bytes that are taken then, since another thread was faster |
 //! | PTHREAD_KEYS_MAX | a few of the keys are the runtime's |
 //! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, from a wait for a lock, and in its next call that is a cancellation point; not while it computes |
 //! | `pthread_cancel` of a thread that is in a handler of a signal | it ends when it has left the handler: what that calls are libc's own functions |
 //! | a signal for the process that the main thread blocks, and of all others only those let through that wait for locks | waits until one of them waits for something else, or none |
 //! | a signal that a fiber sends to its own process (`kill`, `sigqueue`), or that the kernel has given to a worker's thread, while the main thread blocks it and a plain thread beside that does not | waits for a fiber, or until a plain thread calls `sigwait` or its kin, or lets it through anew, be it by a change of its mask or for the time of a call (`sigsuspend`, `ppoll`). The kernel would have run the handler on that thread at once |
 //! | a signal that does nothing by default (SIGCHLD, SIGURG, SIGWINCH, SIGCONT), while the main thread blocks it | ends a call of a plain thread besides the main one, if that does not block it, in EINTR, as a handler would |
-//! | a signal that waits for a fiber, and that the mask of its `ppoll`, `pselect` or `epoll_pwait` lets through, while something is ready | has its handler run, and ends the call in EINTR, if the signal was blocked where the runtime was built. The kernel tells what is ready, and the signal goes on waiting; so it does if `epoll_pwait` is not to wait |
 //! | `signalfd` of a plain thread | is the kernel's: it tells nothing of such a signal |
 //! | a condition's wait | ends by itself, as POSIX allows, where a handler has run in it; glibc's goes on |
-//! | an address that is none, of a message (`sendmsg`), a set (`select`), a time, a mask or a name | ends the process by SIGSEGV where the kernel would say EFAULT: the hook reads it first, as functions of libc may |
+//! | an address that is none, of a message (`sendmsg`), a list of buffers (`readv`), a set (`select`), a time, a mask or a name | ends the process by SIGSEGV where the kernel would say EFAULT: the hook reads it first, as functions of libc may |
 //! | numbers of descriptors that the program has not opened | some are the runtime's. A program that closes them while it has threads (`close_range` from 3 on) ends by an abort |
-//! | GETNCNT and GETZCNT of `semctl` | do not count fibers that wait in `semop`, which try again after pauses |
+//! | a wait for a place in the queue of a Unix socket that is connected elsewhere meanwhile, or whose peer is shut down | ends as a new call would. The kernel's goes on waiting for the former peer |
+//! | a read of a terminal whose settings (VMIN, VTIME) another thread changes | goes by the new ones; a thread's by those that there were |
+//! | `connect` to AF_UNSPEC, of a socket on which another thread waits | ends that call in the socket's error, such as ECONNRESET; newer kernels say EPIPE |
+//! | `splice` from a Unix socket with SO_RCVLOWAT | moves what there is |
 //! | `mq_notify` | tells of a message although a fiber waits for one in `mq_receive`: the kernel does not see that it waits |
 //! | the thread of a copy by fork(2) that a fiber has become | is a plain one. `pthread_cancel` ends it in waits for conditions, joins and `pthread_testcancel` only |
+//! | SO_RCVTIMEO and SO_SNDTIMEO below zero | are none: the kernel tells of them as of none, though it does not wait then |
+//! | `signalfd` | is one of a pair of sockets: it is writable, socket calls work on it, and a read of less than one `signalfd_siginfo` waits where the kernel says EINVAL |
 //! | `sigaltstack` | is noted and told, each fiber's for itself. Handlers with SA_ONSTACK run on a stack that the OS thread has for them, of 64 KiB at least |
 
 mod answer;

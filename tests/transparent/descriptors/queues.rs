@@ -126,11 +126,12 @@ fn queues_wait_time_out_and_say_so() {
         // SAFETY: buffers and times of the test's.
         unsafe {
             let invalid = timespec { tv_sec: 0, tv_nsec: -1 };
-            for time in [soon(20), invalid] {
+            let before_all = timespec { tv_sec: -1, tv_nsec: 0 };
+            for time in [soon(20), invalid, before_all] {
                 found.push(outcome(libc::mq_timedsend(queue, c"abc".as_ptr(), 3, 0, &time) as isize));
             }
             found.push(mq_receive(queue));
-            for time in [soon(20), invalid] {
+            for time in [soon(20), invalid, before_all] {
                 found.push(outcome(libc::mq_timedreceive(queue, [0; 8].as_mut_ptr(), 8, null_mut(), &time)));
             }
             found.extend([

@@ -124,7 +124,12 @@ static void *calls(void *argument) {
     case MSGRCV: SAY(msgrcv(queue, &message, 1, 0, 0)); break;
     case FLOCK: SAY(flock(files[0], LOCK_EX)), flock(files[0], LOCK_UN); break;
     case LOCK: SAY(fcntl(files[0], F_OFD_SETLKW, &lock)), lock.l_type = F_UNLCK, fcntl(files[0], F_OFD_SETLK, &lock); break;
-    case FUTEX: SAY(syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL)); break;
+    case FUTEX:
+        // It may have been woken before it waits.
+        taken = syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL);
+        if (taken == -1 && errno == EAGAIN) taken = 0;
+        SAY(taken);
+        break;
     case PAUSE: SAY(pause()), SAY(handled > 0), is_set = 1; break;
     case SUSPEND: SAY(sigsuspend(&none)), SAY(handled); break;
     case SIGWAIT: SAY(sigwait(&usr1, &taken)), SAY(taken == SIGUSR1); break;

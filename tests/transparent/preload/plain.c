@@ -196,10 +196,11 @@ static void jumps_away(int signal, int other) {
     sigset_t set = set_of(signal), open = set_of(signal);
     int taken;
     for (volatile int round = 0; round < 20; round++) {
-        on(other, jumps), mask(SIG_UNBLOCK, other);
+        on(other, jumps), mask(SIG_BLOCK, other);
         if (!sigsetjmp(place, 1)) {
             pthread_t thread = start(kills, (void *)(long)other);
-            pthread_detach(thread);
+            // Nobody may jump out of a thread's creation.
+            pthread_detach(thread), mask(SIG_UNBLOCK, other);
             if (round % 3 == 0) sigwait(&set, &taken); else if (round % 3 == 1) sigsuspend(&open); else ppoll(NULL, 0, NULL, &open);
             puts("not left");
         }

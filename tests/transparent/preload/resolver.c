@@ -46,7 +46,7 @@ static void *asks(void *unused) {
     int length, error;
     char room[1000];
     SAY(res_init());
-    _res.nscount = 1, _res.nsaddr_list[0] = address, _res.retrans = 1, _res.retry = 1;
+    _res.nscount = 1, _res.nsaddr_list[0] = address, _res.retrans = 30, _res.retry = 1;
     _res.dnsrch[0] = here, _res.dnsrch[1] = NULL;
     SAY(length = res_query("one.test", C_IN, T_A, answer, sizeof answer)), SAY(length > 4 && answer[length - 4] == 10);
     SAY(res_query("xone.test", C_IN, T_A, answer, sizeof answer)), SAY(h_errno);

@@ -255,6 +255,45 @@ static void breaks_after_a_part(void) {
     }
 }
 
+static int reached;
+static void *waits_for_room(void *end) {
+    __atomic_store_n(&reached, 1, __ATOMIC_SEQ_CST);
+    long sent = send((long)end, large, 1 << 16, 0);
+    return (void *)(sent < 0 ? (long)errno : -sent);
+}
+// Who waits for room in a Unix socket, and has sent nothing, is told of the end, and of unread bytes that the other one has left, but by no signal.
+static void ends_without_a_signal(void) {
+    struct sigaction action = {.sa_handler = counts_signals};
+    sigaction(SIGPIPE, &action, NULL);
+    for (int how = 0; how < 4; how++) {
+        long error = 0;
+        int is_quiet = 0;
+        // A thread that does not wait yet gets the signal: then once more.
+        for (int tries = 0; tries < 50 && !is_quiet; tries++) {
+            int ends[2];
+            pthread_t thread;
+            void *result;
+            socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+            while (send(ends[0], large, 1 << 16, MSG_DONTWAIT) > 0) continue;
+            signals = reached = 0;
+            pthread_create(&thread, NULL, waits_for_room, (void *)(long)ends[0]);
+            while (!__atomic_load_n(&reached, __ATOMIC_SEQ_CST)) sched_yield();
+            for (int looks = 0; looks < 200 << tries % 6; looks++) sched_yield();
+            switch (how) {
+            case 0: shutdown(ends[0], SHUT_WR); break;
+            case 1: shutdown(ends[0], SHUT_RDWR); break;
+            case 2: shutdown(ends[1], SHUT_RD); break;
+            case 3: close(ends[1]); break;
+            }
+            pthread_join(thread, &result);
+            error = (long)result, is_quiet = signals == 0;
+            close(ends[0]);
+            if (how < 3) close(ends[1]);
+        }
+        SAY(error), SAY(is_quiet);
+    }
+}
+
 static void *resets(void *other) {
     struct linger none = {1, 0};
     for (int i = 0; i < 10; i++) sched_yield();
@@ -263,8 +302,9 @@ static void *resets(void *other) {
     return NULL;
 }
 static void breaks_after_bytes(void) {
-    for (int call = 0; call < 2; call++) {
-        int ends[2];
+    for (int call = 0; call < 3; call++) {
+        int ends[2], error;
+        socklen_t bytes = sizeof error;
         char buffer[10];
         struct iovec list = {buffer, 10};
         struct msghdr message = {.msg_iov = &list, .msg_iovlen = 1};
@@ -272,8 +312,9 @@ static void breaks_after_bytes(void) {
         connected(ends);
         write(ends[1], "abc", 3);
         pthread_create(&thread, NULL, resets, (void *)(long)ends[1]);
-        if (call) SAY(recvmsg(ends[0], &message, MSG_WAITALL));
+        if (call == 1) SAY(recvmsg(ends[0], &message, MSG_WAITALL));
         else SAY(recv(ends[0], buffer, 10, MSG_WAITALL));
+        if (call == 2) SAY(getsockopt(ends[0], SOL_SOCKET, SO_ERROR, &error, &bytes)), SAY(error);
         SAY(recv(ends[0], buffer, 10, 0)), SAY(errno), SAY(recv(ends[0], buffer, 10, 0));
         pthread_join(thread, NULL);
         close(ends[0]);
@@ -315,6 +356,7 @@ static void connects_again(void) {
 static void *all(void *unused) {
     breaks_after_a_part(), breaks_after_bytes();
     ends_by_a_shutdown();
+    ends_without_a_signal();
     waits_for_least(1), waits_for_least(0);
     opens_by_sending();
     takes_a_descriptor();

@@ -1,10 +1,15 @@
 //! std::thread, unmodified: each thread is a fiber.
 
 use std::cell::{Cell, RefCell};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
+
+use abaca::observe::FiberDump;
 
 use super::{as_on_threads, spawn, until};
 
@@ -29,6 +34,15 @@ fn a_name_is_std_s_and_pthread_s() {
             // SAFETY: the buffer is large enough.
             let error =
                 unsafe { libc::pthread_getname_np(libc::pthread_self(), name.as_mut_ptr().cast(), 16) };
+            if abaca::hook::on_fiber() {
+                // Others that it makes have its name, as in the kernel, until they set their own.
+                let mine = abaca::current().labels();
+                assert_eq!(mine, [("thread".to_owned(), "worker bee".to_owned())], "for a dump");
+                let child = Builder::new().spawn(|| abaca::current().labels()).unwrap();
+                assert_eq!(child.join().unwrap(), mine);
+                let bear = Builder::new().name("bear".into()).spawn(|| abaca::current().labels());
+                assert_eq!(bear.unwrap().join().unwrap(), [("thread".to_owned(), "bear".to_owned())]);
+            }
             (thread::current().name().map(str::to_owned), error, name)
         };
         let thread = if abaca::hook::on_fiber() {
@@ -37,6 +51,39 @@ fn a_name_is_std_s_and_pthread_s() {
             abaca_transparent::as_kernel_threads(|| builder.spawn(body))
         };
         thread.unwrap().join().unwrap()
+    });
+}
+
+/// A dump shows by which name a thread goes, and the user's own objects that it waits for.
+#[test]
+fn a_dump_tells_the_lock_and_the_descriptor_that_a_thread_waits_for() {
+    as_on_threads(|| {
+        if !abaca::hook::on_fiber() {
+            return;
+        }
+        let (mine, mut theirs) = UnixStream::pair().unwrap();
+        let number = mine.as_raw_fd();
+        let reader =
+            Builder::new().name("reads".into()).spawn(move || (&mine).read(&mut [0]).unwrap()).unwrap();
+        let lock: &Mutex<()> = Box::leak(Box::new(Mutex::new(())));
+        let held = lock.lock().unwrap();
+        let locker = Builder::new().name("locks".into()).spawn(|| drop(lock.lock().unwrap())).unwrap();
+        let place = std::ptr::from_ref(lock).addr();
+        let wait_of = |name: &str| {
+            let dump = abaca::dump();
+            let is_it = |fiber: &&FiberDump| fiber.labels().iter().any(|(_, value)| value == name);
+            let wait = dump.fibers().iter().find(is_it).and_then(FiberDump::wait);
+            wait.map(|wait| (wait.object().map(str::to_owned), wait.address()))
+        };
+        until(|| wait_of("reads").is_some() && wait_of("locks").is_some());
+        let (read, _) = wait_of("reads").unwrap();
+        assert!(read.as_ref().is_some_and(|read| read.contains(&format!("descriptor {number}"))), "{read:?}");
+        let (_, address) = wait_of("locks").unwrap();
+        assert!(address.is_some_and(|address| (place..place + size_of_val(lock)).contains(&address)));
+        drop(held);
+        theirs.write_all(b"x").unwrap();
+        locker.join().unwrap();
+        assert_eq!(reader.join().unwrap(), 1);
     });
 }
 

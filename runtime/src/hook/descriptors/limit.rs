@@ -29,6 +29,8 @@ pub struct WaitLimit {
     has_part: bool,
     /// What a wait of the call has taken, until its handlers run.
     unattended: Unattended,
+    /// In which epoch the time of its descriptor was asked for.
+    epoch: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +54,7 @@ impl WaitLimit {
             goes_on: false,
             has_part: false,
             unattended: Unattended::NONE,
+            epoch: 0,
         }
     }
 
@@ -64,6 +67,7 @@ impl WaitLimit {
             goes_on: false,
             has_part: false,
             unattended: Unattended::NONE,
+            epoch: 0,
         }
     }
 
@@ -76,6 +80,7 @@ impl WaitLimit {
             goes_on: false,
             has_part: false,
             unattended: Unattended::NONE,
+            epoch: 0,
         }
     }
 
@@ -96,6 +101,8 @@ impl WaitLimit {
         match &mut self.limit {
             Limit::Until(deadline) => *deadline,
             Limit::OfDescriptor(deadline) => *deadline.get_or_insert_with(|| {
+                // Relaxed: one that is too old only has a change of this moment be none of the call's.
+                self.epoch = EPOCH.load(Ordering::Relaxed) as u32;
                 watched.timeouts.get(fd, direction).and_then(|timeout| Instant::now().checked_add(timeout))
             }),
         }
@@ -132,9 +139,12 @@ impl WaitLimit {
         by == Interrupted::Looks || restarts && !self.has_part && by == Interrupted::Restarts
     }
 
-    /// Asks for the time again.
+    /// Asks for the time again, of a call that is to wait for ever: the answer may have been wrong. Not if somebody has set one by the function
+    /// that the hooks know: as in the kernel, the call has the time that there was when it began.
     pub(super) fn renew(&mut self) {
-        if let Limit::OfDescriptor(deadline) = &mut self.limit {
+        if let Limit::OfDescriptor(deadline) = &mut self.limit
+            && self.epoch == EPOCH.load(Ordering::Relaxed) as u32
+        {
             *deadline = deadline.filter(Option::is_some);
         }
     }

@@ -23,7 +23,7 @@ mod wish;
 
 pub use held::Held;
 pub use limit::{WaitLimit, timeouts_changed};
-pub use renewal::rounds_of_renewal;
+pub use renewal::{look_again_at, look_again_everywhere, rounds_of_renewal};
 pub use retry::{AFTER_PART, Attempt, retry};
 pub use several::{Interest, wait_any};
 pub use table::{born, born_of_listener, close_range_under, close_under, duplicated, forget, in_turn};

@@ -2,10 +2,11 @@
 //! want. A thread of its own does it, so that a wait needs no timer for it. The thread ends when nobody has waited for a while
 //! (`park/attendant.rs`).
 
+use std::os::fd::RawFd;
 use std::thread;
 use std::time::Duration;
 
-use super::table::{Watched, for_each_watched};
+use super::table::{Watched, for_each_of_file, for_each_watched};
 use super::wish::modes_changed;
 use crate::atomic::{AtomicU32, Ordering};
 use crate::os;
@@ -105,7 +106,8 @@ fn look() -> bool {
         if watched.source.is_waited_for() {
             found = true;
             let rounds = watched.waits.rounds.fetch_add(1, Ordering::Relaxed);
-            // The second round comes after a second at the earliest. Then after twice as many each time.
+            // The second round comes after a second at the earliest. Those who wait then look, and a wait that goes on begins anew; only those
+            // who have not run since are asked again after twice as many rounds each time.
             if rounds > 0 && rounds.is_power_of_two() {
                 renew(watched);
             } else if watched.number().is_some_and(|fd| watched.wish.was_wrong(fd)) {
@@ -114,6 +116,24 @@ fn look() -> bool {
         }
     });
     found
+}
+
+/// Makes those who wait for the file of this number look again, after a change of which the kernel wakes its own waiters, but that is no event
+/// for the poller: `shutdown(SHUT_WR)` of a Unix socket without room.
+pub fn look_again_at(fd: RawFd) {
+    for_each_of_file(fd, wake_waiting);
+}
+
+/// Makes all who wait for a descriptor look again, after such a change of a file whose numbers are not known: `shutdown(SHUT_RD)` of the other end of
+/// a Unix socket without room.
+pub fn look_again_everywhere() {
+    for_each_watched(wake_waiting);
+}
+
+fn wake_waiting(watched: &Watched) {
+    if watched.source.is_waited_for() {
+        watched.source.wake_all(crate::park::wake);
+    }
 }
 
 /// Watches a number anew, and makes those who wait look again.

@@ -92,7 +92,7 @@ fn wait(
     (worker, me): Caller,
 ) -> Option<Ended> {
     let deadline = limit.deadline(watched, fd, direction);
-    let waiter = Waiter::new(Some(me));
+    let waiter = Waiter::new(Some(me)).on(std::ptr::without_provenance(fd as usize));
     // SAFETY: the waiter outlives the node, and neither moves.
     let node = unsafe { Node::of(&waiter, false) };
     // SAFETY: the number is only passed to epoll.

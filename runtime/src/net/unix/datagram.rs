@@ -285,13 +285,16 @@ impl UnixDatagram {
         })
     }
 
-    /// Shuts down receiving, sending, or both; calls that wait return.
+    /// Shuts down receiving, sending, or both; calls of fibers that wait return, those on clones as well.
     ///
     /// # Errors
     ///
     /// None for an open socket; the return type is that of std.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.0.get().shutdown(how)
+        match how {
+            Shutdown::Read => self.0.get().shutdown(how),
+            Shutdown::Write | Shutdown::Both => self.0.shut_down_writes(|inner| inner.shutdown(how)),
+        }
     }
 
     /// Sets `SO_PASSCRED`: datagrams that are received come with the sender's credentials. Default false.
@@ -333,5 +336,5 @@ impl UnixDatagram {
 }
 
 socket_settings!(UnixDatagram, "receives", "sends");
-std_conversions!(UnixDatagram, net::UnixDatagram, Kind::Other);
+std_conversions!(UnixDatagram, net::UnixDatagram, Kind::Local);
 descriptor_traits!(UnixDatagram, net::UnixDatagram);

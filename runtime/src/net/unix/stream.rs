@@ -132,13 +132,16 @@ impl UnixStream {
         SockRef::from(self.0.get()).set_mark(mark)
     }
 
-    /// Shuts down reading, writing, or both; calls that wait return.
+    /// Shuts down reading, writing, or both; calls of fibers that wait return, those on clones as well.
     ///
     /// # Errors
     ///
     /// None for an open socket; the return type is that of std.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.0.get().shutdown(how)
+        match how {
+            Shutdown::Read => self.0.get().shutdown(how),
+            Shutdown::Write | Shutdown::Both => self.0.shut_down_writes(|inner| inner.shutdown(how)),
+        }
     }
 
     /// [Reads](Read::read) without taking the bytes: the next call finds them again. Blocks the fiber while nothing has
@@ -333,5 +336,5 @@ impl Duplex for UnixStream {
 
 // A read stops short where descriptors were sent along, so that a short one says nothing of what is left.
 socket_settings!(UnixStream, "reads", "writes");
-std_conversions!(UnixStream, net::UnixStream, Kind::Other);
+std_conversions!(UnixStream, net::UnixStream, Kind::Local);
 descriptor_traits!(UnixStream, net::UnixStream);

@@ -8,7 +8,6 @@ use super::Worker;
 use super::life::this_worker;
 use crate::cell::{Flags, Header};
 use crate::scheduler::here::{come_home, current_worker};
-use crate::scheduler::hooks::call_around;
 use crate::scheduler::phase::Phase;
 
 /// Calls `live` with the runtime's hook around it.
@@ -27,7 +26,7 @@ fn run_slow(fiber: &Header, live: impl FnOnce()) {
         come_home(this_worker()).record_start(fiber);
     }
     if fiber.has(Flags::HOOKED) {
-        call_around(this_worker().shared().hooks.fiber.as_ref(), live);
+        this_worker().shared().hooks.around_fiber(live);
     } else {
         live();
     }

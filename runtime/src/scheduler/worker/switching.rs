@@ -12,7 +12,6 @@ use super::refused::REFUSED;
 use super::{Request, Worker};
 use crate::cell::{Flags, Header};
 use crate::scheduler::here::{arrive, give_back, show_fiber, switch_to};
-use crate::scheduler::hooks::call_around;
 
 /// The worker of the calling thread.
 fn here() -> &'static Worker {
@@ -79,11 +78,11 @@ impl Worker {
         if !me.has(Flags::HOOKED) {
             return suspend(self);
         }
-        let hook = self.shared().hooks.park.as_ref();
+        let hooks = &self.shared().hooks;
         self.set_current(None);
         show_fiber(None);
         self.in_hook.set(me);
-        call_around(hook, || {
+        hooks.around_park(|| {
             here().in_hook.set(ptr::null());
             suspend(here());
             here().in_hook.set(me);

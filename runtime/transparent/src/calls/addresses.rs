@@ -15,10 +15,11 @@ use super::resolver::Settings;
 use crate::answer::{errno, set_errno};
 use crate::hooks::hooks;
 use crate::own::own;
+use crate::threads::wait_at_point;
 
 hooks! {
     /// getaddrinfo(3).
-    fn getaddrinfo(node: *const c_char, service: *const c_char, hints: *const addrinfo, result: *mut *mut addrinfo) -> c_int, |within| -> c {
+    fn getaddrinfo(node: *const c_char, service: *const c_char, hints: *const addrinfo, result: *mut *mut addrinfo) -> c_int, |within| -> c_wait {
         let own = own!(fn getaddrinfo(*const c_char, *const c_char, *const addrinfo, *mut *mut addrinfo) -> c_int);
         // SAFETY: null, or the user's, here and below.
         let hints_ref = unsafe { hints.as_ref() };
@@ -57,7 +58,7 @@ hooks! {
         let hints = hints_ref.map(|hints| Hints::of(Some(hints)));
         let before = within.errno();
         let settings = Settings::of_caller();
-        let found = offload_or_leave(move || {
+        let look_up = move || {
             set_errno(before);
             let pointer = |string: &Option<CString>| string.as_ref().map_or(ptr::null(), |string| string.as_ptr());
             let hints = hints.map(Hints::into_c);
@@ -66,8 +67,8 @@ hooks! {
             // SAFETY: the strings and the hints are the closure's.
             let code = settings.lend(|| unsafe { own(pointer(&node), pointer(&service), hints, &raw mut list.0) });
             (code, errno(), list)
-        });
-        match found {
+        };
+        match wait_at_point(|| None, || offload_or_leave(look_up)) {
             Some((code, error, list)) => {
                 within.fails_with(error);
                 if code == 0 {

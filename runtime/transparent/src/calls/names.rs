@@ -17,6 +17,7 @@ use crate::answer::{errno, set_errno};
 use crate::enter::Within;
 use crate::hooks::hooks;
 use crate::own::own;
+use crate::threads::wait_at_point;
 
 /// A look-up in libc's own function of this name, which ends in an `_r`: `own` arguments first, then the places that it fills in.
 macro_rules! look_up {
@@ -206,7 +207,7 @@ hooks! {
     fn getnameinfo(
         address: *const sockaddr, address_bytes: socklen_t, host: *mut c_char, host_bytes: socklen_t, service: *mut c_char,
         service_bytes: socklen_t, flags: c_int,
-    ) -> c_int, |within| -> c {
+    ) -> c_int, |within| -> c_wait {
         let own = own!(fn getnameinfo(*const sockaddr, socklen_t, *mut c_char, socklen_t, *mut c_char, socklen_t, c_int) -> c_int);
         let is_asked = |name: *mut c_char, bytes: socklen_t, in_figures| !name.is_null() && bytes > 0 && flags & in_figures == 0;
         let asks = is_asked(host, host_bytes, NI_NUMERICHOST) || is_asked(service, service_bytes, NI_NUMERICSERV);
@@ -220,7 +221,7 @@ hooks! {
         // SAFETY: the caller's promise.
         let address = unsafe { copy_bytes(address.cast(), address_bytes) };
         let has = [!host.is_null(), !service.is_null()];
-        let answer = leave(within, move || {
+        let look_up = move || {
             let mut names = [vec![0_u8; host_bytes as usize], vec![0_u8; service_bytes as usize]];
             let [host, service] = &mut names;
             let place = |name: &mut Vec<u8>, is_wanted: bool| if is_wanted { name.as_mut_ptr().cast() } else { std::ptr::null_mut() };
@@ -231,7 +232,8 @@ hooks! {
                 )
             };
             (code, names)
-        });
+        };
+        let answer = wait_at_point(|| None, || leave(within, look_up));
         let Some((code, names)) = answer else { return EAI_SYSTEM };
         for (name, to) in names.iter().zip([host, service]).filter(|(_, to)| code == 0 && !to.is_null()) {
             // SAFETY: the caller's promise.
@@ -241,7 +243,7 @@ hooks! {
     }
 
     /// res_query(3).
-    fn res_query(name: *const c_char, class: c_int, kind: c_int, answer: *mut c_uchar, bytes: c_int) -> c_int, |within| -> c {
+    fn res_query(name: *const c_char, class: c_int, kind: c_int, answer: *mut c_uchar, bytes: c_int) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         let name = unsafe { copy(name) };
         // SAFETY: as above; the buffer is the look-up's.
@@ -249,7 +251,7 @@ hooks! {
     }
 
     /// res_search(3).
-    fn res_search(name: *const c_char, class: c_int, kind: c_int, answer: *mut c_uchar, bytes: c_int) -> c_int, |within| -> c {
+    fn res_search(name: *const c_char, class: c_int, kind: c_int, answer: *mut c_uchar, bytes: c_int) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below.
         let name = unsafe { copy(name) };
         // SAFETY: as above; the buffer is the look-up's.
@@ -259,7 +261,7 @@ hooks! {
     /// res_querydomain(3).
     fn res_querydomain(
         name: *const c_char, domain: *const c_char, class: c_int, kind: c_int, answer: *mut c_uchar, bytes: c_int,
-    ) -> c_int, |within| -> c {
+    ) -> c_int, |within| -> c_wait {
         // SAFETY: the caller's promise, here and below. Without a domain the name is absolute.
         let (name, domain) = unsafe { (copy(name), (!domain.is_null()).then(|| copy(domain))) };
         let look_up = move |answer: *mut c_uchar| {
@@ -342,10 +344,11 @@ unsafe fn query(
     /// libc writes the head of an answer, whether there is room or not.
     const HEAD_BYTES: usize = 64;
     let room = usize::try_from(bytes).unwrap_or(0);
-    let found = leave(within, move || {
+    let ask = move || {
         let mut found = vec![0; room.max(HEAD_BYTES)];
         (look_up(found.as_mut_ptr()), found)
-    });
+    };
+    let found = wait_at_point(|| None, || leave(within, ask));
     let Some((count, found)) = found else { return -1 };
     // An answer that is too long is told by its size, and cut off.
     let copied = room.min(usize::try_from(count).unwrap_or(0));

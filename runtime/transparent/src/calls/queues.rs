@@ -1,20 +1,23 @@
-//! Queues of messages and sets of semaphores that processes share: POSIX's, of which events tell, and System V's, of which none do.
+//! Queues of messages and sets of semaphores that processes share: POSIX's, of which events tell, and System V's, of which none do. Who waits for
+//! those waits in the kernel, on a thread of the pool: only so is a message his that is gone at the next moment, or a value that does not last.
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
 
 use std::ffi::{c_char, c_int, c_long, c_short, c_uint, c_void};
+use std::ptr::{self, null};
 use std::time::Instant;
 
-use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, retry};
+use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, close_under, retry};
 use libc::{EAGAIN, ETIMEDOUT, IPC_NOWAIT, mqd_t, sembuf, size_t, ssize_t, timespec};
 
 use crate::answer::{failed, of_c};
-use crate::descriptors::pause::retry_until_handled;
+use crate::calls::kick::{Handlers, wait_elsewhere};
 use crate::descriptors::wishes::result;
 use crate::enter::{looked, would_block};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
+use crate::threads::thread_waits::in_seconds;
 use crate::threads::until::Until;
 
 hooks! {
@@ -60,6 +63,13 @@ hooks! {
         moved(queue, Direction::Write, deadline, call)
     }
 
+    /// mq_close(3), as close(2).
+    fn mq_close(queue: mqd_t) -> c_int, |_| -> always {
+        close_under(queue);
+        // SAFETY: the caller's promise.
+        unsafe { own!(fn mq_close(mqd_t) -> c_int)(queue) }
+    }
+
     /// msgrcv(2).
     fn msgrcv(queue: c_int, message: *mut c_void, bytes: size_t, kind: c_long, flags: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
@@ -68,11 +78,12 @@ hooks! {
         if flags & (IPC_NOWAIT | libc::MSG_COPY) != 0 {
             return looked(call(flags));
         }
-        let attempt = || match call(flags | IPC_NOWAIT) {
+        let first = match call(flags | IPC_NOWAIT) {
             result if result == failed(libc::ENOMSG) => failed(EAGAIN),
             result => result,
         };
-        result(retry_until_handled(|| Ok(None), or_removed(attempt), true), EAGAIN)
+        // SAFETY: the message stays while the fiber waits.
+        or_wait(first, || unsafe { wait_elsewhere(Handlers::End, || call(flags)) })
     }
 
     /// msgsnd(2).
@@ -82,7 +93,8 @@ hooks! {
         if flags & IPC_NOWAIT != 0 {
             return looked(call(flags));
         }
-        result(retry_until_handled(|| Ok(None), or_removed(|| call(flags | IPC_NOWAIT)), true), EAGAIN)
+        // SAFETY: the message stays while the fiber waits.
+        or_wait(call(flags | IPC_NOWAIT), || unsafe { wait_elsewhere(Handlers::End, || call(flags)) })
     }
 
     /// semop(2).
@@ -111,7 +123,11 @@ unsafe fn deadline(time: *const timespec) -> Option<Option<Instant>> {
     if time.is_null() {
         return Some(None);
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise, here and below.
+    if unsafe { (*time).tv_sec } < 0 {
+        return None;
+    }
+    // SAFETY: as above.
     let until = unsafe { Until::clock(libc::CLOCK_REALTIME, time) }.ok()?;
     // A queue that is not empty is not waited for.
     Some(until.deadline())
@@ -127,14 +143,18 @@ fn moved(
     /// What no call returns: the user wants an error.
     const REFUSED: isize = isize::MIN;
     let long_ago = timespec { tv_sec: 0, tv_nsec: 0 };
+    // Who has begun to wait goes on, whoever changes the mode meanwhile.
+    let mut is_first = true;
     let ended = retry(Attempt {
         fd: queue,
         direction,
         wanted: 0,
         limit: &mut WaitLimit::until(deadline).restarted(),
         call: |queue| match call(queue, &long_ago) {
-            result if result == failed(ETIMEDOUT) => failed(EAGAIN),
-            result if result == failed(EAGAIN) => REFUSED,
+            result if result == failed(ETIMEDOUT) || result == failed(EAGAIN) => {
+                let is_refused = std::mem::replace(&mut is_first, false) && result == failed(EAGAIN);
+                if is_refused { REFUSED } else { failed(EAGAIN) }
+            }
             result => result,
         },
     });
@@ -144,16 +164,9 @@ fn moved(
     }
 }
 
-/// What was removed while a call waited has another error for it than what never was.
-fn or_removed(mut attempt: impl FnMut() -> isize) -> impl FnMut() -> isize {
-    let mut has_waited = false;
-    move || match attempt() {
-        result if has_waited && result == failed(libc::EINVAL) => failed(libc::EIDRM),
-        result => {
-            has_waited |= result == failed(EAGAIN);
-            result
-        }
-    }
+/// The result of a first attempt that does not wait; if it would, that of the call that does.
+fn or_wait(first: isize, wait: impl FnOnce() -> isize) -> isize {
+    if first == failed(EAGAIN) { wait() } else { looked(first) }
 }
 
 /// semtimedop(2) on a fiber.
@@ -169,15 +182,21 @@ unsafe fn operate(set: c_int, operations: *mut sembuf, count: usize, deadline: O
         // SAFETY: the kernel refuses it.
         return unsafe { kernel!(libc::SYS_semop, set, operations, count) };
     }
+    let wait = || {
+        let left = deadline.map(|at| in_seconds(at.saturating_duration_since(Instant::now())));
+        let left = left.as_ref().map_or(null(), ptr::from_ref);
+        // SAFETY: the caller's promise.
+        unsafe { kernel!(libc::SYS_semtimedop, set, operations, count, left) }
+    };
+    // SAFETY: the operations stay while the fiber waits.
+    let elsewhere = || unsafe { wait_elsewhere(Handlers::End, wait) };
     // SAFETY: the caller's promise.
     let mut all = unsafe { std::slice::from_raw_parts(operations, count) }.to_vec();
     if all.iter().any(|operation| operation.sem_flg & no_wait != 0) {
         // Only the kernel knows which of them would wait.
-        // SAFETY: the caller's promise.
-        return unsafe { kernel!(libc::SYS_semop, set, operations, count) };
+        return elsewhere();
     }
     all.iter_mut().for_each(|operation| operation.sem_flg |= no_wait);
     // SAFETY: the list is this function's.
-    let attempt = || unsafe { kernel!(libc::SYS_semop, set, all.as_ptr(), all.len()) };
-    result(retry_until_handled(|| Ok(deadline), or_removed(attempt), true), EAGAIN)
+    or_wait(unsafe { kernel!(libc::SYS_semop, set, all.as_ptr(), all.len()) }, elsewhere)
 }

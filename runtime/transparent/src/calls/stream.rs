@@ -16,6 +16,7 @@ use super::file::{
 use super::puts::stdout;
 use super::sink::Sink;
 use crate::answer::{errno, failed, set_errno};
+use crate::descriptors::fifo::has_no_writer;
 use crate::descriptors::poll::look_at;
 use crate::descriptors::terminals::{Patience, patience};
 use crate::enter::Within;
@@ -127,7 +128,7 @@ impl<'a> Stream<'a> {
         self.show_prompt();
         let limit = &mut WaitLimit::until(None).restarted();
         let call = |fd| match look_at(fd, libc::POLLIN) {
-            Ok(0) if patience(fd) == Patience::Endless => failed(libc::EAGAIN),
+            Ok(0) if patience(fd) == Patience::Endless && !has_no_writer(fd) => failed(libc::EAGAIN),
             _ => 1,
         };
         let attempt = Attempt { fd: self.fd, direction: Direction::Read, wanted: 0, limit, call };

@@ -28,6 +28,7 @@ hooks! {
             let ended = retry_on_file(fd, || deadline(fd, Direction::Write), |fd| without_waiting(fd, call));
             result(ended, libc::EAGAIN)
         } else {
+            let is_tcp = option(fd, libc::SO_PROTOCOL) == Some(libc::IPPROTO_TCP);
             let is_internet = [Some(libc::AF_INET), Some(libc::AF_INET6)].contains(&family);
             let mut is_first = true;
             let mut timed_out = libc::EINPROGRESS;
@@ -42,7 +43,17 @@ hooks! {
                     if !was_first && !is_internet && let Some(error @ 1..) = option(fd, libc::SO_ERROR) {
                         return failed(error);
                     }
+                    if !was_first && is_tcp && has_ended(fd) {
+                        // SAFETY: as above.
+                        return how_it_ended(fd, |length| unsafe { kernel!(libc::SYS_connect, fd, address, length) }, address_bytes);
+                    }
                     match without_waiting(fd, call) {
+                        // It was shut down just now, and this is another attempt, which nobody wants.
+                        result if result == failed(libc::EINPROGRESS) && !was_first && is_tcp => {
+                            // SAFETY: no memory is involved.
+                            unsafe { kernel!(libc::SYS_shutdown, fd, libc::SHUT_RDWR) };
+                            failed(option(fd, libc::SO_ERROR).filter(|error| *error != 0).unwrap_or(libc::ECONNRESET))
+                        }
                         // Of an attempt that another call has begun, the end of the time is told so.
                         result if result == failed(libc::EALREADY) && !was_first => failed(libc::EAGAIN),
                         result if result == failed(libc::EALREADY) => {
@@ -57,6 +68,38 @@ hooks! {
                 },
             });
             result(ended, timed_out)
+        }
+    }
+}
+
+/// Whether the attempt of a socket of TCP's is over, and there is no connection.
+fn has_ended(fd: c_int) -> bool {
+    /// TCP_CLOSE of the kernel's states.
+    const CLOSED: u8 = 7;
+    let (mut state, mut bytes): (u8, socklen_t) = (0, 1);
+    let (place, size) = ((&raw mut state).addr(), (&raw mut bytes).addr());
+    // SAFETY: the kernel writes one byte, the state, and how many it has written.
+    let result = unsafe { kernel!(libc::SYS_getsockopt, fd, libc::IPPROTO_TCP, libc::TCP_INFO, place, size) };
+    result == 0 && state == CLOSED
+}
+
+/// The error of an attempt of TCP's that is over. The call that tells it would begin another one, if the socket was shut down: not with an address
+/// of so many bytes as tell its family.
+#[cold]
+fn how_it_ended(fd: c_int, call: impl Fn(socklen_t) -> isize, address_bytes: socklen_t) -> isize {
+    const FAMILY_BYTES: socklen_t = size_of::<libc::sa_family_t>() as socklen_t;
+    match without_waiting(fd, |_| call(FAMILY_BYTES)) {
+        result if result == failed(libc::EINVAL) => {}
+        result => return result,
+    }
+    match option(fd, libc::SO_ERROR) {
+        None | Some(0) => failed(libc::ECONNABORTED),
+        // What shuts an attempt down resets it; a peer refuses it.
+        Some(libc::ECONNRESET) => failed(libc::ECONNRESET),
+        // SELinux refuses the address first. Then the call that is to tell the error is still to be made.
+        Some(error) => {
+            without_waiting(fd, |_| call(address_bytes));
+            failed(error)
         }
     }
 }

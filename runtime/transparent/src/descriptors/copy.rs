@@ -11,6 +11,8 @@ use libc::{SPLICE_F_NONBLOCK, iovec, loff_t, off_t, size_t, ssize_t};
 use super::kind::{Kind, kind_of};
 use super::mode;
 use super::poll::look_at;
+use super::send::{is_unix_stream, told_first};
+use super::shut::unless_shut;
 use super::wishes::{is_nonblocking, result};
 use crate::answer::failed;
 use crate::hooks::hooks;
@@ -86,24 +88,49 @@ fn moved(from: c_int, to: c_int, wants_errors: bool, call: impl Fn(c_int, c_int)
     if first != failed(libc::EAGAIN) || wants_errors {
         return crate::enter::looked(first);
     }
+    /// What no call returns: it is the other file that is not ready.
+    const OTHER: isize = isize::MIN;
     let (from, to) = (Held::of(from), Held::of(to));
+    // From a socket that is shut down no more comes: the call does not wait for that.
+    let made = |look| {
+        let (from, to) = (from.number(), to.number());
+        if look == 0 { call(from, to) } else { in_mode(from, to, &call) }
+    };
+    let is_idle = |fd, events| look_at(fd, events).is_ok_and(|found| found == 0);
     loop {
         // One of the two was not ready.
-        let is_idle = |fd, events| look_at(fd, events).is_ok_and(|found| found == 0);
         let (fd, direction, events) = if is_idle(from.number(), libc::POLLIN) {
             (from.number(), Direction::Read, libc::POLLIN)
         } else {
             (to.number(), Direction::Write, libc::POLLOUT)
         };
-        match until_ready(fd, direction, |fd| if is_idle(fd, events) { failed(libc::EAGAIN) } else { 0 }) {
-            0 => {}
-            error => return error,
-        }
-        match in_mode(from.number(), to.number(), &call) {
-            result if result == failed(libc::EAGAIN) => abaca::hook::yield_now(),
+        // A socket that is shut down while it is full seems to be full, but to the call.
+        let attempt = |fd| {
+            if let Some(error) = ended_while_waiting(to.number()) {
+                return error;
+            }
+            match unless_shut(from.number(), made) {
+                result if result == failed(libc::EAGAIN) && !is_idle(fd, events) => OTHER,
+                result => result,
+            }
+        };
+        match until_ready(fd, direction, attempt) {
+            OTHER => abaca::hook::yield_now(),
             result => return result,
         }
     }
+}
+
+/// The error of a Unix stream that was shut down or closed while a copy waits for room there. The kernel's call ends in it, and raises no signal, as
+/// an attempt would.
+fn ended_while_waiting(to: c_int) -> Option<isize> {
+    if kind_of(to) != Kind::Socket || !is_unix_stream(to) {
+        return None;
+    }
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: no byte is sent: the kernel says whether there may be any.
+    let probe = unsafe { kernel!(libc::SYS_sendto, to, 0, 0, flags, 0, 0) };
+    (probe == failed(libc::EPIPE)).then(|| told_first(to).unwrap_or(probe))
 }
 
 /// Makes a call until it does not fail with EAGAIN, or as long as the descriptor says.
@@ -136,7 +163,9 @@ unsafe fn send_file(to: c_int, from: c_int, offset: *mut off_t, bytes: usize) ->
             result if result == failed(libc::EAGAIN) => {
                 // It goes on with both files if their numbers are closed meanwhile.
                 let [_, from] = held.get_or_insert_with(|| [to, from].map(Held::of));
-                until_ready(to, Direction::Write, |to| next(to, from.number()))
+                until_ready(to, Direction::Write, |to| {
+                    ended_while_waiting(to).unwrap_or_else(|| next(to, from.number()))
+                })
             }
             result => crate::enter::looked(result),
         };

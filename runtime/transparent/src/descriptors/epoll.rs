@@ -15,7 +15,7 @@ use crate::answer::failed;
 use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
-use crate::threads::given::with_mask_or;
+use crate::threads::given::{Look, with_mask_or};
 use crate::threads::thread_waits;
 
 hooks! {
@@ -29,7 +29,7 @@ hooks! {
     fn epoll_pwait(set: c_int, events: *mut epoll_event, room: c_int, timeout: c_int, mask: *const sigset_t) -> c_int, |_| -> kernel_point_of_threads {
         let limit = u64::try_from(timeout).ok().map(Duration::from_millis);
         // SAFETY: the caller's promise.
-        unsafe { with_mask_or(mask, || wait(set, events, room, limit), || thread_waits::epoll_pwait(set, events, room, timeout, mask)) }
+        unsafe { with_mask_or(mask, Look::LeavesIt, || wait(set, events, room, limit), || thread_waits::epoll_pwait(set, events, room, timeout, mask)) }
     }
 
     /// epoll_pwait2(2), the same.
@@ -40,7 +40,7 @@ hooks! {
         unsafe {
             let in_kernel = || thread_waits::epoll_pwait2(set, events, room, timeout, mask);
             match duration(timeout) {
-                Ok(limit) => with_mask_or(mask, || wait(set, events, room, limit), in_kernel),
+                Ok(limit) => with_mask_or(mask, Look::LeavesIt, || wait(set, events, room, limit), in_kernel),
                 Err(error) => error,
             }
         }

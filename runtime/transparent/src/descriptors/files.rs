@@ -8,7 +8,6 @@ use std::mem::MaybeUninit;
 use abaca::hook::descriptors::forget;
 use libc::{FILE, mode_t};
 
-use super::pause::retry_with_pauses;
 use crate::answer::{answer, failed};
 use crate::calls::kick::{Handlers, wait_elsewhere};
 use crate::enter::enter;
@@ -130,9 +129,12 @@ unsafe fn open_at(
             let point = CancellationPoint::of(&within);
             let opened = point.call(|| {
                 if flags & libc::O_ACCMODE == libc::O_WRONLY {
-                    return open_to_write(flags, call);
+                    match open_to_write(flags, call) {
+                        opened if opened == failed(libc::ENXIO) => {}
+                        opened => return opened,
+                    }
                 }
-                // A thread opens it: without waiting, nobody could tell whether there was a writer yet.
+                // A thread opens it: without waiting, nobody could tell whether there was another end yet, or for a moment.
                 // SAFETY: the caller's path stays while the fiber waits.
                 unsafe { wait_elsewhere(Handlers::EndUnlessRestarted, || call(flags)) }
             });
@@ -210,14 +212,9 @@ fn flags_of(mode: &[u8]) -> Option<c_int> {
     Some(flags)
 }
 
-/// Opens a FIFO for writing. Without waiting, that fails while there is no reader.
+/// Opens a FIFO for writing, if it has a reader: else it fails with ENXIO.
 fn open_to_write(flags: c_int, call: impl Fn(c_int) -> isize) -> isize {
-    let attempt = || match call(flags | libc::O_NONBLOCK) {
-        result if result == failed(libc::ENXIO) => failed(libc::EAGAIN),
-        result => result,
-    };
-    let ended = retry_with_pauses(|| Ok(None), attempt);
-    let opened = super::wishes::result(ended, libc::EAGAIN);
+    let opened = call(flags | libc::O_NONBLOCK);
     if opened >= 0 {
         // As if it had waited.
         // SAFETY: no memory is involved.

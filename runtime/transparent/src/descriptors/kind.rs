@@ -18,15 +18,16 @@ pub(crate) enum Kind {
     Other,
 }
 
+/// What the kernel tells of a descriptor's file; `None` if it is not open.
+pub(crate) fn about(fd: c_int) -> Option<libc::stat> {
+    let mut about = MaybeUninit::uninit();
+    // SAFETY: the kernel fills the structure in if it says so.
+    unsafe { (kernel!(libc::SYS_fstat, fd, about.as_mut_ptr()) == 0).then(|| about.assume_init()) }
+}
+
 pub(crate) fn kind_of(fd: c_int) -> Kind {
-    let mut about = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the kernel fills the structure in.
-    let result = unsafe { kernel!(libc::SYS_fstat, fd, about.as_mut_ptr()) };
-    if result != 0 {
-        return Kind::Other;
-    }
-    // SAFETY: as above.
-    match unsafe { about.assume_init() }.st_mode & libc::S_IFMT {
+    let Some(about) = about(fd) else { return Kind::Other };
+    match about.st_mode & libc::S_IFMT {
         libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK => Kind::Regular,
         libc::S_IFIFO => Kind::Fifo,
         libc::S_IFSOCK => Kind::Socket,

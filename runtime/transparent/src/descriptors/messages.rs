@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, retry};
 use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, MSG_WAITFORONE, mmsghdr, msghdr, ssize_t, timespec};
 
-use super::broken::is_broken_and_empty;
+use super::broken::{is_broken_and_empty, kept};
 use super::options::least;
 use super::receive::{NEVER_WAITS, has_ended, is_stream, waits_for_a_peek};
 use super::rights::forget_received;
@@ -56,6 +56,9 @@ pub(super) unsafe fn receive_message(
     flags: c_int,
     limit: &mut WaitLimit,
 ) -> isize {
+    if let Some(error) = kept(fd) {
+        return error;
+    }
     // SAFETY: the caller's promise.
     let call = |fd, flags| unsafe { kernel!(libc::SYS_recvmsg, fd, message, flags) };
     // Where the control data goes, if the first part brings none.
@@ -136,7 +139,7 @@ pub(super) unsafe fn receive_message(
         // SAFETY: the rest of the user's buffers, and the room for control data.
         let moved = unsafe { kernel!(libc::SYS_recvmsg, fd, &raw mut part, flags) };
         if moved <= 0 {
-            return after_part(moved, done);
+            return after_part(fd, moved, done);
         }
         done += moved as usize;
         rest.advance(moved as usize);

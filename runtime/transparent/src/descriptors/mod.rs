@@ -8,6 +8,7 @@ pub(crate) mod control;
 mod copy;
 mod disk;
 mod epoll;
+pub(crate) mod fifo;
 mod files;
 pub(crate) mod kind;
 mod messages;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use abaca::hook::descriptors::timeouts_changed;
 use libc::socklen_t;
 
+use super::broken::kept;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
@@ -37,6 +38,21 @@ hooks! {
         let result = unsafe { own!(fn setsockopt(c_int, c_int, c_int, *const c_void, socklen_t) -> c_int)(fd, level, name, value, bytes) };
         if level == libc::SOL_SOCKET && [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO, SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW].contains(&name) {
             timeouts_changed();
+        }
+        result
+    }
+
+    /// getsockopt(2). SO_ERROR is an error that is kept here, if the kernel has none.
+    fn getsockopt(fd: c_int, level: c_int, name: c_int, value: *mut c_void, bytes: *mut socklen_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        let result = unsafe { own!(fn getsockopt(c_int, c_int, c_int, *mut c_void, *mut socklen_t) -> c_int)(fd, level, name, value, bytes) };
+        let is_error = result == 0 && (level, name) == (libc::SOL_SOCKET, libc::SO_ERROR);
+        // SAFETY: the kernel has written so many bytes.
+        if is_error && unsafe { *bytes } as usize == size_of::<c_int>() && unsafe { value.cast::<c_int>().read_unaligned() } == 0
+            && let Some(error) = kept(fd)
+        {
+            // SAFETY: as above.
+            unsafe { value.cast::<c_int>().write_unaligned(-error as c_int) };
         }
         result
     }

@@ -15,7 +15,7 @@ use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
-use crate::threads::given::with_mask_or;
+use crate::threads::given::{Look, with_mask_or};
 use crate::threads::thread_waits;
 
 hooks! {
@@ -30,7 +30,7 @@ hooks! {
         // SAFETY: the caller's promise.
         unsafe {
             match duration(timeout) {
-                Ok(limit) => with_mask_or(mask, || poll_for(list, count, limit), || thread_waits::ppoll(list, count, timeout, mask)),
+                Ok(limit) => with_mask_or(mask, Look::Ends, || poll_for(list, count, limit), || thread_waits::ppoll(list, count, timeout, mask)),
                 Err(error) => error,
             }
         }
@@ -59,7 +59,7 @@ hooks! {
                 return of_c(in_kernel() as isize);
             }
             match duration(timeout) {
-                Ok(limit) => with_mask_or(mask, || poll_for(list, count, limit), in_kernel),
+                Ok(limit) => with_mask_or(mask, Look::Ends, || poll_for(list, count, limit), in_kernel),
                 Err(error) => error,
             }
         }

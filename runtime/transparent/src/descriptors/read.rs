@@ -8,13 +8,15 @@ use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, in_turn, re
 use abaca::hook::offload;
 use libc::{iovec, size_t, ssize_t};
 
+use super::broken::kept;
+use super::fifo::has_no_writer;
 use super::kind::{Kind, kind_of};
 use super::messages::receive_message;
 use super::options::{least, may_have_least};
 use super::poll::look_at;
 use super::receive::receive;
 use super::shut::unless_shut;
-use super::terminals::{Patience, patience};
+use super::terminals::{Patience, or_hung_up, patience};
 use super::told::is_eventfd;
 use super::vectors::total;
 use super::wishes::result;
@@ -89,6 +91,13 @@ hooks! {
 ///
 /// The arguments are those of read(2).
 pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) -> isize {
+    if ends_at_once(bytes) {
+        // SAFETY: the caller's promise.
+        return unsafe { kernel!(libc::SYS_read, fd, buffer, bytes) };
+    }
+    if let Some(error) = kept(fd) {
+        return error;
+    }
     if may_have_least() && least(fd) > 1 {
         // SAFETY: the caller's promise.
         return unsafe { receive(fd, buffer, bytes, 0, std::ptr::null_mut(), std::ptr::null_mut()) };
@@ -108,6 +117,7 @@ pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) ->
         unsafe { read_now(fd, &list, 1) }
     };
     let (moved, is_first) = patient(fd, bytes, call);
+    let moved = if is_first || is_socket { moved } else { moved.map(|moved| or_hung_up(fd, moved)) };
     // SAFETY: the caller's promise.
     unsafe { complete(fd, is_first && !is_socket, not_refused(fd, moved, is_socket), &list, 1) }
 }
@@ -123,6 +133,13 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
         // SAFETY: as above.
         return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
     };
+    if ends_at_once(bytes) {
+        // SAFETY: as above.
+        return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
+    }
+    if let Some(error) = kept(fd) {
+        return error;
+    }
     if may_have_least() && least(fd) > 1 {
         // SAFETY: all zeros are valid: no address, no control data.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -141,8 +158,15 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
         })
     };
     let (moved, is_first) = patient(fd, bytes, call);
+    let moved = if is_first { moved } else { moved.map(|moved| or_hung_up(fd, moved)) };
     // SAFETY: as above.
     unsafe { complete(fd, is_first, not_refused(fd, moved, false), list, count) }
+}
+
+/// Whether read(2) or write(2) of so many bytes ends at once: one of nothing, but a write to a socket, or of more than there are addresses. What
+/// stands for them here would do something else: recv(2) of nothing waits, and preadv2(2) of nothing succeeds where read(2) is an error.
+pub(super) const fn ends_at_once(bytes: usize) -> bool {
+    bytes == 0 || bytes > isize::MAX as usize
 }
 
 /// The result of a read that does not wait, but for a file on a disk: O_NONBLOCK means nothing there, and its bytes are not in memory.
@@ -227,6 +251,7 @@ pub(super) unsafe fn read_now(fd: c_int, list: *const iovec, count: c_int) -> is
             let read = || unsafe { kernel!(libc::SYS_readv, fd, list, count) };
             let look_and_read = || match look_at(fd, libc::POLLIN) {
                 Ok(0) => match patience(fd) {
+                    Patience::Endless if has_no_writer(fd) => 0,
                     Patience::Endless => failed(libc::EAGAIN),
                     Patience::None => read(),
                     // SAFETY: the user's buffers stay while the fiber waits. Who else reads from the terminal waits, as in the kernel.

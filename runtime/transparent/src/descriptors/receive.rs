@@ -10,7 +10,7 @@ use libc::{
     ssize_t,
 };
 
-use super::broken::is_broken_and_empty;
+use super::broken::{is_broken_and_empty, kept};
 use super::options::{least, may_have_least};
 use super::send::after_part;
 use super::shut::unless_shut;
@@ -30,6 +30,9 @@ hooks! {
         if flags & (NEVER_WAITS | MSG_WAITALL) != 0 || may_have_least() {
             // SAFETY: the caller's promise.
             return unsafe { receive(fd, buffer, bytes, flags, std::ptr::null_mut(), std::ptr::null_mut()) };
+        }
+        if let Some(error) = kept(fd) {
+            return error;
         }
         let mut limit = WaitLimit::of_descriptor();
         // As `receive_some`, with less to keep on the stack of a fiber that waits.
@@ -97,6 +100,9 @@ pub(super) unsafe fn receive(
     address: *mut sockaddr,
     address_bytes: *mut socklen_t,
 ) -> isize {
+    if let Some(error) = kept(fd) {
+        return error;
+    }
     if flags & NEVER_WAITS != 0 {
         // SAFETY: the caller's promise.
         return looked(unsafe {
@@ -128,7 +134,7 @@ pub(super) unsafe fn receive(
         let moved =
             unsafe { kernel!(libc::SYS_recvfrom, fd, rest, bytes - done, flags, address, address_bytes) };
         if moved <= 0 {
-            return after_part(moved, done);
+            return after_part(fd, moved, done);
         }
         done += moved as usize;
         if done >= least {

@@ -15,7 +15,7 @@ use crate::answer::failed;
 use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
-use crate::threads::given::with_mask_or;
+use crate::threads::given::{Look, with_mask_or};
 use crate::threads::thread_waits;
 
 hooks! {
@@ -47,7 +47,7 @@ hooks! {
         unsafe {
             let in_kernel = || thread_waits::pselect(count, read, write, except, timeout, mask);
             match duration(timeout) {
-                Ok(limit) => with_mask_or(mask, || select_for(count, [read, write, except], limit), in_kernel),
+                Ok(limit) => with_mask_or(mask, Look::Ends, || select_for(count, [read, write, except], limit), in_kernel),
                 Err(error) => error,
             }
         }

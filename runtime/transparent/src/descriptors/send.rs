@@ -7,7 +7,7 @@ use std::ffi::{c_int, c_uint, c_void};
 use abaca::hook::descriptors::{AFTER_PART, Attempt, Direction, Ended, WaitLimit, retry};
 use libc::{MSG_DONTWAIT, MSG_FASTOPEN, MSG_NOSIGNAL, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
-use super::broken::is_broken;
+use super::broken::{is_broken, keep, kept};
 use super::pause::retry_on_file;
 use super::rights::note_sent;
 use super::vectors::Vectors;
@@ -20,6 +20,9 @@ use crate::kernel::kernel;
 hooks! {
     /// send(2).
     fn send(fd: c_int, buffer: *const c_void, bytes: size_t, flags: c_int) -> ssize_t, |_| -> kernel_point {
+        if let Some(error) = kept(fd) {
+            return error;
+        }
         // SAFETY: the caller's promise.
         let moved = unsafe { kernel!(libc::SYS_sendto, fd, buffer, bytes, flags | MSG_DONTWAIT, 0, 0) };
         if (moved >= 0 && moved as usize >= bytes) || flags & MSG_DONTWAIT != 0 {
@@ -99,11 +102,31 @@ unsafe fn send_several(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: 
 /// The flags of a part, and whether it has the address. What connects a socket by what it sends (MSG_FASTOPEN) does so with its first part: a
 /// call that does not wait says EINPROGRESS if none could be sent with the request, and is repeated. A call that has sent a part raises no SIGPIPE.
 #[inline]
-pub(super) fn of_part(flags: c_int, done: usize) -> (c_int, bool) {
-    if done == 0 {
-        return (flags, true);
+pub(super) fn of_part(flags: c_int, before: Before) -> (c_int, bool) {
+    match before {
+        Before { done: 0, is_quiet: false } => (flags, true),
+        Before { done: 0, is_quiet: true } => (flags | MSG_NOSIGNAL, true),
+        _ => (flags & !MSG_FASTOPEN | MSG_NOSIGNAL, flags & MSG_FASTOPEN == 0),
     }
-    (flags & !MSG_FASTOPEN | MSG_NOSIGNAL, flags & MSG_FASTOPEN == 0)
+}
+
+/// What has become of a call before an attempt.
+#[derive(Clone, Copy)]
+pub(super) struct Before {
+    /// How many bytes it has moved.
+    pub(super) done: usize,
+    /// It has waited for room in a Unix stream: there the kernel's own call raises no signal afterwards.
+    is_quiet: bool,
+}
+
+impl Before {
+    /// Of a first attempt.
+    pub(super) const NOTHING: Self = Self { done: 0, is_quiet: false };
+
+    /// Whether SIGPIPE is not for this attempt.
+    pub(super) fn raises_no_signal(self) -> bool {
+        self.done > 0 || self.is_quiet
+    }
 }
 
 /// Whether a call has this result because its socket is about to be connected by it.
@@ -111,18 +134,26 @@ fn is_opening(result: isize) -> bool {
     result == failed(libc::EINPROGRESS) || result == failed(libc::EALREADY)
 }
 
-/// The result of an attempt of a call that has moved so many bytes before.
+/// The result of an attempt of a call that has moved so many bytes before, and now none.
 #[inline]
-pub(super) fn after_part(result: isize, done: usize) -> isize {
-    if done > 0 && result == failed(libc::EAGAIN) { AFTER_PART } else { result }
+pub(super) fn after_part(fd: c_int, result: isize, done: usize) -> isize {
+    match result {
+        _ if done == 0 => result,
+        result if result == failed(libc::EAGAIN) => AFTER_PART,
+        result => {
+            keep(fd, result);
+            result
+        }
+    }
 }
 
-/// Makes a call that moves a part of what is left, until all of `bytes` is moved. `call` gets the number, and how many bytes were moved
-/// before. An error after a part is the part.
+/// Makes a call that moves a part of what is left, until all of `bytes` is moved. `call` gets the number, and what was before. An error after a part is
+/// the part.
 #[inline]
-pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) -> isize) -> isize {
+pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, Before) -> isize) -> isize {
     let mut limit = WaitLimit::of_descriptor();
     let mut done = 0;
+    let mut has_waited = false;
     let mut timed_out = libc::EAGAIN;
     let ended = retry(Attempt {
         fd,
@@ -134,13 +165,18 @@ pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) 
                 return failed(libc::EPIPE);
             }
             // It moves parts until one is the last, or nothing more would be moved without waiting.
-            let moved = call(fd, done);
+            let is_quiet = has_waited && done == 0 && is_unix_stream(fd);
+            let moved = call(fd, Before { done, is_quiet });
+            if is_quiet && moved == failed(libc::EPIPE) {
+                return told_first(fd).unwrap_or(moved);
+            }
+            has_waited = true;
             if is_opening(moved) && !is_nonblocking(fd) {
                 timed_out = libc::EINPROGRESS;
                 return failed(libc::EAGAIN);
             }
             if moved <= 0 {
-                return after_part(moved, done);
+                return after_part(fd, moved, done);
             }
             done += moved as usize;
             if done >= bytes {
@@ -168,19 +204,23 @@ pub(super) unsafe fn send_all(
     address: *const sockaddr,
     address_bytes: socklen_t,
 ) -> isize {
-    let call = move |fd: c_int, done: usize| {
+    let call = move |fd: c_int, before: Before| {
+        let done = before.done;
         let rest = buffer.wrapping_byte_add(done);
-        let (flags, has_address) = of_part(flags | MSG_DONTWAIT, done);
+        let (flags, has_address) = of_part(flags | MSG_DONTWAIT, before);
         let (address, address_bytes) =
             if has_address { (address, address_bytes) } else { (std::ptr::null(), 0) };
         // SAFETY: the caller's promise; the rest of the buffer.
         unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags, address, address_bytes) }
     };
+    if let Some(error) = kept(fd) {
+        return error;
+    }
     if flags & MSG_DONTWAIT != 0 {
-        return looked(call(fd, 0));
+        return looked(call(fd, Before::NOTHING));
     }
     if !address.is_null() && is_unix(fd) {
-        return pausing(fd, |fd| call(fd, 0));
+        return pausing(fd, |fd| call(fd, Before::NOTHING));
     }
     whole(fd, bytes, call)
 }
@@ -194,12 +234,12 @@ pub(super) unsafe fn send_all(
 #[inline(never)]
 unsafe fn send_the_rest(fd: c_int, buffer: *const c_void, bytes: usize, flags: c_int, first: isize) -> isize {
     let mut first = Some(first);
-    whole(fd, bytes, |fd, done| {
+    whole(fd, bytes, |fd, before| {
         first.take().unwrap_or_else(|| {
-            let rest = buffer.wrapping_byte_add(done);
-            let (flags, _) = of_part(flags | MSG_DONTWAIT, done);
+            let rest = buffer.wrapping_byte_add(before.done);
+            let (flags, _) = of_part(flags | MSG_DONTWAIT, before);
             // SAFETY: the caller's promise; the rest of the buffer.
-            unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags, 0, 0) }
+            unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - before.done, flags, 0, 0) }
         })
     })
 }
@@ -213,6 +253,9 @@ unsafe fn send_message(fd: c_int, message: *const msghdr, flags: c_int) -> isize
     // SAFETY: the caller's promise.
     let call =
         |fd: c_int, message: *const msghdr, flags| unsafe { kernel!(libc::SYS_sendmsg, fd, message, flags) };
+    if let Some(error) = kept(fd) {
+        return error;
+    }
     // The kernel refuses a null pointer.
     // SAFETY: the caller's promise.
     let Some(header) = unsafe { message.as_ref() }.filter(|_| flags & MSG_DONTWAIT == 0) else {
@@ -227,14 +270,14 @@ unsafe fn send_message(fd: c_int, message: *const msghdr, flags: c_int) -> isize
     // SAFETY: the header has so many buffers.
     let mut rest = unsafe { Vectors::of(header.msg_iov, header.msg_iovlen) };
     let bytes = rest.bytes();
-    let mut before = 0;
-    whole(fd, bytes, |fd, done| {
-        let (flags, has_address) = of_part(flags | MSG_DONTWAIT, done);
-        if done == 0 {
+    let mut passed = 0;
+    whole(fd, bytes, |fd, before| {
+        let (flags, has_address) = of_part(flags | MSG_DONTWAIT, before);
+        if before.done == 0 {
             return call(fd, message, flags);
         }
-        rest.advance(done - before);
-        before = done;
+        rest.advance(before.done - passed);
+        passed = before.done;
         // The control data went with the first part.
         let mut part = msghdr {
             msg_iov: rest.pointer().cast_mut(),
@@ -253,6 +296,17 @@ unsafe fn send_message(fd: c_int, message: *const msghdr, flags: c_int) -> isize
 /// Whether the socket is one of AF_UNIX. If the queue of the address is full there, no event says when it is not.
 fn is_unix(fd: c_int) -> bool {
     super::connect::option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX)
+}
+
+#[cold]
+pub(super) fn is_unix_stream(fd: c_int) -> bool {
+    is_unix(fd) && super::receive::is_stream(fd)
+}
+
+/// The error of a socket, which who waits for room is told before its end.
+#[cold]
+pub(super) fn told_first(fd: c_int) -> Option<isize> {
+    super::connect::option(fd, libc::SO_ERROR).filter(|error| *error != 0).map(failed)
 }
 
 fn pausing(fd: c_int, call: impl FnMut(c_int) -> isize) -> isize {

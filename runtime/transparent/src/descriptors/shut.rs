@@ -1,16 +1,19 @@
-//! shutdown(2) of sockets that are no streams: a call that waits for a datagram ends with none, where an attempt that does not wait says EAGAIN as before.
+//! shutdown(2). Of sockets that are no streams a call that waits for a datagram ends with none, where an attempt that does not wait says EAGAIN
+//! as before. Of a Unix socket without room no event tells
+//! those who wait for some, on it or on its other end.
 
 #![expect(unsafe_code, reason = "takes the place of a function of libc")]
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use libc::{MSG_DONTWAIT, POLLRDHUP, SHUT_WR, SO_TYPE, SOCK_STREAM};
+use abaca::hook::descriptors::{look_again_at, look_again_everywhere};
+use libc::{AF_UNIX, MSG_DONTWAIT, POLLRDHUP, SHUT_RD, SHUT_WR, SO_DOMAIN, SO_TYPE, SOCK_STREAM};
 
 use super::connect::option;
 use super::poll::look_at;
 use super::wishes::is_nonblocking;
-use crate::answer::failed;
+use crate::answer::{errno, failed, set_errno};
 use crate::hooks::hooks;
 use crate::own::own;
 
@@ -25,7 +28,15 @@ hooks! {
             IS_USED.store(true, Ordering::SeqCst);
         }
         // SAFETY: the caller's promise.
-        unsafe { own!(fn shutdown(c_int, c_int) -> c_int)(fd, how) }
+        let result = unsafe { own!(fn shutdown(c_int, c_int) -> c_int)(fd, how) };
+        let errno = errno();
+        if how != SHUT_RD {
+            look_again_at(fd);
+        } else if option(fd, SO_DOMAIN) == Some(AF_UNIX) {
+            look_again_everywhere();
+        }
+        set_errno(errno);
+        result
     }
 }
 

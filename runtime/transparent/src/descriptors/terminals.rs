@@ -2,11 +2,13 @@
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_short};
 
 use libc::termios;
 
-use crate::answer::of_c;
+use super::kind::{Kind, kind_of};
+use super::poll::look_at;
+use crate::answer::{failed, of_c};
 use crate::calls::kick::{Handlers, wait_elsewhere};
 use crate::hooks::hooks;
 use crate::own::own;
@@ -63,6 +65,15 @@ pub(crate) fn patience(fd: c_int) -> Patience {
 /// Whether the file is a terminal.
 pub(crate) fn is_terminal(fd: c_int) -> bool {
     settings(fd).is_some()
+}
+
+/// The result of a read that has waited: of a terminal whose other end was closed meanwhile it is EIO, although the next read will have read nothing.
+pub(super) fn or_hung_up(fd: c_int, moved: isize) -> isize {
+    let is_hung_up = |found: c_short| found & libc::POLLHUP != 0 && found & libc::POLLERR != 0;
+    if moved == 0 && kind_of(fd) == Kind::Other && look_at(fd, libc::POLLIN).is_ok_and(is_hung_up) {
+        return failed(libc::EIO);
+    }
+    moved
 }
 
 /// A terminal's settings; `None` of another file.

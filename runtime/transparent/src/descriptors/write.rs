@@ -8,10 +8,11 @@ use abaca::hook::descriptors::in_turn;
 use abaca::hook::offload;
 use libc::{MSG_DONTWAIT, iovec, size_t, ssize_t};
 
+use super::broken::kept;
 use super::kind::{Kind, kind_of};
 use super::poll::look_at;
-use super::read::{HERE, is_unsupported};
-use super::send::{of_part, whole};
+use super::read::{HERE, ends_at_once, is_unsupported};
+use super::send::{Before, of_part, whole};
 use super::terminals::is_terminal;
 use super::vectors::{Vectors, total};
 use super::wishes::is_nonblocking;
@@ -81,12 +82,19 @@ hooks! {
 ///
 /// The arguments are those of write(2).
 pub(crate) unsafe fn write_bytes(fd: c_int, buffer: *const c_void, bytes: usize) -> isize {
-    let send = |fd: c_int, done: usize| {
-        let rest = buffer.wrapping_byte_add(done);
-        let (flags, _) = of_part(MSG_DONTWAIT, done);
+    if let Some(error) = kept(fd) {
+        return error;
+    }
+    let send = |fd: c_int, before: Before| {
+        let rest = buffer.wrapping_byte_add(before.done);
+        let (flags, _) = of_part(MSG_DONTWAIT, before);
         // SAFETY: the caller's promise; the rest of the buffer.
-        unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags, 0, 0) }
+        unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - before.done, flags, 0, 0) }
     };
+    if ends_at_once(bytes) && (bytes > 0 || kind_of(fd) != Kind::Socket) {
+        // SAFETY: the caller's promise.
+        return unsafe { kernel!(libc::SYS_write, fd, buffer, bytes) };
+    }
     match whole(fd, bytes, send) {
         result if result == failed(libc::ENOTSOCK) => {
             let list = iovec { iov_base: buffer.cast_mut(), iov_len: bytes };
@@ -104,6 +112,11 @@ pub(crate) unsafe fn write_bytes(fd: c_int, buffer: *const c_void, bytes: usize)
 /// The arguments are those of writev(2), and the buffers have so many bytes.
 unsafe fn write_list(fd: c_int, list: *const iovec, count: c_int, bytes: usize) -> isize {
     let kind = kind_of(fd);
+    if kind == Kind::Socket
+        && let Some(error) = kept(fd)
+    {
+        return error;
+    }
     if kind == Kind::Regular {
         let list = list.addr();
         // SAFETY: the user's buffers, which stay while the fiber waits. A write to a file is one write, as others see it.
@@ -122,11 +135,15 @@ unsafe fn write_list(fd: c_int, list: *const iovec, count: c_int, bytes: usize) 
     }
     // SAFETY: the caller's promise.
     let mut rest = unsafe { Vectors::of(list, count as usize) };
-    let mut before = 0;
-    let result = whole(fd, bytes, |fd, done| {
-        rest.advance(done - before);
-        before = done;
-        if kind == Kind::Socket && done > 0 { send_now(fd, &rest) } else { write_now(fd, kind, &rest) }
+    let mut passed = 0;
+    let result = whole(fd, bytes, |fd, before| {
+        rest.advance(before.done - passed);
+        passed = before.done;
+        if kind == Kind::Socket && before.raises_no_signal() {
+            send_now(fd, &rest)
+        } else {
+            write_now(fd, kind, &rest)
+        }
     });
     if result == AT_ONCE { write_at_once(fd, &rest) } else { result }
 }

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use abaca::hook;
 use libc::{
-    EAGAIN, EINVAL, ENOTSUP, ERANGE, PTHREAD_CREATE_DETACHED, SCHED_OTHER, clockid_t, cpu_set_t,
+    EAGAIN, EFAULT, EINVAL, ENOTSUP, ERANGE, PTHREAD_CREATE_DETACHED, SCHED_OTHER, clockid_t, cpu_set_t,
     pthread_attr_t, pthread_t, sched_param, sigval, size_t,
 };
 
 use super::details::sent;
-use super::identity::{is_main_fiber, is_thread_of_copy};
+use super::identity::{current, is_main_fiber, is_thread_of_copy};
 use super::number;
 use super::queued::NoPlace;
 use super::record::{Name, Record, Target};
@@ -38,6 +38,12 @@ hooks! {
             0
         };
         match target.with_details(set) {
+            Some(0) if thread == current() => {
+                // For people who look at a dump. As the name, it is inherited.
+                let text = String::from_utf8_lossy(bytes);
+                abaca::observe::set_label("thread", text.trim_end_matches('\0'));
+                0
+            }
             Some(result) => result,
             // SAFETY: the caller's promise.
             None => unsafe { own!(fn pthread_setname_np(pthread_t, *const c_char) -> c_int)(thread, name) },
@@ -100,9 +106,18 @@ hooks! {
         // SAFETY: the caller's promise.
         let target = unsafe { Target::of(thread) };
         let set_details = |details: &mut super::record::Details| {
+            let there = processors();
+            // As the kernel, which reads no more than it has processors.
+            let bytes = bytes.min(there.len());
+            if bytes == 0 {
+                return EINVAL;
+            }
+            if set.is_null() {
+                return EFAULT;
+            }
             // SAFETY: the caller's promise.
             let wanted = unsafe { std::slice::from_raw_parts(set.cast::<u8>(), bytes) };
-            if !wanted.iter().zip(processors()).any(|(wanted, there)| wanted & there != 0) {
+            if !wanted.iter().zip(there).any(|(wanted, there)| wanted & there != 0) {
                 return EINVAL;
             }
             details.processors = Some(wanted.to_vec());
@@ -244,7 +259,7 @@ pub(super) fn send_to_fiber(record: &Record, signal: c_int) -> c_int {
 }
 
 /// A page, which is the least guard of a fiber's stack.
-const GUARD_BYTES: usize = 4096;
+pub(super) const GUARD_BYTES: usize = 4096;
 
 unsafe extern "C" {
     fn pthread_attr_setguardsize(attributes: *mut pthread_attr_t, bytes: size_t) -> c_int;

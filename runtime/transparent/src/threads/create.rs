@@ -12,12 +12,12 @@ use std::sync::{Mutex, Once, OnceLock, PoisonError};
 use abaca::Runtime;
 use abaca::hook;
 use libc::{
-    EAGAIN, PTHREAD_CREATE_DETACHED, PTHREAD_EXPLICIT_SCHED, SCHED_OTHER, cpu_set_t, pthread_attr_t,
+    EAGAIN, EINVAL, PTHREAD_CREATE_DETACHED, PTHREAD_EXPLICIT_SCHED, SCHED_OTHER, cpu_set_t, pthread_attr_t,
     pthread_t, sigset_t,
 };
 
 use super::acquire::{ONE_KIND, beside};
-use super::attributes::inherited_processors;
+use super::attributes::{GUARD_BYTES, inherited_processors};
 use super::begin::{Ended, Routine, begin};
 use super::number;
 use super::record::{Asked, Details, Finished, Record};
@@ -311,6 +311,12 @@ unsafe extern "C" {
 ///
 /// As pthread_create.
 unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_int {
+    let Asked { bytes, guard_bytes } = settings.stack;
+    let guard_bytes = guard_bytes.checked_next_multiple_of(GUARD_BYTES);
+    if guard_bytes.and_then(|guard_bytes| guard_bytes.checked_add(bytes)).is_none() {
+        // There are not so many addresses.
+        return EINVAL;
+    }
     if !hook::has_memory_for_thread() {
         return EAGAIN;
     }

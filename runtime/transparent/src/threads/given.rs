@@ -43,12 +43,21 @@ pub(crate) fn inherited<R>(start: impl FnOnce() -> R) -> R {
     }
 }
 
-/// Calls `wait` with this mask of the user's, if it is one. A result of 0, that nothing has come, is EINTR if a handler has run.
+/// Whether a signal that the mask of a call lets through ends it, if it has found nothing and need not wait any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// In EINTR, as ppoll(2) and pselect(2).
+    Ends,
+    /// Not: it goes on waiting, as with epoll_pwait(2).
+    LeavesIt,
+}
+
+/// Calls `wait` with this mask of the user's, if it is one. A result of 0, that nothing has come, may be EINTR if a handler has run.
 ///
 /// # Safety
 ///
 /// The mask is null, or initialised.
-pub(crate) unsafe fn with_mask(mask: *const sigset_t, wait: impl FnOnce() -> isize) -> isize {
+unsafe fn with_mask(mask: *const sigset_t, look: Look, wait: impl FnOnce() -> isize) -> isize {
     if mask.is_null() {
         return wait();
     }
@@ -57,7 +66,7 @@ pub(crate) unsafe fn with_mask(mask: *const sigset_t, wait: impl FnOnce() -> isi
     // SAFETY: the caller's promise.
     set(Some(unsafe { that_can_be(mask) }));
     let result = wait();
-    let is_interrupted = result == 0 && attend() != Interrupted::Not;
+    let is_interrupted = result == 0 && look == Look::Ends && attend() != Interrupted::Not;
     set(before);
     if waiting() & !blocked() != 0 {
         attend();
@@ -65,22 +74,23 @@ pub(crate) unsafe fn with_mask(mask: *const sigset_t, wait: impl FnOnce() -> isi
     if is_interrupted { failed(libc::EINTR) } else { result }
 }
 
-/// The same; by `in_kernel`, a function of `thread_waits.rs`, if only the kernel can wait with the mask.
+/// The same; by `in_kernel`, a function of `thread_waits.rs`, if only the kernel can wait with the mask. That knows how the call ends.
 ///
 /// # Safety
 ///
 /// The mask is null, or initialised.
 pub(crate) unsafe fn with_mask_or(
     mask: *const sigset_t,
+    look: Look,
     wait: impl FnOnce() -> isize,
     in_kernel: impl FnOnce() -> c_int,
 ) -> isize {
     // SAFETY: the caller's promise.
     unsafe {
         if !mask.is_null() && is_kernels(mask) {
-            with_mask(mask, || of_c(in_kernel() as isize))
+            with_mask(mask, Look::LeavesIt, || of_c(in_kernel() as isize))
         } else {
-            with_mask(mask, wait)
+            with_mask(mask, look, wait)
         }
     }
 }

@@ -308,7 +308,7 @@ hooks! {
     fn sigsuspend(mask: *const libc::sigset_t) -> c_int, |_| -> kernel_point_of_threads {
         start_relay();
         // SAFETY: the caller's promise.
-        unsafe { given::with_mask_or(mask, until_handled, || thread_waits::sigsuspend(mask)) }
+        unsafe { given::with_mask_or(mask, given::Look::Ends, until_handled, || thread_waits::sigsuspend(mask)) }
     }
 }
 

@@ -102,6 +102,8 @@ pub(super) struct Frame {
     listening: Listening,
     /// Whether it was told, and has looked since.
     has_looked: Cell<bool>,
+    /// Whether it has told itself.
+    has_told_itself: Cell<bool>,
     /// The signal by which it is told.
     pub(super) kick: c_int,
 }
@@ -165,7 +167,8 @@ pub(super) fn listen<R>(wanted: u64, wait: impl FnOnce(&Frame) -> R) -> Option<L
     };
     // Only a handler can interrupt a wait. Others have ended, be it by a cancellation.
     let outer = if is_in_handler { INNERMOST.get() } else { null() };
-    let frame = Frame { outer, listening, has_looked: Cell::new(false), kick };
+    let (has_looked, has_told_itself) = (Cell::new(false), Cell::new(false));
+    let frame = Frame { outer, listening, has_looked, has_told_itself, kick };
     INNERMOST.set(&raw const frame);
     // A cancellation unwinds libc's function in it, and the frames here without a word: they have nothing to drop.
     let result = wait(&frame);
@@ -179,6 +182,14 @@ impl Frame {
         LISTENERS.was_told(self.listening)
     }
 
+    /// Sends the signal to the calling thread: the next call that waits ends by it, unless it has something else to return. Whether the kernel had
+    /// room for it.
+    pub(super) fn tell_itself(&self) -> bool {
+        self.has_told_itself.set(true);
+        // SAFETY: no memory is involved.
+        unsafe { kernel!(libc::SYS_tgkill, kernel!(libc::SYS_getpid), own_thread(), self.kick) == 0 }
+    }
+
     /// The signal, if one was sent, has ended the wait, which looks again.
     pub(super) fn listen_again(&self) {
         self.has_looked.set(true);
@@ -188,7 +199,7 @@ impl Frame {
     /// Whether the wait was told.
     fn leave(&self) -> bool {
         let was_told = LISTENERS.leave(self.listening);
-        if was_told {
+        if was_told || self.has_told_itself.get() {
             drain(self.kick);
         }
         was_told || self.has_looked.get()

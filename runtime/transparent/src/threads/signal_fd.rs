@@ -20,7 +20,7 @@ use super::masks::{bit, bits_of};
 use super::waiting;
 use crate::answer::{answer, failed, of_c};
 use crate::calls::kick::set_mask;
-use crate::descriptors::kind::{Kind, kind_of};
+use crate::descriptors::kind::{Kind, about, kind_of};
 use crate::descriptors::numbers::made;
 use crate::descriptors::poll::look_at;
 use crate::enter::enter;
@@ -64,11 +64,7 @@ fn changing() -> MutexGuard<'static, ()> {
 
 /// The number of a file among those of its kind; 0 if the descriptor is not open.
 fn file_of(fd: c_int) -> u64 {
-    let mut stat = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: writes a local, which is read if that was done.
-    unsafe {
-        if kernel!(libc::SYS_fstat, fd, stat.as_mut_ptr()) == 0 { stat.assume_init().st_ino } else { 0 }
-    }
+    about(fd).map_or(0, |about| about.st_ino)
 }
 
 impl Pair {

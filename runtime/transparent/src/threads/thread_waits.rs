@@ -3,6 +3,7 @@
 
 #![expect(unsafe_code, reason = "stands for functions of libc, and changes masks")]
 
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::mem::zeroed;
 use std::ptr::{self, null, null_mut};
@@ -27,7 +28,7 @@ fn rest(deadline: Option<Instant>) -> Option<Duration> {
 }
 
 /// As the kernel takes it.
-fn in_seconds(time: Duration) -> timespec {
+pub(crate) fn in_seconds(time: Duration) -> timespec {
     timespec { tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
 }
 
@@ -54,26 +55,34 @@ unsafe fn wait(
     let (wanted, let_through) = unsafe { (!that_can_be(mask), without_signal(*mask)) };
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     let (errno_before, handlers_before) = (errno(), handlers_run());
+    // A call that is to wait, be it briefly, does: the first has all of its time.
+    let is_first = Cell::new(true);
+    let time = || if is_first.replace(false) { limit } else { rest(deadline) };
     loop {
         let left = listen(wanted, |frame| {
-            while waiting::with_effect(wanted) == 0 {
+            loop {
+                // Whether what is held back ends the call the kernel says: not one that finds something ready.
+                let is_held_back = waiting::with_effect(wanted) != 0;
+                if is_held_back && !frame.tell_itself() {
+                    return None;
+                }
                 let none_before = none_run();
-                let result = call(&raw const let_through, rest(deadline));
+                let result = call(&raw const let_through, time());
                 let was_told = frame.was_told();
-                if result >= 0 || errno() != EINTR || !was_told && none_run() == none_before {
+                if result >= 0 || errno() != EINTR || !(was_told || is_held_back) && none_run() == none_before
+                {
                     return Some(result);
                 }
-                if handlers_run() != handlers_before {
-                    break;
+                if is_held_back || handlers_run() != handlers_before {
+                    return None;
                 }
                 set_errno(errno_before);
                 if was_told {
                     frame.listen_again();
                 }
             }
-            None
         });
-        let Some(left) = left else { return call(mask, rest(deadline)) };
+        let Some(left) = left else { return call(mask, time()) };
         let is_interrupted = left.result.is_none_or(|result| result < 0 && errno() == EINTR);
         let taken = if is_interrupted { Few::take(wanted) } else { Few::NONE };
         left.pass_on_the_rest();
