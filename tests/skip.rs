@@ -26,6 +26,8 @@ pub enum Tool {
     Root,
     /// userfaultfd(2).
     Userfaultfd,
+    /// `valgrind`.
+    Valgrind,
 }
 
 impl Tool {

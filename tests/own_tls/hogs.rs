@@ -259,6 +259,24 @@ fn spares_are_as_many_as_are_needed_and_no_more_than_are_allowed() {
     assert!(runtime.spare_threads() <= 2);
 }
 
+#[test]
+fn a_spare_without_a_worker_retires() {
+    let runtime = own().workers(1).spare_keep_alive(Duration::from_millis(1)).build().unwrap();
+    for _ in 0..3 {
+        let count = Arc::new(AtomicUsize::new(0));
+        runtime.run(|| {
+            let theirs = Arc::clone(&count);
+            let ticker = abaca::spawn(move || tick(&theirs, 20));
+            hog_until(&count, 20);
+            ticker.join().unwrap();
+        });
+        // Nothing else ends the threads.
+        while runtime.spare_threads() > 0 {
+            std::thread::yield_now();
+        }
+    }
+}
+
 /// One thread, that of the idle worker, runs both workers then.
 #[test]
 fn an_idle_workers_thread_runs_the_worker_that_a_fiber_keeps_and_its_own() {

@@ -1,4 +1,4 @@
-//! What the machine refuses: the register, a thread for a block, a thread for a spare; and how many fibers there may be.
+//! What the machine refuses: a thread or memory for a block, a thread for a spare; and how many fibers there may be.
 
 #![expect(unsafe_code, reason = "limits the child processes in which this runs, and asks libc")]
 
@@ -13,32 +13,6 @@ use abaca::Runtime;
 
 use crate::libraries::compile;
 use crate::{command, is_child, own, passes, runtime};
-
-/// As on a kernel before 5.9, or one that was started with `nofsgsbase`: its word of the processor's features says so.
-#[test]
-#[cfg(target_arch = "x86_64")]
-fn without_the_instruction_for_the_register_a_runtime_says_so() {
-    if !is_child() {
-        let code = "
-            #include <dlfcn.h>
-            #include <sys/auxv.h>
-            unsigned long getauxval(unsigned long kind) {
-                unsigned long (*next)(unsigned long) = dlsym(RTLD_NEXT, \"getauxval\");
-                return next(kind) & (kind == AT_HWCAP2 ? ~2ul : ~0ul);
-            }";
-        let library = compile("no_fsgsbase", code, &["-D_GNU_SOURCE"]);
-        let mut command = command("limits::without_the_instruction_for_the_register_a_runtime_says_so");
-        command.env("LD_PRELOAD", &library.0);
-        passes(command);
-        return;
-    }
-    let error = own().build().expect_err("there is none");
-    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
-    assert!(error.to_string().contains("FSGSBASE"), "{error}");
-    assert_eq!(abaca_tls::support().expect_err("as above"), abaca_tls::Unsupported::Register);
-    let without = Runtime::builder().own_tls(false).workers(1).build().unwrap();
-    assert_eq!(without.run(|| abaca::spawn(|| 5).join().unwrap()), 5);
-}
 
 /// What libc tells of the calling fiber's stack, as collectors of garbage ask it.
 fn told_stack() -> std::ops::Range<usize> {
@@ -145,23 +119,14 @@ fn allow_threads(allowed: bool) {
     assert_eq!(std::thread::Builder::new().spawn(|| ()).is_ok(), allowed);
 }
 
-#[test]
-fn a_fiber_for_whose_block_there_is_no_thread_is_refused_and_nothing_is_lost() {
-    if !is_child() {
-        let mut child =
-            command("limits::a_fiber_for_whose_block_there_is_no_thread_is_refused_and_nothing_is_lost");
-        // Where the layout of a block is known, none needs a thread.
-        child.env("ABACA_BLOCKS", "thread");
-        passes(child);
-        return;
-    }
+/// Spawns fibers while `allow` forbids to make blocks, which ends those that have none as libc's own call for a new thread would; and others afterwards.
+fn some_are_refused_and_nothing_is_lost(allow: impl Fn(bool) + Sync) {
     struct OnDrop(Arc<AtomicUsize>);
     impl Drop for OnDrop {
         fn drop(&mut self) {
             self.0.fetch_add(1, SeqCst);
         }
     }
-    be_nobody();
     let runtime = runtime(1);
     runtime.run(|| {
         let (dropped, started) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -169,7 +134,7 @@ fn a_fiber_for_whose_block_there_is_no_thread_is_refused_and_nothing_is_lost() {
         let (sender, receiver) = abaca::channel::unbounded();
         let before = abaca::spawn(move || receiver.iter().sum::<usize>());
         abaca::yield_now();
-        allow_threads(false);
+        allow(false);
         let fibers: Vec<_> = (0..50)
             .map(|number| {
                 let (on_drop, sender) = (OnDrop(Arc::clone(&dropped)), sender.clone());
@@ -205,19 +170,62 @@ fn a_fiber_for_whose_block_there_is_no_thread_is_refused_and_nothing_is_lost() {
         assert!(refused >= 40, "{refused}");
         assert_eq!(dropped.load(SeqCst), 50);
         drop(sender);
-        assert_eq!(before.join().unwrap(), ran.into_iter().sum());
+        assert_eq!(before.join().unwrap(), ran.into_iter().sum::<usize>());
         // A spawn that tells at once.
         let told = abaca::Builder::new().stack_size(1 << 20).spawn(|| ()).unwrap().join();
         assert!(told.unwrap_err().is::<io::Error>());
 
-        allow_threads(true);
+        allow(true);
         let fibers: Vec<_> = (0..50).map(|number| abaca::spawn(move || number)).collect();
         assert_eq!(fibers.into_iter().map(|fiber| fiber.join().unwrap()).sum::<i32>(), 49 * 50 / 2);
-        // Blocks also end without a thread for it.
-        allow_threads(false);
+        // Blocks also end without what it takes to make one.
+        allow(false);
     });
     runtime.shutdown(Duration::from_secs(60)).unwrap();
-    allow_threads(true);
+    allow(true);
+}
+
+#[test]
+fn a_fiber_for_whose_block_there_is_no_thread_is_refused_and_nothing_is_lost() {
+    if !is_child() {
+        let mut child =
+            command("limits::a_fiber_for_whose_block_there_is_no_thread_is_refused_and_nothing_is_lost");
+        // Where the layout of a block is known, none needs a thread.
+        child.env("ABACA_BLOCKS", "thread");
+        passes(child);
+        return;
+    }
+    be_nobody();
+    some_are_refused_and_nothing_is_lost(allow_threads);
+}
+
+/// libc's own function that allocates a block's variables is told to refuse.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_fiber_for_whose_block_there_is_no_memory_is_refused_and_nothing_is_lost() {
+    if !is_child() {
+        let code = "
+            #include <dlfcn.h>
+            #include <errno.h>
+            int has_memory = 1;
+            void *_dl_allocate_tls(void *block) {
+                void *(*next)(void *) = dlsym(RTLD_NEXT, \"_dl_allocate_tls\");
+                return __atomic_load_n(&has_memory, __ATOMIC_SEQ_CST) ? next(block) : (errno = ENOMEM, (void *)0);
+            }";
+        let library = compile("no_memory", code, &["-D_GNU_SOURCE"]);
+        let mut child =
+            command("limits::a_fiber_for_whose_block_there_is_no_memory_is_refused_and_nothing_is_lost");
+        child.env("LD_PRELOAD", &library.0).env_remove("ABACA_BLOCKS");
+        passes(child);
+        return;
+    }
+    assert_eq!(abaca_tls::support().expect("it is supported").by_thread(), None);
+    // SAFETY: the process was started with the library above.
+    let has_memory = unsafe {
+        let word = libc::dlsym(libc::RTLD_DEFAULT, c"has_memory".as_ptr());
+        word.cast::<std::sync::atomic::AtomicI32>().as_ref().expect("the library is there")
+    };
+    some_are_refused_and_nothing_is_lost(|allowed| has_memory.store(allowed.into(), SeqCst));
 }
 
 /// Counts up, twenty times, with a sleep before each step.

@@ -13,11 +13,13 @@ mod lending;
 mod libraries;
 mod limits;
 mod moves;
+mod page_fault;
 mod process;
 mod quiet;
 mod seen;
 mod storage;
 mod storm;
+mod unsupported;
 
 use std::process::{Command, Output};
 

@@ -25,10 +25,10 @@ const STEP: Duration = Duration::from_millis(1);
 /// How many fibers are looked at between two looks at the clock.
 const BETWEEN_CLOCKS: usize = 16;
 
-/// How long a worker may stay away from its hub before its fibers are read from outside.
+/// How long a worker may stay in one fiber before its fibers are read from outside.
 const AWAY: Duration = Duration::from_millis(50);
 
-/// How long a worker is waited for that moves, and does not come to an end.
+/// How long a worker is waited for that moves, and does not come to an end, or that is in no fiber, and only lacks a processor.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// What a fiber does.
@@ -262,9 +262,9 @@ impl Part {
                 continue;
             }
             let now = worker.position();
-            let stands_still = now == position && progress.visits == visits;
+            let stays_away = now == position && now.fiber().is_some() && progress.visits == visits;
             position = now;
-            if stands_still || began.elapsed() >= LIMIT {
+            if stays_away || began.elapsed() >= LIMIT {
                 // From here on the worker does not touch what was found.
                 progress.stage = Stage::Abandoned;
                 let (runtime, index) = (self.runtime, self.worker);

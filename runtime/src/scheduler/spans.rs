@@ -26,8 +26,8 @@ use crate::cell::contained;
 const MAX_DEPTH: usize = 1000;
 
 thread_local! {
-    /// The thread's default between two fibers.
-    static BASE: RefCell<Option<Dispatch>> = const { RefCell::new(None) };
+    /// The thread's default between two fibers. Boxed: thread-locals are a part of each fiber's storage elsewhere.
+    static BASE: RefCell<Option<Box<Dispatch>>> = const { RefCell::new(None) };
 }
 
 impl Hooks {
@@ -79,7 +79,7 @@ impl Drop for Life {
 fn note_base() {
     BASE.with_borrow_mut(|base| {
         if base.as_ref().is_none_or(|base| base.is::<NoSubscriber>()) {
-            *base = get_current(Dispatch::clone);
+            *base = get_current(|dispatch| Box::new(dispatch.clone()));
         }
     });
 }

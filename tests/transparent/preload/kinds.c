@@ -64,6 +64,22 @@ static void *nobody_listens(void *unused) {
     return unused;
 }
 
+// The mode of either file counts for copies, but of one on a disk.
+static void *copies(void *unused) {
+    int from[2], to[2], terminal = posix_openpt(O_RDWR | O_NOCTTY), disk = open("/etc/passwd", O_RDONLY | O_NONBLOCK);
+    if (pipe(from) || pipe(to)) exit(3);
+    fcntl(terminal, F_SETFL, O_NONBLOCK);
+    for (int i = 0; i < 2; i++) {
+        int *ends = i ? to : from;
+        fcntl(ends[i], F_SETFL, O_NONBLOCK);
+        SAY(splice(from[0], NULL, to[1], NULL, 1, 0)), SAY(tee(from[0], to[1], 1, 0));
+        fcntl(ends[i], F_SETFL, 0);
+    }
+    SAY(splice(terminal, NULL, to[1], NULL, 1, 0)), SAY(splice(disk, NULL, to[1], NULL, 1, 0)), SAY(read(to[0], byte, 4));
+    close(terminal), close(disk);
+    return unused;
+}
+
 // Attempts at a machine that is not there end. Some kernels have no such sockets.
 static void *other_families(void *unused) {
     struct { unsigned short family, zero; unsigned port, machine; unsigned char rest[4]; } address = {AF_VSOCK, 0, 99, 40, {0}};
@@ -362,8 +378,8 @@ int main(void) {
     prctl(PR_SET_NAME, "the process");
     cpu_set_t before, after;
     sched_getaffinity(0, sizeof before, &before);
-    void *routines[] = {no_file, nobody_listens, other_families, terminals, priorities, by_numbers, together_with_others, disks, endings, children};
-    for (int i = 0; i < 10; i++) alone(routines[i]);
+    void *routines[] = {no_file, nobody_listens, copies, other_families, terminals, priorities, by_numbers, together_with_others, disks, endings, children};
+    for (int i = 0; i < 11; i++) alone(routines[i]);
     // What one thread has set is no other's.
     pthread_t thread;
     CPU_ZERO(&after);

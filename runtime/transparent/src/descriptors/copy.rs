@@ -38,9 +38,7 @@ hooks! {
         let own_flags = flags | SPLICE_F_NONBLOCK;
         // SAFETY: the caller's promise.
         let call = |from, to| unsafe { kernel!(libc::SYS_splice, from, from_offset, to, to_offset, bytes, own_flags) };
-        // The mode of pipes does not count for splice(2) itself, but for its flag.
-        let wants_errors = flags & SPLICE_F_NONBLOCK != 0 || is_nonblocking_socket(from) || is_nonblocking_socket(to);
-        moved(from, to, wants_errors, call)
+        moved(from, to, flags & SPLICE_F_NONBLOCK != 0, call)
     }
 
     /// tee(2).
@@ -65,8 +63,9 @@ hooks! {
     }
 }
 
-fn is_nonblocking_socket(fd: c_int) -> bool {
-    kind_of(fd) == Kind::Socket && is_nonblocking(fd)
+/// Whether the file's mode says that its user wants an error instead of a wait. It means nothing for a file on a disk.
+fn never_waits(fd: c_int) -> bool {
+    is_nonblocking(fd) && kind_of(fd) != Kind::Regular
 }
 
 fn is_for_writing(fd: c_int) -> bool {
@@ -82,10 +81,11 @@ fn in_mode(from: c_int, to: c_int, call: impl Fn(c_int, c_int) -> isize) -> isiz
     if kind_of(from) == Kind::Socket && from != to { mode::without_waiting(from, with_to) } else { with_to() }
 }
 
-/// A copy on a fiber: `call` does not wait for pipes. It goes on with both files if their numbers are closed meanwhile.
+/// A copy on a fiber: `call` does not wait for pipes. It goes on with both files if their numbers are closed meanwhile. The user may want an error
+/// by a flag, or by the mode of any of the two.
 fn moved(from: c_int, to: c_int, wants_errors: bool, call: impl Fn(c_int, c_int) -> isize) -> isize {
     let first = in_mode(from, to, &call);
-    if first != failed(libc::EAGAIN) || wants_errors {
+    if first != failed(libc::EAGAIN) || wants_errors || never_waits(from) || never_waits(to) {
         return crate::enter::looked(first);
     }
     /// What no call returns: it is the other file that is not ready.
