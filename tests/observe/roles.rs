@@ -17,6 +17,8 @@ pub(crate) fn play(role: &str) {
         "shapes beside a terabyte" => crate::wide::find_beside_a_terabyte(),
         "leaks beside a hog" => crate::wide::find_beside_a_hog(),
         "growth" => crate::shapes::grow(),
+        "leak beside copies of the log" => crate::shapes::find_beside_copies(false),
+        "leak beside copies of the full recorder" => crate::shapes::find_beside_copies(true),
         role if role.starts_with("leak: ") => crate::shapes::find_alone(&role["leak: ".len()..]),
         "report" => report_and_resolve(),
         "stuck" => stay_stuck(false),

@@ -1,11 +1,16 @@
 //! The flight recorder as it is by default: which turns there were and in which order, whoever ends, starts and writes meanwhile.
 
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use abaca::observe::flight::{self, Activity, Outcome, Recorder, Recording};
+use abaca::net::UnixStream;
+use abaca::observe::Frame;
+use abaca::observe::flight::{self, Activity, Outcome, Recorder, Recording, Waker};
+use abaca::runtime::Poller;
 use abaca::{Builder, Runtime};
+use abaca_tests::with_shared_storage;
 
 use crate::flight::{check, named, runtime, spawn, turns_of};
 
@@ -37,38 +42,87 @@ fn a_runtime_that_is_told_nothing_has_a_coarse_recording_and_one_that_is_told_so
 }
 
 #[test]
-fn turns_are_in_the_order_in_which_they_were_with_what_ended_them() {
-    let runtime = coarse(1);
-    runtime.run(|| {
-        let (send, receive) = abaca::channel::bounded(1);
-        let reader = spawn("reader", move || receive.recv().unwrap());
-        let yields = spawn("yields", || (0..3).for_each(|_| abaca::yield_now()));
-        let sleeps = spawn("sleeps", || abaca::sleep(Duration::from_millis(25)));
-        (0..8).for_each(|_| abaca::yield_now());
-        send.send(()).unwrap();
-        [reader, yields, sleeps].into_iter().for_each(|fiber| fiber.join().unwrap());
+fn what_is_on_by_default_tells_of_an_echo_who_woke_whom_how_much_was_moved_and_where_it_waits() {
+    const MESSAGES: usize = 50;
+    let builder = with_shared_storage().workers(1).poller(Poller::Workers);
+    let runtime = builder.flight_recorder(Recorder::coarse()).build().unwrap();
+    let recording = runtime.run(|| {
+        let (mut client, server) = UnixStream::pair().unwrap();
+        let (mut answers, requests) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        let server = spawn("server", move || serves(server, requests));
+        let client_fiber = spawn("client", move || {
+            abaca::observe::set_label("role", "client");
+            for _ in 0..MESSAGES {
+                client.write_all(b"ping").unwrap();
+                answers.read_exact(&mut [0; 4]).unwrap();
+            }
+            abaca::sleep(Duration::from_millis(1));
+            abaca::park();
+        });
+        while abaca::observe::parked() != [("park", 1), ("read", 1)] {
+            abaca::yield_now();
+        }
+        let recording = flight::recording().unwrap();
+        client_fiber.fiber().unpark();
+        client_fiber.join().unwrap();
+        server.join().unwrap();
+        recording
     });
-    // The sleep of 25 milliseconds, of a worker that had nothing else to do; another one, if it was over before the worker slept.
-    let has_slept = |recording: &Recording| {
-        recording.worker_events().iter().any(|event| matches!(event.activity, Activity::Slept(_)))
+    check(&recording);
+    let [main, client, server] = ["main", "client", "server"].map(|name| named(&recording, name));
+    let moved = |fiber, is_read| {
+        let of_fiber = |it: &&flight::Transfer| it.fiber == fiber && it.is_read == is_read;
+        recording.transfers().iter().filter(of_fiber).map(|it| it.bytes).collect::<Vec<_>>()
     };
+    for (fiber, is_read) in [(client, false), (client, true), (server, false), (server, true)] {
+        let moved = moved(fiber, is_read);
+        assert!(moved.iter().sum::<u64>() == 4 * MESSAGES as u64, "{moved:?}");
+        assert!(moved.iter().all(|bytes| *bytes <= 8), "each turn has its own: {moved:?}");
+    }
+    let wakeups = recording.wakeups();
+    let wakers =
+        |fiber| wakeups.iter().filter(move |it| it.fiber == fiber).map(|it| it.by).collect::<Vec<_>>();
+    assert!(wakers(server).iter().all(|by| *by == Waker::Poller) && wakers(server).len() >= MESSAGES / 2);
+    assert_eq!(wakers(client).iter().filter(|by| **by == Waker::Timer).count(), 1);
+    assert!(wakeups.iter().all(|it| it.turn.is_some()), "{wakeups:?}");
+    let polled = |event: &&flight::WorkerEvent| matches!(event.activity, Activity::Polled(1..));
+    let polls = recording.worker_events().iter().filter(polled).count();
+    assert!(polls >= MESSAGES / 2, "no two messages are there at once: {polls}");
+    for fiber in [client, server] {
+        assert_eq!(recording.fibers()[fiber].spawned_by, Some(main));
+    }
+    assert!(recording.notes().iter().any(|note| note.fiber == client && note.text == "role=client"));
+    // Where they wait.
+    for (fiber, reason, function) in [(server, "read", "serves"), (client, "park", "park")] {
+        let facts = &recording.fibers()[fiber];
+        assert_eq!(facts.waits.map(|(reason, _)| reason), Some(reason));
+        assert_eq!(turns_of(&recording, fiber).last().unwrap().stack, facts.stack);
+        let frames = recording.stacks()[facts.stack.expect("it waits")].frames();
+        let is_in = |frame: &Frame| frame.function().is_some_and(|it| it.contains(function));
+        assert!(frames.iter().any(is_in), "{frames:?}");
+    }
+}
+
+#[inline(never)]
+fn serves(mut requests: UnixStream, mut answers: UnixStream) {
+    let mut buffer = [0; 8];
+    while let Ok(length @ 1..) = requests.read(&mut buffer) {
+        answers.write_all(&buffer[..length]).unwrap();
+    }
+}
+
+#[test]
+fn a_long_sleep_of_a_worker_is_in_the_log() {
+    let runtime = coarse(1);
+    // Another one, if a sleep was over before the worker slept.
     let recording = loop {
+        runtime.run(|| abaca::sleep(Duration::from_millis(25)));
         let recording = runtime.recording().unwrap();
-        if has_slept(&recording) {
+        let slept = |it: &flight::WorkerEvent| matches!(it.activity, Activity::Slept(_));
+        if recording.worker_events().iter().any(slept) {
             break recording;
         }
-        runtime.run(|| abaca::sleep(Duration::from_millis(25)));
     };
-    use Outcome::{Ended, Parked, Yielded};
-    assert_eq!(outcomes(&recording, "reader"), [Parked("channel receive"), Ended]);
-    assert_eq!(outcomes(&recording, "yields"), [Yielded, Yielded, Yielded, Ended]);
-    assert_eq!(outcomes(&recording, "sleeps"), [Parked("sleep"), Ended]);
-    for name in ["reader", "yields", "sleeps"] {
-        let fiber = &recording.fibers()[named(&recording, name)];
-        assert!(fiber.started.is_some() && fiber.started <= fiber.ended, "{fiber:?}");
-        assert!(fiber.spawn_site.as_ref().is_some_and(|site| site.contains("flight.rs")), "{fiber:?}");
-    }
-    assert!(recording.wakeups().is_empty() && recording.transfers().is_empty());
     check(&recording);
 }
 
@@ -166,52 +220,6 @@ fn cells_that_are_used_again_are_different_fibers() {
         assert_eq!(outcomes(&recording, &format!("child {number}")), [Outcome::Yielded, Outcome::Ended]);
     }
     check(&recording);
-}
-
-#[test]
-fn recordings_are_made_while_fibers_start_wait_and_end_on_several_workers() {
-    let runtime = runtime(3, Recorder::coarse().events(256));
-    let stop = Arc::new(AtomicBool::new(false));
-    let busy: Vec<_> = (0..6)
-        .map(|number| {
-            let stop = Arc::clone(&stop);
-            let body = move || {
-                let (send, receive) = abaca::channel::bounded(1);
-                while !stop.load(SeqCst) {
-                    let send = send.clone();
-                    let child = spawn("child", move || send.send(()).unwrap());
-                    receive.recv().unwrap();
-                    child.join().unwrap();
-                    flight::mark("round");
-                    abaca::yield_now();
-                }
-            };
-            runtime.spawn(move || spawn(&format!("busy {number}"), body).join().unwrap())
-        })
-        .collect();
-    // To make and read one takes the better part of a second under the sanitizer.
-    let recordings = if cfg!(abaca_tsan) { 10 } else { 60 };
-    for _ in 0..recordings {
-        let recording = runtime.recording().unwrap();
-        check(&recording);
-        for fiber in recording.fibers() {
-            let is_known = |name: &str| name == "child" || name.starts_with("busy ") || name == "main";
-            assert!(fiber.name.as_deref().is_none_or(is_known), "{fiber:?}");
-        }
-        for turn in recording.turns() {
-            let fiber = &recording.fibers()[turn.fiber];
-            if fiber.name.as_deref() == Some("child") {
-                assert!(
-                    fiber.spawn_site.as_ref().is_some_and(|site| site.contains("flight.rs")),
-                    "{fiber:?}"
-                );
-            }
-        }
-        recording.write_perfetto(std::io::sink()).unwrap();
-        recording.write_html(std::io::sink()).unwrap();
-    }
-    stop.store(true, SeqCst);
-    busy.into_iter().for_each(|fiber| fiber.join().unwrap());
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! The written forms of a recording: a trace of Perfetto, and a page for a browser.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use abaca::observe::flight::{self, Activity, Recorder, Recording};
+use abaca::observe::flight::{self, Activity, Recorder, Recording, Turn};
 use abaca_tests::{Tool, skip};
 
-use super::flight::{runtime, spawn};
+use super::flight::{check, runtime, spawn, with_both};
 use super::protobuf::{Field, fields};
 
 /// A recording with a bit of everything.
@@ -201,4 +203,48 @@ fn the_trace_is_one_by_perfettos_own_schema() {
         Ok(output) if output.status.code() != Some(77) => panic!("{output:?}"),
         _ => skip(Tool::Perfetto, "no Python with the package perfetto: `bash .ci/run tools` brings it"),
     }
+}
+
+#[test]
+fn recordings_are_made_while_fibers_start_wait_and_end_on_several_workers() {
+    with_both(|recorder| {
+        let runtime = runtime(3, recorder.events(256));
+        let stop = Arc::new(AtomicBool::new(false));
+        let busy: Vec<_> = (0..6)
+            .map(|number| {
+                let stop = Arc::clone(&stop);
+                let body = move || {
+                    let (send, receive) = abaca::channel::bounded(1);
+                    while !stop.load(SeqCst) {
+                        let send = send.clone();
+                        let child = spawn("child", move || send.send(()).unwrap());
+                        receive.recv().unwrap();
+                        child.join().unwrap();
+                        flight::mark("round");
+                        abaca::yield_now();
+                    }
+                };
+                runtime.spawn(move || spawn(&format!("busy {number}"), body).join().unwrap())
+            })
+            .collect();
+        // To make and write one takes the better part of a second, and longer under the sanitizer.
+        let recordings = if cfg!(abaca_tsan) { 5 } else { 20 };
+        for _ in 0..recordings {
+            let recording = runtime.recording().unwrap();
+            check(&recording);
+            for fiber in recording.fibers() {
+                let is_known = |name: &str| name == "child" || name.starts_with("busy ") || name == "main";
+                assert!(fiber.name.as_deref().is_none_or(is_known), "{fiber:?}");
+            }
+            let are_children = |turn: &&Turn| recording.fibers()[turn.fiber].name.as_deref() == Some("child");
+            for turn in recording.turns().iter().filter(are_children) {
+                let site = recording.fibers()[turn.fiber].spawn_site.as_deref();
+                assert!(site.is_some_and(|site| site.contains("flight.rs:")), "{turn:?} {site:?}");
+            }
+            recording.write_perfetto(std::io::sink()).unwrap();
+            recording.write_html(std::io::sink()).unwrap();
+        }
+        stop.store(true, SeqCst);
+        busy.into_iter().for_each(|fiber| fiber.join().unwrap());
+    });
 }

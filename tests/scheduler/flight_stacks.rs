@@ -32,8 +32,10 @@ fn functions(recording: &Recording, fiber: usize) -> Vec<&'static str> {
 
 #[test]
 fn each_wait_has_its_stack_where_all_are_kept() {
-    for has_hooks in [false, true] {
-        let mut builder = Runtime::builder().workers(1).flight_recorder(Recorder::new().stacks(1));
+    let both =
+        [Recorder::new(), Recorder::coarse()].map(|recorder| [(recorder.clone(), false), (recorder, true)]);
+    for (recorder, has_hooks) in both.into_iter().flatten() {
+        let mut builder = Runtime::builder().workers(1).flight_recorder(recorder.stacks(1));
         if has_hooks {
             builder = builder.around_park(|park| park());
         }
@@ -68,8 +70,14 @@ fn each_wait_has_its_stack_where_all_are_kept() {
 
 #[test]
 fn stacks_are_kept_of_some_turns_or_of_none() {
-    for (one_in, expected) in [(0, 0..=0), (16, 1..=128)] {
-        let runtime = runtime(1, Recorder::new().stacks(one_in));
+    let some = [(Recorder::new(), 0, 0..=0), (Recorder::new(), 16, 1..=128)];
+    let coarse = [
+        (Recorder::coarse(), 0, 0..=0),
+        (Recorder::coarse(), 16, 50..=128),
+        (Recorder::coarse(), 1024, 1..=32),
+    ];
+    for (recorder, one_in, expected) in some.into_iter().chain(coarse) {
+        let runtime = runtime(1, recorder.stacks(one_in));
         runtime.run(|| {
             let neighbour = spawn("neighbour", || (0..1000).for_each(|_| abaca::yield_now()));
             (0..1000).for_each(|_| abaca::yield_now());

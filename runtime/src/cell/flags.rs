@@ -48,6 +48,8 @@ impl Flags {
     pub(crate) const LOGGED: Self = Self(1 << 12);
     /// The flags with which a fiber that has been woken takes the slow path into a queue.
     pub(crate) const ROAMING_OR_RECORDED: Self = Self(Self::ROAMING.0 | Self::RECORDED.0);
+    /// The flags with which a fiber that has been woken is not only put into a queue.
+    pub(crate) const MORE_THAN_QUEUED: Self = Self(Self::ROAMING_OR_RECORDED.0 | Self::LOGGED.0);
     /// The flags with which a fiber begins and ends with more than its closure.
     pub(crate) const HOOKED_OR_RECORDED: Self = Self(Self::HOOKED.0 | Self::RECORDED.0);
     /// The flags with which a fiber cannot be continued without the hub.
@@ -55,7 +57,8 @@ impl Flags {
     /// Has labels, which the fibers that it spawns inherit.
     pub(crate) const LABELLED: Self = Self(64);
     /// The flags that a spawn by the fiber must look at.
-    pub(crate) const SPAWNS_SLOWLY: Self = Self(Self::DISTRIBUTED.0 | Self::LABELLED.0 | Self::RECORDED.0);
+    pub(crate) const SPAWNS_SLOWLY: Self =
+        Self(Self::DISTRIBUTED.0 | Self::LABELLED.0 | Self::RECORDED.0 | Self::LOGGED.0);
     /// Must give back what its thread has lent it whenever it leaves the thread.
     #[cfg(feature = "own-tls")]
     pub(crate) const GIVES_BACK: Self = Self(1 << 13);

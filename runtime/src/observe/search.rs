@@ -81,9 +81,9 @@ impl Search {
         // What is left out of the search at large, in order.
         let mut left_out: Vec<Range<usize>> = vec![reader.own()];
         left_out.extend(dead.iter().cloned());
-        // Logs have the addresses of cells that are something else by now.
+        // Recorders have addresses of what is something else by now, and copies of stacks.
         let logs = |shared: &Arc<Shared>| {
-            shared.workers.iter().map(|worker| worker.log.ring.addresses()).collect::<Vec<_>>()
+            shared.workers.iter().flat_map(|worker| worker.recorded_addresses()).collect::<Vec<_>>()
         };
         left_out.extend(registry::all().iter().flat_map(logs).filter(|log| !log.is_empty()));
         let mut fiber_at = HashMap::new();

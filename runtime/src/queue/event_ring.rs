@@ -15,8 +15,10 @@
 
 #![expect(
     unsafe_code,
-    reason = "finds a slot without a check of its bounds: the writer is a switch between fibers"
+    reason = "finds a slot without a check of its bounds: the writer is a switch between fibers; memory of zeros"
 )]
+
+use std::ops::Range;
 
 use crate::atomic::{AtomicU64, Ordering, fence};
 
@@ -39,11 +41,7 @@ impl<const WORDS: usize> EventRing<WORDS> {
         // An optimised build would go on with a ring of no words, and write beyond it.
         let slots = slots.max(2).checked_next_power_of_two();
         let words = slots.and_then(|slots| slots.checked_mul(WORDS)).expect("a ring fits into memory");
-        Self {
-            head: AtomicU64::new(0),
-            mask: words as u64 - 1,
-            words: (0..words).map(|_| AtomicU64::new(0)).collect(),
-        }
+        Self { head: AtomicU64::new(0), mask: words as u64 - 1, words: zeroed(words) }
     }
 
     /// Writes an event. One thread at a time may call it, and each must have seen what the one before did.
@@ -81,6 +79,12 @@ impl<const WORDS: usize> EventRing<WORDS> {
         self.head.store(head.wrapping_add(WORDS as u64), Ordering::Release);
     }
 
+    /// The addresses of the events.
+    pub(crate) fn addresses(&self) -> Range<usize> {
+        let range = self.words.as_ptr_range();
+        range.start.addr()..range.end.addr()
+    }
+
     /// Copies the last events, oldest first, while the writer goes on. Returns the number of events before them as well. From any
     /// thread.
     pub(crate) fn snapshot(&self) -> (u64, Vec<[u64; WORDS]>) {
@@ -110,6 +114,18 @@ impl<const WORDS: usize> EventRing<WORDS> {
         words.drain(..(whole - first) as usize * WORDS);
         (whole, words)
     }
+}
+
+/// Pages are touched by the first events that lie there.
+#[cfg(not(loom))]
+fn zeroed(words: usize) -> Box<[AtomicU64]> {
+    // SAFETY: all bytes of a number may be zero.
+    unsafe { Box::<[AtomicU64]>::new_zeroed_slice(words).assume_init() }
+}
+
+#[cfg(loom)]
+fn zeroed(words: usize) -> Box<[AtomicU64]> {
+    (0..words).map(|_| AtomicU64::new(0)).collect()
 }
 
 #[cfg(all(test, loom))]

@@ -1,9 +1,10 @@
 //! [`TurnRing`]: the last records of one thread, of two words each, which other threads may copy while it goes on writing. What
 //! [`EventRing`](super::EventRing) is, for a writer that counts its instructions: a record takes it seven.
 //!
-//! The writer keeps the *place* of its next record, an address in the ring. It compares the place with the ring's end, stores the
-//! record there, and then the next place. At the end a new *lap* begins: the count of laps, an even number, goes up by one, the
-//! place goes back to the begin, and the count goes up by one more. So a ring that there is no memory for is one that is at its end at
+//! The writer keeps the *place* of its next record, an address in the ring. It compares the place with its next *stop*, stores the
+//! record there, and then the next place. At a stop it is told so, and may do what is due once in so many records, which costs the others
+//! nothing. The end of the ring is always a stop. There a new *lap* begins: the count of laps, an even number, goes up by one, the
+//! place goes back to the begin, and the count goes up by one more. So a ring that there is no memory for is one that is at a stop at
 //! all times, and to write into it says so.
 //!
 //! A reader looks at the count and the place. An even count that is the same before and after the place was read is the place's. It
@@ -36,13 +37,14 @@ const ATTEMPTS: usize = if cfg!(loom) { 1 } else { 100 };
 /// See the module's documentation.
 pub(crate) struct TurnRing {
     place: AtomicPtr<Slot>,
-    /// Written once, before any other thread uses the ring. A plain value, which the writer compares in the same instruction.
-    end: Cell<*mut Slot>,
+    /// Where the writer is stopped next. A plain value, which it compares in the same instruction.
+    stop: Cell<*mut Slot>,
     laps: AtomicU64,
     slots: OnceLock<Box<[Slot]>>,
 }
 
-// SAFETY: all fields are for any thread, but for `end`, which nobody writes any more once another thread uses the ring (`provide`).
+// SAFETY: all fields are for any thread, but for `stop`, which is the writer's alone: there is one at a time, and each has seen what the
+// one before did (`push`).
 unsafe impl Sync for TurnRing {}
 // SAFETY: the addresses are of `slots`, which go with the ring.
 unsafe impl Send for TurnRing {}
@@ -52,7 +54,7 @@ impl TurnRing {
     pub(crate) fn new() -> Self {
         Self {
             place: AtomicPtr::new(ptr::null_mut()),
-            end: Cell::new(ptr::null_mut()),
+            stop: Cell::new(ptr::null_mut()),
             laps: AtomicU64::new(0),
             slots: OnceLock::new(),
         }
@@ -63,7 +65,7 @@ impl TurnRing {
     pub(crate) fn provide(&self, slots: usize) {
         let slots = self.slots.get_or_init(|| zeroed(slots.max(2)));
         let range = slots.as_ptr_range();
-        self.end.set(range.end.cast_mut());
+        self.stop.set(range.end.cast_mut());
         // Relaxed: before any thread uses it.
         self.place.store(range.start.cast_mut(), Ordering::Relaxed);
     }
@@ -79,46 +81,58 @@ impl TurnRing {
         self.slots.get().is_some()
     }
 
-    /// Writes a record. Returns false, and has not written it, at the end of the ring: then a lap is to [begin](Self::begin_lap), if there is
-    /// memory. One thread at a time may call it, and each must have seen what the one before did.
+    /// Writes a record. Returns false, and has not written it, at a stop: then it is to [go on](Self::go_on), if there is memory. One
+    /// thread at a time may call it, and each must have seen what the one before did.
     #[inline(always)]
     #[must_use]
     pub(crate) fn push(&self, record: [u64; 2]) -> bool {
         // Relaxed: only the writer stores it.
         let place = self.place.load(Ordering::Relaxed);
-        if place == self.end.get() {
+        if place == self.stop.get() {
             return false;
         }
-        // SAFETY: the place is in `slots`, and not their end: `provide` has set it to their begin, `begin_lap` does, and below it goes
-        // on by one slot.
+        // SAFETY: the place is in `slots`, and not their end: `provide` has set it to their begin, `go_on` does, below it goes on by one
+        // slot, and it does not go past the stop, which is at their end or before (`stop_after`).
         let [first, second] = unsafe { &*place };
         // Release: pairs with the fence in `try_snapshot`. Whoever sees a word of this record then sees this place, or a later one.
         first.store(record[0], Ordering::Release);
         second.store(record[1], Ordering::Release);
-        // Release: pairs with the Acquire in `look`.
+        // Release: pairs with the Acquire in `count`.
         self.place.store(place.wrapping_add(1), Ordering::Release);
         true
     }
 
-    /// Begins a lap if the last one has ended. Returns false if there is no memory. As [`push`](Self::push).
-    pub(crate) fn begin_lap(&self) -> bool {
+    /// Goes on at a stop: the next one is after so many records, one at least, or where the lap ends. Returns false if there is no
+    /// memory. As [`push`](Self::push).
+    pub(crate) fn go_on(&self, records: usize) -> bool {
         let Some(slots) = self.slots.get() else { return false };
+        let range = slots.as_ptr_range();
         // Relaxed: only the writer stores them.
-        if self.place.load(Ordering::Relaxed) == self.end.get() {
+        if self.place.load(Ordering::Relaxed).cast_const() == range.end {
             let laps = self.laps.load(Ordering::Relaxed);
             self.laps.store(laps.wrapping_add(1), Ordering::Relaxed);
-            // Release: pairs with the Acquire in `look`. Who sees the place sees that the count is odd, or later.
-            self.place.store(slots.as_ptr().cast_mut(), Ordering::Release);
-            // Release: pairs with the Acquire in `look`. Who sees the count sees the place.
+            // Release: pairs with the Acquire in `count`. Who sees the place sees that the count is odd, or later.
+            self.place.store(range.start.cast_mut(), Ordering::Release);
+            // Release: pairs with the Acquire in `count`. Who sees the count sees the place.
             self.laps.store(laps.wrapping_add(2), Ordering::Release);
         }
+        self.stop_after(records.max(1));
         true
+    }
+
+    /// Sets the next stop: after so many records, or where the lap ends. As [`push`](Self::push).
+    pub(crate) fn stop_after(&self, records: usize) {
+        let end = self.slots.get().map_or(&[][..], |slots| slots).as_ptr_range().end.cast_mut();
+        // Relaxed: only the writer stores it.
+        let place = self.place.load(Ordering::Relaxed);
+        let left = (end.addr() - place.addr()) / size_of::<Slot>();
+        self.stop.set(if records < left { place.wrapping_add(records) } else { end });
     }
 
     /// How many records were written so far, if no lap begins just then. From any thread.
     pub(crate) fn count(&self) -> Option<u64> {
         let slots = self.slots.get()?;
-        // Acquire: pairs with the second Release in `begin_lap`.
+        // Acquire: pairs with the second Release in `go_on`.
         let laps = self.laps.load(Ordering::Acquire);
         // Acquire: pairs with the Releases of the place.
         let place = self.place.load(Ordering::Acquire);
@@ -183,7 +197,8 @@ impl TurnRing {
     /// Writes the record with this number, which both words tell.
     fn write(&self, number: u64) {
         let record = [number + 1, !(number + 1)];
-        assert!(self.push(record) || (self.begin_lap() && self.push(record)));
+        // A stop at each record, so that a reader meets all of the writer's steps.
+        assert!(self.push(record) || (self.go_on(1) && self.push(record)));
     }
 }
 
@@ -253,9 +268,20 @@ mod tests {
     }
 
     #[test]
+    fn a_writer_is_stopped_after_so_many_records_and_where_a_lap_ends() {
+        let ring = TurnRing::of(8);
+        let until_stop = || (0_u64..).take_while(|n| ring.push([*n, 0])).count();
+        assert_eq!(until_stop(), 8, "the end");
+        let steps: Vec<_> = [3, 1, 0, usize::MAX, 9, 7, 5].map(|gap| (ring.go_on(gap), until_stop())).into();
+        assert!(steps.iter().all(|(is_there, _)| *is_there));
+        assert_eq!(steps.iter().map(|(_, records)| *records).collect::<Vec<_>>(), [3, 1, 1, 3, 8, 7, 1]);
+        assert_eq!(ring.count(), Some(8 + 8 + 8 + 8));
+    }
+
+    #[test]
     fn a_ring_without_memory_takes_nothing() {
         let ring = TurnRing::new();
-        assert!(!ring.push([1, 2]) && !ring.begin_lap() && !ring.is_there());
+        assert!(!ring.push([1, 2]) && !ring.go_on(1) && !ring.is_there());
         assert_eq!((ring.snapshot(), ring.count()), ((0, vec![]), None));
     }
 

@@ -12,7 +12,9 @@ pub(super) fn start(shared: &Shared, set: Option<&Recorder>) -> bool {
     let recorder = set.cloned().or_else(of_environment).unwrap_or_else(Recorder::coarse);
     match recorder.level {
         Level::Off => return false,
-        Level::Coarse => scheduler::set_turn_log(shared, recorder.events, recorder.on_trigger()),
+        Level::Coarse => {
+            scheduler::set_turn_log(shared, recorder.events, recorder.stacks, recorder.on_trigger());
+        }
         Level::Full => {
             scheduler::set_recorder(shared, recorder.events, recorder.stacks, recorder.on_trigger());
         }

@@ -1,7 +1,7 @@
 //! The flight recorder's event, as it is written and as it is read: four words, the first of which has a [`Kind`] in its lowest byte, and
 //! above it the time. `recording.rs` tells where events are written.
 
-use super::turn_log::Entry;
+use super::turn_record::Entry;
 use crate::cell::Reason;
 
 /// The words of an event.
@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     Label,
     /// This fiber has ended, after a turn that began at the time that the small number is.
     End,
-    /// This fiber stops running, likewise. The last word has the bytes that it has moved. What is more in the lowest byte is the number of its reason, none if it
+    /// This fiber stops running, likewise. The last word has what it has [moved](super::moved::Moved). What is more in the lowest byte is the number of its reason, none if it
     /// yields.
     Turn,
     /// The worker has left this fiber, which goes on on its thread, after a turn that began at the time that the small number is. It comes

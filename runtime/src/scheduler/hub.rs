@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::event::Cause;
 use super::giving_way::GivingWay;
 use super::here;
+use super::moved::count_poll;
 use super::phase::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::atomic::spin;
@@ -76,6 +77,7 @@ impl Worker {
     pub(super) fn run(&self) -> Departure {
         here::set_worker(Some(self));
         self.come_to_thread();
+        self.log_thread();
         let departure = self.run_fibers();
         here::set_worker(None);
         departure
@@ -268,11 +270,13 @@ impl Worker {
 
     /// Waits for the poller's events, and wakes whom they are for. Returns how many there were.
     pub(super) fn poll(&self, poller: &Poller, timeout: Option<Duration>) -> u64 {
-        poller.wait(
+        let events = poller.wait(
             timeout,
             #[inline(always)]
             |wakeup| self.wake_polled(wakeup),
-        )
+        );
+        count_poll();
+        events
     }
 
     /// `None` if enough workers search, or there is none to steal from.

@@ -27,6 +27,7 @@ mod idle;
 pub(crate) mod inspect;
 mod monitor;
 mod monitor_parker;
+mod moved;
 mod names;
 mod outside;
 #[cfg(feature = "backtrace")]
@@ -59,6 +60,7 @@ mod stall;
 mod standstills;
 mod tick;
 mod turn_log;
+mod turn_record;
 mod wake;
 mod waker_fiber;
 mod watch;
@@ -82,6 +84,7 @@ pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_o
 pub(crate) use here::{pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
+pub(crate) use moved::{Moved, record_bytes};
 #[cfg(feature = "own-tls")]
 pub(crate) use own_line::{
     can_park_here, enter_hook, is_in_own_code, leave_hook, mailbox, open_mailbox, put_into_own_mailbox,
@@ -90,15 +93,17 @@ pub(crate) use own_line::{
 pub(crate) use phase::Phase;
 pub(crate) use quiet::Verdict;
 pub(crate) use recording::{
-    OnTrigger, Recorder, Trigger, WorkerRecorder, record_bytes, record_label, record_text, set_recorder,
-    set_turn_log, trigger,
+    OnTrigger, Recorder, Trigger, WorkerRecorder, record_label, record_text, set_recorder, set_turn_log,
+    trigger,
 };
 pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Pollers, Shared};
+pub(crate) use stack_samples::StackSamples;
 pub(crate) use stacks::StackSupply;
 pub use stall::{Activity, Stall};
 pub(crate) use standstills::Standstill;
-pub(crate) use turn_log::{Entry, Logged, STEP};
+pub(crate) use turn_log::STEP;
+pub(crate) use turn_record::{Entry, Logged, SENT_BITS};
 pub(crate) use wake::{is_alone, wake, wake_and_tell};
 use worker::CROWDED;
 #[cfg(all(test, loom))]

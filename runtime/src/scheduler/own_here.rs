@@ -17,6 +17,7 @@ use std::ptr::{self, NonNull};
 use abaca_asm::stack::Stack;
 use abaca_asm::{Context, leave_with, switch, switch_with};
 
+use super::event::Cause;
 use super::handoff::Carrier;
 use super::inspect::HubRequest;
 use super::own_line::HERE;
@@ -194,6 +195,7 @@ fn move_home(worker: &Worker, carrier: &Carrier) {
     if header.absence().end() {
         // Whoever woke it found its waiter, for which it has not waited yet. It is ready before it waits, as any fiber that is
         // woken while it runs; if it roams, for this worker alone, since its context is not saved.
+        worker.wake_for(Cause::Elsewhere, || worker.log_wake_slow(header));
         // SAFETY: a fiber that runs is in no list.
         unsafe { worker.ready.push_back(NonNull::from(header)) };
     }

@@ -6,8 +6,8 @@
 //! An event is four words. The first has a [`Kind`] in its lowest byte, and above it the time. What follows from other events is not
 //! written:
 //!
-//! * A turn is one event, at its end: the fiber, why it ends, how long it was, and the bytes that were read and written in it, which are
-//!   summed up in [`MOVED`] until then.
+//! * A turn is one event, at its end: the fiber, why it ends, how long it was, and the bytes that were read and written in it
+//!   (`moved.rs`).
 //! * A worker that leaves a fiber (`handoff/`) ends the fiber's turn there. What the fiber does until it comes home has no events.
 //! * A turn begins when the one before ended, unless the worker was in its hub in between: where the hub looks at a clock anyway, after
 //!   a sleep and after events of the poller, it notes the time in [`WorkerRecorder::began`].
@@ -18,8 +18,8 @@
 
 #![expect(unsafe_code, reason = "a fiber's flag says that its worker has a recorder")]
 
-use std::cell::Cell;
 use std::fmt;
+use std::ops::Range;
 use std::panic::Location;
 use std::ptr;
 use std::sync::Arc;
@@ -27,12 +27,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::current_worker;
 use super::event::{Cause, Kind, TIME};
+use super::moved::take_moved;
 use super::names::Names;
 use super::phase::Marks;
 use super::shared::Shared;
 use super::stack_samples::StackSamples;
 use super::standstills::Standstills;
-use super::turn_log::{self, Entry};
+use super::turn_log;
+use super::turn_record::Entry;
 use super::worker::Worker;
 use crate::cell::Header;
 use crate::os::probe;
@@ -71,12 +73,13 @@ pub(crate) struct WorkerRecorder {
     pub(crate) stacks: StackSamples,
     /// When the turn began that is under way, or the next one does.
     began: AtomicU64,
-    /// Who wakes the fibers that are woken now.
-    cause: Cell<Cause>,
 }
 
 /// A sleep of at least so many ticks has an event: some 200 us.
 const LONG_SLEEP: u64 = 1 << 19;
+
+/// How many stacks are kept of a worker.
+const SAMPLES: usize = 128;
 
 impl WorkerRecorder {
     #[inline(always)]
@@ -136,31 +139,17 @@ impl WorkerRecorder {
     }
 }
 
-thread_local! {
-    /// The bytes that were read on this thread since its last turn's end, or by this fiber if it has storage of its own, and 2^32
-    /// times those that were written. Atomic as the thread's budget is (`budget.rs`), for the sake of roaming fibers.
-    static MOVED: AtomicU64 = const { AtomicU64::new(0) };
-}
-
-#[inline(always)]
-fn take_moved() -> u64 {
-    MOVED.with(|moved| {
-        let bytes = moved.load(Ordering::Relaxed);
-        moved.store(0, Ordering::Relaxed);
-        bytes
-    })
-}
-
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder").finish_non_exhaustive()
     }
 }
 
-/// Gives the runtime a log of turns that keeps the last `records` of each worker. Before its threads start.
-pub(crate) fn set_turn_log(shared: &Shared, records: usize, on_trigger: Option<OnTrigger>) {
+/// Gives the runtime a log of turns that keeps the last `records` of each worker, and the stack of one turn in some `stacks`. Before its
+/// threads start.
+pub(crate) fn set_turn_log(shared: &Shared, records: usize, stacks: u32, on_trigger: Option<OnTrigger>) {
     let ticks = set(shared, on_trigger);
-    turn_log::provide(shared, records, &ticks);
+    turn_log::provide(shared, records, stacks, &ticks);
     shared.mark_fibers(Marks::Log);
 }
 
@@ -181,9 +170,8 @@ pub(crate) fn set_recorder(shared: &Shared, events: usize, stacks: u32, on_trigg
         let recorder = WorkerRecorder {
             ticks,
             ring: EventRing::new(events),
-            stacks: StackSamples::new(stacks),
+            stacks: StackSamples::new(stacks, SAMPLES),
             began: AtomicU64::new(ticks.now()),
-            cause: Cell::default(),
         };
         worker.set_recorder(Box::new(recorder));
         worker.log.always_take_time();
@@ -195,13 +183,6 @@ pub(crate) fn set_recorder(shared: &Shared, events: usize, stacks: u32, on_trigg
 fn is_anywhere() -> bool {
     // Relaxed: set before the first fiber that is recorded starts.
     IS_ANYWHERE.load(Ordering::Relaxed)
-}
-
-/// Notes that the calling fiber has read so many bytes, or written them. Whether anybody records them is not asked: that takes as long.
-#[inline(always)]
-pub(crate) fn record_bytes(is_read: bool, bytes: usize) {
-    let bytes = if is_read { bytes as u64 } else { (bytes as u64) << 32 };
-    MOVED.with(|moved| moved.store(moved.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed));
 }
 
 /// Notes a text of the calling fiber.
@@ -260,6 +241,15 @@ fn turn_until(fiber: &Header) -> u64 {
 }
 
 impl Worker {
+    /// The addresses of all that a recorder keeps of this worker.
+    pub(crate) fn recorded_addresses(&self) -> [Range<usize>; 4] {
+        let [events, stacks] = self
+            .recorder()
+            .map_or([0..0, 0..0], |recorder| [recorder.ring.addresses(), recorder.stacks.addresses()]);
+        let log_stacks = self.log.stacks().map_or(0..0, StackSamples::addresses);
+        [self.log.ring.addresses(), log_stacks, events, stacks]
+    }
+
     #[inline(always)]
     pub(super) fn record(&self, kind: Kind, small: u64, payload: u64) {
         if let Some(recorder) = self.recorder() {
@@ -278,6 +268,7 @@ impl Worker {
     /// Notes that the running fiber has spawned one.
     #[inline(always)]
     pub(super) fn record_spawn(&self, fiber: &Header) {
+        self.log_spawn(fiber);
         self.record(Kind::Spawn, 0, ptr::from_ref(fiber).addr() as u64);
     }
 
@@ -333,7 +324,7 @@ impl Worker {
     #[inline(always)]
     pub(super) fn record_wake(&self, fiber: &Header) {
         let Some(recorder) = self.recorder() else { return };
-        let cause = recorder.cause.get();
+        let cause = self.log.cause.get();
         if cause != Cause::Poller || !fiber.wait().0.is_of_descriptor() {
             self.record_wake_for(recorder, cause, fiber);
         }
@@ -346,18 +337,15 @@ impl Worker {
 
     /// Notes that this worker's thread sends the fiber, which has been woken, to another worker.
     pub(super) fn record_send(&self, fiber: &Header) {
+        self.log_send(fiber);
         if let Some(recorder) = self.recorder() {
-            self.record_cause(recorder, Kind::Send, recorder.cause.get(), fiber);
+            self.record_cause(recorder, Kind::Send, self.log.cause.get(), fiber);
         }
     }
 
     fn record_cause(&self, recorder: &WorkerRecorder, kind: Kind, cause: Cause, fiber: &Header) {
         let address = ptr::from_ref(fiber).addr() as u64;
         match cause {
-            // A fiber's last step wakes whoever joins it.
-            Cause::Fiber if self.current().is_none() => {
-                recorder.record_before_turn(kind, Cause::Ended as u64, address);
-            }
             // An inbox is emptied in a fiber's turn as well.
             Cause::Fiber | Cause::Elsewhere => _ = recorder.record(kind, cause as u64, address),
             _ => recorder.record_before_turn(kind, cause as u64, address),
@@ -380,10 +368,9 @@ impl Worker {
     /// Calls `wake`, which wakes fibers for this cause.
     #[inline(always)]
     pub(super) fn wake_for<R>(&self, cause: Cause, wake: impl FnOnce() -> R) -> R {
-        let Some(recorder) = self.recorder() else { return wake() };
-        recorder.cause.set(cause);
+        self.log.cause.set(cause);
         let result = wake();
-        recorder.cause.set(Cause::Fiber);
+        self.log.cause.set(Cause::Fiber);
         result
     }
 }

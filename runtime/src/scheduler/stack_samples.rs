@@ -10,6 +10,7 @@
 #![expect(unsafe_code, reason = "reads registers and the stack of the running fiber")]
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::ptr;
 
 use crate::cell::Header;
@@ -20,9 +21,6 @@ const WORDS: usize = if cfg!(debug_assertions) { 2048 } else { 512 };
 
 /// When the turn ended, the fiber's address, the three registers, and the number of the words that were copied.
 const BEFORE: usize = 6;
-
-/// How many samples are kept of a worker.
-const SAMPLES: usize = 128;
 
 /// Whether the registers and the stack can be read. AddressSanitizer would report what lies between variables, and ThreadSanitizer what
 /// wakers write meanwhile.
@@ -42,9 +40,9 @@ pub(crate) struct StackSamples {
 }
 
 impl StackSamples {
-    /// Samples one turn in `one_in`; none if that is 0.
-    pub(super) fn new(one_in: u32) -> Self {
-        let ring = (IS_KNOWN && one_in > 0).then(|| EventRing::new(SAMPLES));
+    /// Samples one turn in `one_in`, and keeps so many samples; none if that is 0.
+    pub(super) fn new(one_in: u32, samples: usize) -> Self {
+        let ring = (IS_KNOWN && one_in > 0).then(|| EventRing::new(samples));
         // A gap is up to twice as long, and is a number of the same size.
         Self { left: Cell::new(1), one_in: one_in.min(1 << 31), random: Cell::new(1), ring }
     }
@@ -57,7 +55,7 @@ impl StackSamples {
         left == 0
     }
 
-    /// Keeps the stack of the fiber, whose turn ends at `now`. The fiber is the caller.
+    /// Keeps the stack of the fiber, whose turn ends at `now`, and begins the next gap. The fiber is the caller.
     #[cold]
     #[inline(never)]
     pub(super) fn keep(&self, fiber: &Header, now: u64) {
@@ -80,12 +78,22 @@ impl StackSamples {
         ring.write(before, count, word);
     }
 
+    /// How many turns are left until the next sample, for those who do not ask whether it [is due](Self::is_due). `None` if there is none.
+    pub(super) fn gap(&self) -> Option<u32> {
+        self.ring.as_ref().map(|_| self.left.get())
+    }
+
     /// From 1 to twice the mean.
     fn next_gap(&self) -> u32 {
         let random = self.random.get().wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         self.random.set(random);
         let widest = self.one_in.saturating_mul(2) - 1;
         1 + ((u64::from(random) * u64::from(widest)) >> 32) as u32
+    }
+
+    /// The addresses of the samples; none if there are none.
+    pub(crate) fn addresses(&self) -> Range<usize> {
+        self.ring.as_ref().map_or(0..0, EventRing::addresses)
     }
 
     /// The samples that are there, from any thread.
@@ -155,13 +163,13 @@ mod tests {
     #[test]
     fn gaps_are_one_in_so_many_on_average_and_none_is_sampled_if_none_is_wanted() {
         for one_in in [1, 2, 64, 1000] {
-            let samples = StackSamples::new(one_in);
+            let samples = StackSamples::new(one_in, 2);
             let sum: u64 = (0..10_000).map(|_| u64::from(samples.next_gap())).sum();
             let mean = sum as f64 / 10_000.0;
             assert!((mean / f64::from(one_in) - 1.0).abs() < 0.05, "{mean} for {one_in}");
         }
-        let rare = StackSamples::new(u32::MAX);
+        let rare = StackSamples::new(u32::MAX, 2);
         assert!((0..10_000).any(|_| rare.next_gap() > 1 << 31), "the largest number is one as well");
-        assert!(StackSamples::new(0).ring.is_none());
+        assert!(StackSamples::new(0, 2).ring.is_none());
     }
 }

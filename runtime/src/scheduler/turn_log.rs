@@ -1,144 +1,48 @@
-//! The log of turns: the flight recorder as it is by default. One record at the end of each turn, seven instructions, and none of time.
-//!
-//! A record is two words. The lowest bits of the first are its form. In the record of a turn's end the rest of that word is the
-//! address of the fiber's cell, a name that is not followed, and the other word is why the turn ended; or where the fiber was spawned, if
-//! it has ended. All other records ([`Entry`]) have a moment in the second word.
+//! The log of turns: the flight recorder as it is by default. One record at the end of each turn, eight instructions, and none of time; and
+//! one for each wake-up, but for those by the poller, which are what is left: a fiber that waited and runs again was woken by the poller,
+//! unless a record says by whom. `turn_record.rs` has the form of records.
 //!
 //! The order of the records is that of what happened. The time is noted where a clock is read anyway, after a sleep and at the end of
 //! a tick, and there once in a [`STEP`]; and beside what happens seldom. What lies between follows when somebody reads the log
 //! (`observe/flight/coarse.rs`).
+//!
+//! The stack is kept of one turn in so many, with the time: that is done where the ring stops its writer, so the other turns do not even ask
+//! whether it is due.
 //!
 //! A fiber's end is recorded before its cell is free. So from one end of an address to the next one, in one worker's log, it is one
 //! fiber's; roaming fibers have forms of their own.
 
 use std::cell::Cell;
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::event::Cause;
+use super::moved::{moved, with_moved};
 use super::shared::Shared;
+use super::stack_samples::StackSamples;
+use super::turn_record::{CAUSE_BITS, Entry, FORM, Form};
 use super::worker::Worker;
-use crate::cell::{Flags, Header, Reason};
+use crate::cell::{Flags, Header};
 use crate::os::{clock, ticks::Ticks};
 use crate::queue::TurnRing;
 
-/// The time is noted once in so many ticks of `os::clock`: some two milliseconds, elsewhere four. Twice as often, it would be seen among an
+/// The time is noted once in so many ticks of `os::clock`: some three milliseconds, elsewhere eight. More often, it would be seen among an
 /// echo's instructions under valgrind, which takes a quarter of a millisecond for one on a busy machine.
-pub(crate) const STEP: u64 = 1 << 22;
+pub(crate) const STEP: u64 = 1 << 23;
 
 /// A sleep that may have been as long as this has a record of its begin.
-const LONG_SLEEP: u64 = 2 * STEP;
+const LONG_SLEEP: u64 = STEP;
 
 /// The most bytes of a text, eight of which are a record.
 const TEXT: usize = 64;
 
-/// The bits of the first word that are the form. Cells are aligned to more.
-const FORM: u64 = 7;
-
-const _: () = assert!(align_of::<Header>() as u64 > FORM, "an address has room for the form");
-
-/// The form of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
-enum Form {
-    Turn,
-    End,
-    RoamingTurn,
-    RoamingEnd,
-    Left,
-    Entry,
+/// How many stacks are kept of a worker, if they are of one turn in so many.
+fn samples(one_in: u32) -> usize {
+    if one_in < 128 { 128 } else { 32 }
 }
 
-/// What a record is about that is no turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Entry {
-    /// The hub is at work.
-    Clock,
-    /// The worker begins to sleep.
-    Sleep,
-    /// The worker, in its hub, has taken so many fibers from the one with this index: the number has it in its lowest 16 bits.
-    Steal,
-    /// A lap of the ring begins.
-    Lap,
-    /// So many bytes of the next text; the second word has them.
-    Text,
-    /// The text is the name of the fiber, which ends.
-    Name,
-    /// The text is a mark, the begin of a span, or a label; and the end of a span.
-    Mark,
-    Begin,
-    Label,
-    Finish,
-}
-
-impl Entry {
-    const ALL: [Self; 10] = [
-        Self::Clock,
-        Self::Sleep,
-        Self::Steal,
-        Self::Lap,
-        Self::Text,
-        Self::Name,
-        Self::Mark,
-        Self::Begin,
-        Self::Label,
-        Self::Finish,
-    ];
-}
-
-/// A record, decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Logged {
-    Turn {
-        fiber: u64,
-        roams: bool,
-        reason: Reason,
-    },
-    /// The fiber ends that was spawned at the `Location` with this address.
-    End {
-        fiber: u64,
-        roams: bool,
-        site: u64,
-    },
-    /// The worker has left the fiber.
-    Left {
-        fiber: u64,
-        at: u64,
-    },
-    /// The number is what the entry says; the second word is a moment, or a part of a text.
-    Entry {
-        entry: Entry,
-        number: u64,
-        word: u64,
-    },
-}
-
-impl Logged {
-    /// `None` if the words are no record.
-    pub(crate) fn of([first, second]: [u64; 2]) -> Option<Self> {
-        const TURN: u64 = Form::Turn as u64;
-        const END: u64 = Form::End as u64;
-        const ROAMING_TURN: u64 = Form::RoamingTurn as u64;
-        const ROAMING_END: u64 = Form::RoamingEnd as u64;
-        const LEFT: u64 = Form::Left as u64;
-        const ENTRY: u64 = Form::Entry as u64;
-        let (fiber, reason) = (first & !FORM, || Reason::from_number(second as u8));
-        Some(match first & FORM {
-            TURN => Self::Turn { fiber, roams: false, reason: reason() },
-            ROAMING_TURN => Self::Turn { fiber, roams: true, reason: reason() },
-            END => Self::End { fiber, roams: false, site: second },
-            ROAMING_END => Self::End { fiber, roams: true, site: second },
-            LEFT => Self::Left { fiber, at: second },
-            ENTRY => {
-                let entry = *Entry::ALL.get(usize::from(first as u8 >> FORM.count_ones()))?;
-                Self::Entry { entry, number: first >> 8, word: second }
-            }
-            _ => return None,
-        })
-    }
-}
-
-/// A worker's log. Other threads may copy the ring, and read since when the worker sleeps.
+/// A worker's log. Other threads may copy the ring and the stacks, and read since when the worker sleeps.
 pub(crate) struct TurnLog {
     pub(crate) ring: TurnRing,
     /// From when on the time is noted, on `os::clock`: never if there is no recorder, and always if it is the full one.
@@ -149,6 +53,11 @@ pub(crate) struct TurnLog {
     slept_ns: AtomicU64,
     /// Whether the recorder's clock is `os::clock`.
     is_same_clock: Cell<bool>,
+    stacks: OnceLock<StackSamples>,
+    /// What the thread had moved when a fiber last ended.
+    moved_at_end: Cell<u64>,
+    /// Who wakes the fibers that are woken now: for the full recorder as well.
+    pub(super) cause: Cell<Cause>,
 }
 
 impl TurnLog {
@@ -160,7 +69,15 @@ impl TurnLog {
             noted: Cell::new(0),
             slept_ns: AtomicU64::new(0),
             is_same_clock: Cell::new(false),
+            stacks: OnceLock::new(),
+            moved_at_end: Cell::new(0),
+            cause: Cell::default(),
         }
+    }
+
+    /// The stacks on which turns ended. From any thread.
+    pub(crate) fn stacks(&self) -> Option<&StackSamples> {
+        self.stacks.get()
     }
 
     /// Whether the time is to be noted, when it is this on `os::clock`.
@@ -186,12 +103,21 @@ impl TurnLog {
         self.slept_ns.load(Ordering::Relaxed)
     }
 
-    /// Writes a record.
+    /// Writes a record, if there is memory.
     #[inline]
     fn write(&self, record: [u64; 2]) {
-        if !self.ring.push(record) && self.ring.begin_lap() {
+        if !self.ring.push(record) {
+            self.write_at_stop(record);
+        }
+    }
+
+    /// A stop is for the end of a turn: what is none puts it off.
+    #[cold]
+    #[inline(never)]
+    fn write_at_stop(&self, record: [u64; 2]) {
+        if self.ring.go_on(1) {
             let is_written = self.ring.push(record);
-            debug_assert!(is_written, "a lap has room");
+            debug_assert!(is_written, "a stop is a record later");
         }
     }
 
@@ -211,10 +137,22 @@ fn end_of(fiber: &Header, form: Form) -> [u64; 2] {
     [word_of(fiber, form), ptr::from_ref(fiber.spawn_site()).expose_provenance() as u64]
 }
 
-/// Gives each worker of the runtime a log of so many records. Before its threads start.
-pub(super) fn provide(shared: &Shared, records: usize, ticks: &Ticks) {
+/// After how many records the next stop is, at which a stack is due.
+fn next_stop(stacks: Option<&StackSamples>) -> usize {
+    stacks.and_then(StackSamples::gap).map_or(usize::MAX, |gap| gap as usize - 1)
+}
+
+/// The second word of a turn's end.
+fn why(fiber: &Header) -> u64 {
+    fiber.wait().0 as u64 + moved()
+}
+
+/// Gives each worker of the runtime a log of so many records, and of one stack in some `stacks` turns. Before its threads start.
+pub(super) fn provide(shared: &Shared, records: usize, stacks: u32, ticks: &Ticks) {
     for worker in &shared.workers {
         worker.log.ring.provide(records);
+        let stacks = worker.log.stacks.get_or_init(|| StackSamples::new(stacks, samples(stacks)));
+        worker.log.ring.stop_after(next_stop(Some(stacks)));
         worker.log.is_same_clock.set(cfg!(target_arch = "x86_64") && ticks.has_counter());
         worker.log.clock_due.set(0);
     }
@@ -222,44 +160,98 @@ pub(super) fn provide(shared: &Shared, records: usize, ticks: &Ticks) {
 
 impl Worker {
     /// Notes that the fiber, which has the flag [`LOGGED`](Flags::LOGGED) or [`RECORDED`](Flags::RECORDED), stops running: with
-    /// the full recorder in its ring.
+    /// the full recorder in its ring. The fiber is the caller.
     #[inline(always)]
     pub(super) fn log_turn(&self, fiber: &Header) {
-        let (reason, _) = fiber.wait();
-        if !self.log.ring.push([ptr::from_ref(fiber).addr() as u64, reason as u64]) {
-            self.log_turn_rarely(fiber);
+        if !self.log.ring.push([word_of(fiber, Form::Turn), with_moved(fiber.wait().0 as u8)]) {
+            self.log_turn_at_stop(fiber);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn log_turn_rarely(&self, fiber: &Header) {
-        if self.log.ring.begin_lap() {
-            // So each copy of a whole lap has a moment.
-            self.log.note(Entry::Lap, 0, self.log_time());
-            self.log.write([word_of(fiber, Form::Turn), fiber.wait().0 as u64]);
+    fn log_turn_at_stop(&self, fiber: &Header) {
+        if self.log.ring.is_there() {
+            self.log_sampled_turn(fiber, Form::Turn);
         } else {
             self.record_park(fiber);
         }
+    }
+
+    /// Notes a turn's end with the time and the stack.
+    fn log_sampled_turn(&self, fiber: &Header, form: Form) {
+        let log = &self.log;
+        let now = self.log_time();
+        log.note(Entry::TurnEnds, 0, now);
+        log.write([word_of(fiber, form), why(fiber)]);
+        let stacks = log.stacks();
+        stacks.inspect(|stacks| stacks.keep(fiber, now));
+        // So each copy of a whole lap has a moment: the end is a stop.
+        log.ring.stop_after(next_stop(stacks));
     }
 
     /// [`log_turn`](Self::log_turn) of a fiber that may roam, and may have no log.
     pub(super) fn log_turn_slow(&self, fiber: &Header) {
         if fiber.has(Flags::LOGGED) {
             let form = if fiber.has(Flags::ROAMING) { Form::RoamingTurn } else { Form::Turn };
-            self.log.write([word_of(fiber, form), fiber.wait().0 as u64]);
+            if !self.log.ring.push([word_of(fiber, form), why(fiber)]) {
+                self.log_sampled_turn(fiber, form);
+            }
         }
+    }
+
+    /// Notes that this fiber of the worker, which has the flag [`LOGGED`](Flags::LOGGED) and does not roam, has been woken.
+    #[inline(always)]
+    pub(super) fn log_wake(&self, fiber: &Header) {
+        self.log.write([word_of(fiber, Form::Wake), self.log.cause.get() as u64]);
+    }
+
+    /// [`log_wake`](Self::log_wake) of a fiber that may roam, and may have no log.
+    pub(super) fn log_wake_slow(&self, fiber: &Header) {
+        if fiber.has(Flags::LOGGED) {
+            let roams = u64::from(fiber.has(Flags::ROAMING)) << CAUSE_BITS;
+            self.log.write([word_of(fiber, Form::Wake), self.log.cause.get() as u64 | roams]);
+        }
+    }
+
+    /// Notes that this worker's thread sends the fiber, which has been woken, to another worker.
+    pub(super) fn log_send(&self, fiber: &Header) {
+        if self.log.ring.is_there() {
+            let word = self.log_time() << CAUSE_BITS | self.log.cause.get() as u64;
+            self.log.write([word_of(fiber, Form::Send), word]);
+        }
+    }
+
+    /// Notes that the inbox is emptied, whose fibers are woken next: within a fiber's turn or not.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn log_inbox(&self, is_in_turn: bool) {
+        if self.log.ring.is_there() {
+            self.log.note(Entry::Inbox, is_in_turn.into(), self.log_time());
+        }
+    }
+
+    /// Notes that the running fiber has spawned this one.
+    #[inline]
+    pub(super) fn log_spawn(&self, fiber: &Header) {
+        if self.log.ring.is_there() {
+            self.log.note(Entry::Spawn, 0, ptr::from_ref(fiber).addr() as u64);
+        }
+    }
+
+    /// Notes that the worker has come to the calling thread.
+    pub(super) fn log_thread(&self) {
+        self.log.note(Entry::Base, 0, moved());
     }
 
     /// Notes that the fiber, which has the flag [`LOGGED`](Flags::LOGGED), has ended. Before its cell may be freed.
     #[inline(always)]
     pub(super) fn log_end(&self, fiber: &Header) {
-        if fiber.has(Flags::ROAMING) || fiber.peek_identity().is_some() {
+        let has_moved = moved() != self.log.moved_at_end.get();
+        if has_moved || fiber.has(Flags::ROAMING) || fiber.peek_identity().is_some() {
             return self.log_end_slow(fiber);
         }
-        if !self.log.ring.push(end_of(fiber, Form::End)) {
-            self.log_end_slow(fiber);
-        }
+        self.log.write(end_of(fiber, Form::End));
     }
 
     #[cold]
@@ -267,6 +259,10 @@ impl Worker {
     fn log_end_slow(&self, fiber: &Header) {
         if let Some(name) = fiber.peek_identity().and_then(|identity| identity.name.as_deref()) {
             self.log_text(Entry::Name, &[name]);
+        }
+        let moved = moved();
+        if self.log.moved_at_end.replace(moved) != moved {
+            self.log.note(Entry::Moved, 0, moved);
         }
         let form = if fiber.has(Flags::ROAMING) { Form::RoamingEnd } else { Form::End };
         self.log.write(end_of(fiber, form));
@@ -333,7 +329,7 @@ impl Worker {
     fn log_long_sleep(&self, time: u64) {
         let slept_ns = self.shared().now_ns().saturating_sub(self.log.slept_ns());
         let slept = self.log_ticks().map_or(0, |ticks| ticks.count_of(slept_ns, ticks.scale()));
-        if slept >= STEP {
+        if slept >= LONG_SLEEP / 2 {
             self.log.note(Entry::Sleep, 0, time.saturating_sub(slept));
         }
     }

@@ -1,55 +1,33 @@
 //! From a log of turns (`scheduler/turn_log.rs`) to events, as `decode.rs` takes them.
 //!
-//! The log has the order, and some moments. The turns between two moments are taken to have been equally long. A moment of the hub lies between
-//! two turns, one of a text within a turn. What is told of a fiber at its end is told as if it had been there: see [`Present`].
-//!
-//! A fiber stays on its worker, so its address and the worker are its name, and no two logs need an order in time. A roaming
-//! fiber's name is its address alone.
+//! The log has the order, and some moments; `times.rs` tells what lies between. What is told of a fiber at its end is told as if it had been
+//! there: see [`Present`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::decode::Track;
+use super::log::{Log, name_of_fiber};
 use super::model::Fiber;
 use super::present::Present;
 use super::site_at;
+use super::sums::Sums;
+use super::times::{Times, event};
 use crate::cell::Reason;
-use crate::scheduler::{Decoded, Entry, Kind, Logged, STEP};
-
-/// What was copied of a worker's log.
-pub(super) struct Log {
-    /// The worker's index.
-    pub(super) worker: usize,
-    pub(super) records: Vec<[u64; 2]>,
-    /// The number of records before those.
-    pub(super) before: u64,
-    /// The turns that the monitor has seen standing, by the numbers of records before.
-    pub(super) standstills: Vec<(u64, [u64; 2])>,
-    /// When the runtime was built, if no record is missing.
-    pub(super) since: Option<u64>,
-    /// When the records were copied.
-    pub(super) copied: u64,
-    /// Since when the worker slept then, if it did.
-    pub(super) asleep: Option<u64>,
-    /// The address of the fiber that ran then; 0 if none did.
-    pub(super) current: u64,
-}
-
-/// The name of a fiber that stays on this worker.
-pub(super) fn name_of_fiber(worker: usize, address: u64) -> u64 {
-    address ^ (worker as u64 + 1) << 48
-}
+use crate::scheduler::{Cause, Decoded, Entry, Kind, Logged, Moved, SENT_BITS};
 
 /// The events of a log; the fibers that have ended are added to `known`, and texts to `names`, which are numbered from 0.
 pub(super) fn events_of(log: &Log, names: &mut Vec<String>, known: &mut Vec<Present>) -> Track {
     let mut timeline = Timeline {
         log,
         names,
-        events: Vec::new(),
+        times: Times::new(log.since),
         ended: Vec::new(),
-        pending: Vec::new(),
-        moment: log.since,
-        began: log.since.unwrap_or(0),
-        body: 0,
+        exact_end: None,
+        sums: Sums::new(log.has_own_sums, log.since.is_some()),
+        waiting: HashSet::new(),
+        from_poller: false,
+        is_inbox_in_turn: false,
+        spawned: HashMap::new(),
         text: Vec::new(),
         text_is_cut: log.since.is_none(),
         name: None,
@@ -59,14 +37,14 @@ pub(super) fn events_of(log: &Log, names: &mut Vec<String>, known: &mut Vec<Pres
     let mut standstills = log.standstills.iter().skip_while(|(number, _)| *number < log.before).peekable();
     for (number, record) in (log.before..).zip(&log.records) {
         while let Some((_, during)) = standstills.next_if(|(before, _)| *before <= number) {
-            during.iter().for_each(|at| _ = timeline.pass_turn(*at));
+            during.iter().for_each(|at| _ = timeline.times.pass_turn(*at));
         }
         if let Some(logged) = Logged::of(*record) {
             timeline.take(logged);
         }
     }
     if log.current != 0 {
-        standstills.for_each(|(_, during)| _ = timeline.pass_turn(during[0]));
+        standstills.for_each(|(_, during)| _ = timeline.times.pass_turn(during[0]));
     }
     timeline.finish(known)
 }
@@ -76,6 +54,8 @@ pub(super) fn events_of(log: &Log, names: &mut Vec<String>, known: &mut Vec<Pres
 enum Seen {
     /// A fiber of this name.
     Alive(u64),
+    /// A fiber that has not run.
+    Spawned,
     /// A fiber was, and has ended.
     Ended,
 }
@@ -84,17 +64,19 @@ enum Seen {
 struct Timeline<'a> {
     log: &'a Log,
     names: &'a mut Vec<String>,
-    events: Vec<Decoded>,
+    times: Times,
     /// Fibers that have ended, with the indices of the events.
     ended: Vec<(usize, Fiber)>,
-    /// The events since the last moment, whose times are not known yet: ends of turns, and starts.
-    pending: Vec<usize>,
-    /// The last moment that is known.
-    moment: Option<u64>,
-    /// When the turn began that is under way, as far as times are known.
-    began: u64,
-    /// Where the events of the turn begin that is under way.
-    body: usize,
+    /// When the turn ends whose record is next.
+    exact_end: Option<u64>,
+    sums: Sums,
+    /// The fibers that wait, of which no record tells that they were woken.
+    waiting: HashSet<u64>,
+    /// Whether the poller woke the fiber of the last turn.
+    from_poller: bool,
+    is_inbox_in_turn: bool,
+    /// The indices of the spawns of fibers that have not run.
+    spawned: HashMap<u64, usize>,
     text: Vec<u8>,
     /// Whether the first part of the text may be missing.
     text_is_cut: bool,
@@ -113,16 +95,41 @@ impl Timeline<'_> {
             self.text.clear();
         }
         match logged {
-            Logged::Turn { fiber, roams, reason } => self.end_turn(Kind::Turn, fiber, roams, reason),
+            Logged::Turn { fiber, roams, reason, moved } => {
+                self.end_turn(Kind::Turn, fiber, roams, reason, Some(moved));
+            }
             Logged::End { fiber, roams, site } => {
-                self.end_turn(Kind::End, fiber, roams, Reason::None);
+                self.end_turn(Kind::End, fiber, roams, Reason::None, None);
                 self.fibers.insert(fiber, Seen::Ended);
                 let facts = Fiber { name: self.name.take(), spawn_site: site_at(site), ..Fiber::default() };
-                self.ended.push((self.events.len() - 1, facts));
+                self.ended.push((self.times.events.len() - 1, facts));
             }
             Logged::Left { fiber, at } => {
-                self.end_turn(Kind::Left, fiber, false, Reason::None);
-                self.pass_hub(at);
+                self.end_turn(Kind::Left, fiber, false, Reason::None, None);
+                self.times.pass_hub(at);
+            }
+            Logged::Wake { fiber, roams, cause } => {
+                self.waiting.remove(&fiber);
+                let name = self.name(fiber, roams);
+                let wake = event(Kind::Wake, cause as u64, name);
+                if cause == Cause::Fiber || cause == Cause::Elsewhere && self.is_inbox_in_turn {
+                    self.times.within(wake);
+                } else {
+                    self.times.between(wake);
+                }
+            }
+            Logged::Send { fiber, cause, at } => {
+                // The upper bits are those of a moment before the copy.
+                let ago = self.log.copied.wrapping_sub(at) & (u64::MAX >> (u64::BITS - SENT_BITS));
+                let at = self.log.copied.saturating_sub(ago);
+                let send = |ticks| Decoded { ticks, ..event(Kind::Send, cause as u64, fiber) };
+                if cause == Cause::Fiber {
+                    let at = self.times.pass_turn(at);
+                    self.times.events.push(send(at));
+                } else {
+                    let at = self.times.pass_hub(at);
+                    self.times.at_hub(send(at));
+                }
             }
             Logged::Entry { entry, number, word } => self.take_entry(entry, number, word),
         }
@@ -131,32 +138,45 @@ impl Timeline<'_> {
     fn take_entry(&mut self, entry: Entry, number: u64, word: u64) {
         match entry {
             Entry::Clock => {
-                let at = self.pass_hub(word);
+                let at = self.times.pass_hub(word);
                 if let Some(since) = self.asleep.take() {
-                    self.add_to_hub(Kind::Sleep, at, since, 0);
+                    self.times.at_hub(Decoded { ticks: at, ..event(Kind::Sleep, since, 0) });
                 }
             }
-            Entry::Sleep => self.asleep = Some(self.pass_hub(word)),
+            Entry::Sleep => self.asleep = Some(self.times.pass_hub(word)),
             Entry::Steal => {
-                let at = self.pass_hub(word);
-                self.add_to_hub(Kind::Steal, at, number & 0xffff, number >> 16);
+                let ticks = self.times.pass_hub(word);
+                self.times.at_hub(Decoded { ticks, ..event(Kind::Steal, number & 0xffff, number >> 16) });
             }
-            Entry::Lap => _ = self.pass_turn(word),
+            Entry::TurnEnds => self.exact_end = Some(self.times.pass_turn(word)),
+            Entry::Inbox => {
+                self.is_inbox_in_turn = number != 0;
+                let pass = if self.is_inbox_in_turn { Times::pass_turn } else { Times::pass_hub };
+                pass(&mut self.times, word);
+            }
+            Entry::Spawn => {
+                self.forget_spawn(word);
+                self.spawned.insert(word, self.times.events.len());
+                self.times.within(event(Kind::Spawn, 0, self.name(word, false)));
+                self.fibers.insert(word, Seen::Spawned);
+            }
+            Entry::Moved => self.sums.set_at_end(word),
+            Entry::Base => self.sums.come_to_thread(word),
             Entry::Text => {
                 let bytes = word.to_le_bytes();
                 self.text.extend(&bytes[..bytes.len().min(number as usize)]);
             }
             Entry::Name => {
-                self.pass_turn(word);
+                self.times.pass_turn(word);
                 self.name = self.take_text();
             }
             Entry::Mark | Entry::Begin | Entry::Label | Entry::Finish => {
-                let at = self.pass_turn(word);
+                let ticks = self.times.pass_turn(word);
                 let number = self.take_text().map_or(0, |text| {
                     self.names.push(text);
                     self.names.len() as u64 - 1
                 });
-                self.events.push(event(Kind::of_text(entry), at, 0, number));
+                self.times.events.push(Decoded { ticks, ..event(Kind::of_text(entry), 0, number) });
             }
         }
     }
@@ -171,69 +191,45 @@ impl Timeline<'_> {
         if roams { address } else { name_of_fiber(self.log.worker, address) }
     }
 
-    fn end_turn(&mut self, kind: Kind, address: u64, roams: bool, reason: Reason) {
+    /// A fiber that was spawned here, and then was not seen to run: another worker has taken it, or nobody yet.
+    fn forget_spawn(&mut self, address: u64) {
+        if let Some(index) = self.spawned.remove(&address) {
+            self.times.events[index].payload = 0;
+        }
+    }
+
+    fn end_turn(&mut self, kind: Kind, address: u64, roams: bool, reason: Reason, sum: Option<u64>) {
         let name = self.name(address, roams);
         let is_new = match self.fibers.insert(address, Seen::Alive(name)) {
             Some(Seen::Alive(_)) => false,
-            Some(Seen::Ended) => true,
+            Some(Seen::Ended | Seen::Spawned) => true,
             // Before all records there was none.
             None => self.log.since.is_some(),
         };
+        if roams {
+            self.forget_spawn(address);
+        }
+        self.spawned.remove(&address);
         if is_new && !roams {
-            // Before the texts of the turn.
-            self.events.insert(self.body, event(Kind::Start, 0, 0, name));
-            self.pending.push(self.body);
+            let place = self.times.start(event(Kind::Start, 0, name));
+            self.spawned.values_mut().filter(|spawn| **spawn >= place).for_each(|spawn| *spawn += 1);
         }
-        self.pending.push(self.events.len());
-        self.events.push(Decoded { reason, ..event(kind, 0, 0, name) });
-        self.body = self.events.len();
-    }
-
-    fn add_to_hub(&mut self, kind: Kind, at: u64, small: u64, payload: u64) {
-        self.events.push(event(kind, at, small, payload));
-        self.body = self.events.len();
-    }
-
-    /// The hub was at work then. Returns when the next turn begins.
-    fn pass_hub(&mut self, at: u64) -> u64 {
-        self.tell_times(at, 0);
-        self.began = self.began.max(at);
-        self.moment = Some(self.began);
-        self.body = self.events.len();
-        self.began
-    }
-
-    /// The turn was under way then. Returns a moment after its begin.
-    fn pass_turn(&mut self, at: u64) -> u64 {
-        self.tell_times(at, 1);
-        let at = at.max(self.began + 1).max(self.moment.unwrap_or(0));
-        self.moment = Some(at);
-        at
-    }
-
-    /// The turns that have ended since the last moment, and so many more, have lasted until this one.
-    fn tell_times(&mut self, until: u64, more: u64) {
-        let pending = std::mem::take(&mut self.pending);
-        let is_end = |index: &&usize| self.events[**index].kind != Kind::Start;
-        let ends = pending.iter().filter(is_end).count() as u64;
-        // Before the first moment of all: then there was another one, a step ago at the most if turns were short.
-        let from = self.moment.unwrap_or_else(|| until.saturating_sub(STEP));
-        if self.moment.is_none() {
-            self.began = self.began.max(from);
+        let moved = match kind {
+            // Its own sum may have gone on elsewhere.
+            _ if roams && self.log.has_own_sums => Moved::default(),
+            Kind::End => self.sums.of_end(address, is_new),
+            _ => sum.map_or_else(Moved::default, |sum| self.sums.of_turn(address, is_new, sum)),
+        };
+        let was_waiting = self.waiting.remove(&address);
+        // What several have waited for may have come at once.
+        let from_hub = moved.polls > 0 || self.log.has_own_sums && was_waiting && !self.from_poller;
+        self.from_poller = was_waiting;
+        if reason != Reason::None && !roams {
+            self.waiting.insert(address);
         }
-        let mut ended = 0_u64;
-        for index in pending {
-            let event = &mut self.events[index];
-            if event.kind == Kind::Start {
-                event.ticks = self.began;
-                continue;
-            }
-            ended += 1;
-            let share = u128::from(until.saturating_sub(from)) * u128::from(ended) / u128::from(ends + more);
-            event.ticks = (from + share as u64).max(self.began + 1);
-            event.small = self.began;
-            self.began = event.ticks;
-        }
+        let end = Decoded { reason, more: moved.sum(), ..event(kind, 0, name) };
+        self.times.end_turn(end, from_hub, self.exact_end.take());
+        self.is_inbox_in_turn = false;
     }
 
     fn finish(mut self, known: &mut Vec<Present>) -> Track {
@@ -243,25 +239,24 @@ impl Timeline<'_> {
             Some(Seen::Alive(name)) => *name,
             _ => self.name(current, false),
         };
+        self.spawned.remove(&self.log.current);
+        self.spawned.keys().copied().collect::<Vec<_>>().into_iter().for_each(|it| self.forget_spawn(it));
         if let Some(since) = asleep {
-            let since = self.pass_hub(since);
-            self.add_to_hub(Kind::Sleep, copied.max(since), since, 0);
+            let since = self.times.pass_hub(since);
+            self.times.at_hub(Decoded { ticks: copied.max(since), ..event(Kind::Sleep, since, 0) });
         } else if current != 0 {
-            self.pass_turn(copied);
+            self.times.pass_turn(copied);
         } else {
-            self.pass_hub(copied);
+            self.times.pass_hub(copied);
         }
-        let Self { events, ended, began, .. } = self;
-        known.extend(ended.into_iter().map(|(end, facts)| {
+        let Times { mut events, began, .. } = self.times;
+        known.extend(self.ended.into_iter().map(|(end, facts)| {
             let Decoded { small: ticks, payload: address, .. } = events[end];
             Present { worker, address, ticks, facts }
         }));
+        events.retain(|event| event.kind != Kind::Spawn || event.payload != 0);
         Track { events, current, began }
     }
-}
-
-fn event(kind: Kind, ticks: u64, small: u64, payload: u64) -> Decoded {
-    Decoded { ticks, kind, reason: Reason::None, small, payload, more: 0 }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -291,6 +286,7 @@ mod tests {
             copied: 1_000,
             asleep: None,
             current: 0,
+            has_own_sums: false,
         }
     }
 

@@ -5,17 +5,18 @@
 //! the walk keeps who is at each address.
 //!
 //! What no event says follows here: a fiber that waited for a descriptor and runs again was woken by the poller, when its worker last
-//! came from its hub.
+//! came from its hub. In the events of a log, that holds of each wait of which no event tells who ended it.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use super::Recording;
+use super::log::{address_of_name, is_name};
 use super::model::{Activity, Fiber, Note, Outcome, Transfer, Turn, Waker, Wakeup, WorkerEvent};
 use super::present::Present;
 use crate::cell::Reason;
 use crate::observe::object::name_of;
-use crate::scheduler::{Cause, Decoded, Kind};
+use crate::scheduler::{Cause, Decoded, Kind, Moved};
 
 /// The events of one worker.
 pub(super) struct Track {
@@ -33,7 +34,7 @@ pub(super) struct Known<'a> {
     pub(super) site: &'a dyn Fn(u64) -> Option<String>,
     /// The fibers that were there when the events were copied.
     pub(super) present: &'a [Present],
-    /// Whether the events are those of a log, which does not tell who was woken.
+    /// Whether the events are those of a log.
     pub(super) is_coarse: bool,
     /// The stack of the turn that ended on this worker at this count of ticks.
     pub(super) stack: &'a dyn Fn(usize, u64) -> Option<usize>,
@@ -182,7 +183,7 @@ impl<'a> Walk<'a> {
         let fiber = &mut self.recording.fibers[fiber];
         fiber.name = fiber.name.take().or_else(|| present.facts.name.clone());
         fiber.spawn_site = fiber.spawn_site.take().or_else(|| present.facts.spawn_site.clone());
-        fiber.waits = present.facts.waits;
+        (fiber.waits, fiber.stack) = (present.facts.waits, present.facts.stack);
     }
 
     fn begin_turn(&mut self, at: Duration, worker: usize, address: u64, in_hub: Duration) {
@@ -267,6 +268,7 @@ impl<'a> Walk<'a> {
                 self.end_turn(at, worker, Outcome::Ended, None);
                 self.recording.fibers[fiber].ended = Some(at);
                 self.at.remove(&event.payload);
+                self.sent.remove(&address_of_name(event.payload));
                 self.workers[worker].ended = Some(fiber);
             }
             Kind::Turn => {
@@ -277,7 +279,7 @@ impl<'a> Walk<'a> {
                     reason => Outcome::Parked(name_of(reason)),
                 };
                 self.end_turn(at, worker, outcome, (self.known.stack)(worker, event.ticks));
-                if event.reason.is_of_descriptor() && !self.known.is_coarse {
+                if self.poller_may_end(event) {
                     self.waits.insert(fiber, at);
                 }
             }
@@ -312,9 +314,20 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Whether the wait that begins at the end of this turn is ended by the poller, unless an event says by whom.
+    fn poller_may_end(&self, turn: Decoded) -> bool {
+        if self.known.is_coarse {
+            // A log has all other wake-ups; those of a roaming fiber may be in another one, which is not as exact.
+            turn.reason != Reason::None && is_name(turn.payload)
+        } else {
+            turn.reason.is_of_descriptor()
+        }
+    }
+
     /// Notes what a turn has read and written.
     fn transfer(&mut self, at: Duration, fiber: usize, moved: u64) {
-        for (is_read, bytes) in [(true, moved & u64::from(u32::MAX)), (false, moved >> 32)] {
+        let Moved { read, written, .. } = Moved::between(0, moved);
+        for (is_read, bytes) in [(true, read), (false, written)] {
             if bytes > 0 {
                 self.recording.transfers.push(Transfer { at, fiber, is_read, bytes });
             }
@@ -333,7 +346,9 @@ impl<'a> Walk<'a> {
             Cause::Timer => (at, Waker::Timer),
             Cause::Poller => (at, Waker::Poller),
             // Of what several workers sent on, the first one knew who it was.
-            Cause::Elsewhere => self.sent.remove(&event.payload).unwrap_or((at, Waker::Thread)),
+            Cause::Elsewhere => {
+                self.sent.remove(&address_of_name(event.payload)).unwrap_or((at, Waker::Thread))
+            }
         }
     }
 
@@ -358,15 +373,23 @@ impl<'a> Walk<'a> {
 
     /// Notes what fibers wait for, which the last turn of each tells.
     fn tell_waits(&mut self) {
-        let last: HashMap<usize, Turn> =
-            self.recording.turns.iter().map(|turn| (turn.fiber, *turn)).collect();
+        let turns = &mut self.recording.turns;
+        let last: HashMap<usize, usize> =
+            turns.iter().enumerate().map(|(index, turn)| (turn.fiber, index)).collect();
         for (index, fiber) in self.recording.fibers.iter_mut().enumerate() {
-            match last.get(&index).map(|turn| (turn.outcome, turn.end)) {
+            let last = last.get(&index).map(|turn| &mut turns[*turn]);
+            match last {
                 _ if self.woken.contains_key(&index) => fiber.waits = None,
-                Some((Outcome::Parked(reason), end)) => fiber.waits = Some((reason, end)),
+                Some(Turn { outcome: Outcome::Parked(reason), end, stack, .. }) => {
+                    fiber.waits = Some((*reason, *end));
+                    // Each of them may have been kept.
+                    *stack = stack.or(fiber.stack);
+                    fiber.stack = *stack;
+                }
                 Some(_) => fiber.waits = None,
                 None => {}
             }
+            fiber.stack = fiber.stack.filter(|_| fiber.waits.is_some());
         }
     }
 }

@@ -22,19 +22,26 @@
 //!
 //! # What is on by default
 //!
-//! By default the recorder is [coarse](Recorder::coarse): each worker keeps a log of its last turns.
+//! By default the recorder is [coarse](Recorder::coarse): each worker keeps a log of its last turns and wake-ups. All of what follows is kept
+//! at all times, not now and then, but for stacks.
 //!
 //! | | coarse | [full](Recorder::new) |
 //! |---|---|---|
 //! | turns | which fiber, on which worker, what ended it, in the order in which they were | the same |
-//! | their times | estimates: the turns between two moments that are known count as equally long. A worker notes the time once in some two milliseconds, in its hub, where it comes within 61 turns, and both ends of a sleep that takes as long; a turn that the monitor has seen standing still (after some 20 ms; of one worker alone half the `stall_threshold`) is as long as it was seen | exact |
-//! | fibers | names, spawn sites, ends; starts, if the log has the one before at that address | all of that, starts, and who spawned whom |
+//! | their times | estimates: the turns between two moments that are known count as equally long. A worker notes the time once in some three milliseconds, in its hub, where it comes within 61 turns, both ends of a sleep that takes as long, and the end of each turn of which the stack is kept; a turn that the monitor has seen standing still (after some 20 ms; of one worker alone half the `stall_threshold`) is as long as it was seen | exact |
+//! | wake-ups | all, with who woke whom: a fiber, a timer, the kernel, a thread. The times of those between workers are exact, of the others estimates: somewhere in the waker's turn, or between two turns | all, exact |
+//! | bytes read and written | of each turn, up to 64 MiB | the same |
+//! | looks at the poller that brought something | with how many fibers they woke; times are estimates | exact |
+//! | fibers | names, spawn sites, ends; starts, and who spawned whom, if the log has the spawn and nobody has stolen the fiber | all of that, starts, and who spawned whom |
+//! | stacks | of each fiber that waits when the recording is made (of 4,096 a worker at the most), and of one turn in [1,024](Recorder::stacks) | of one turn in 128 |
 //! | marks, spans, labels | with exact times, the first 64 bytes of each text | with exact times |
 //! | steals, long sleeps, hand-offs | with exact times | with exact times |
-//! | wake-ups, bytes, short sleeps, stacks | | yes |
+//! | short sleeps | | yes |
 //!
-//! So a coarse recording tells what the fibers did and in which order. It does not tell which one of some turns within two milliseconds was
-//! the long one. Between workers the order is as good as the times. A roaming fiber has neither a start nor, while it lives, a name.
+//! So a coarse recording tells what the fibers did, in which order, and why. It does not tell which one of some turns within three milliseconds
+//! was the long one. Between workers the order is as good as the times. A roaming fiber has neither a start nor, while it lives, a name, and its
+//! wake-ups by the kernel are not known. Where fibers have storage of their own, looks at the poller may be shown as one that
+//! come one after the other with no other turn in between, and the bytes of roaming fibers are left out.
 //!
 //! [`runtime::Builder::flight_recorder`](crate::runtime::Builder::flight_recorder) asks for the full one, or the environment variable
 //! `ABACA_RECORDER`. Each worker then writes its events into a ring of its own: spawns, starts, waits with their reasons, wake-ups
@@ -42,13 +49,14 @@
 //!
 //! # What it costs
 //!
-//! A turn takes ten instructions, and nothing else of what happens often takes any. With the full recorder it is some thirty
-//! an event, one of which falls on each turn of a fiber; see the guide on [costs](crate::guide::costs).
+//! A turn takes twelve instructions, a wake-up by anybody but the kernel as many, and a read, a write, or a look at the poller two or three. With the
+//! full recorder it is some thirty an event, one of which falls on each turn of a fiber; see the guide on [costs](crate::guide::costs).
 
 #![expect(unsafe_code, reason = "follows the addresses of spawn sites")]
 
 mod coarse;
 mod decode;
+mod log;
 mod model;
 mod page;
 mod perfetto;
@@ -56,6 +64,8 @@ mod present;
 mod protobuf;
 mod recorder;
 mod stacks;
+mod sums;
+mod times;
 mod trigger;
 
 use std::io::{self, Write};
@@ -130,17 +140,19 @@ impl Recording {
     }
 
     fn of_logs(shared: &Shared, recorder: &scheduler::Recorder) -> Self {
-        let (logs, mut present) = present::copy_logs(shared, recorder);
+        let mut sampled = Sampled::of(shared);
+        let (logs, mut present) = present::copy_logs(shared, recorder, &mut sampled);
         let until = recorder.ticks.now();
         let mut names = vec![String::new()];
         let tracks: Vec<_> =
             logs.iter().map(|log| coarse::events_of(log, &mut names, &mut present)).collect();
         let scale = recorder.ticks.scale();
         let time = |ticks| Duration::from_nanos(recorder.ticks.ns(ticks, scale));
+        let stack = |worker, ticks| sampled.of_turn(worker, ticks);
         let known =
-            Known { names: &names, site: &site_at, present: &present, is_coarse: true, stack: &|_, _| None };
+            Known { names: &names, site: &site_at, present: &present, is_coarse: true, stack: &stack };
         let recording = decode::decode(&tracks, &known, time, until);
-        Self { is_coarse: true, ..recording }
+        Self { is_coarse: true, stacks: sampled.stacks, ..recording }
     }
 
     /// Whether the runtime's recorder is [coarse](Recorder::coarse), as it is by default; see [what is known then](self#what-is-on-by-default).

@@ -22,6 +22,8 @@ pub struct Fiber {
     /// milliseconds more or less if it has waited since before the events that are kept. `None` as well if that was so long ago and
     /// its worker did something else just then.
     pub waits: Option<(&'static str, Duration)>,
+    /// The stack on which it waited then, as an index of [`Recording::stacks`](super::Recording::stacks), if that is known.
+    pub stack: Option<usize>,
 }
 
 /// A turn: a fiber runs on a worker, from a switch to the next one.
@@ -39,7 +41,8 @@ pub struct Turn {
     /// What ended it.
     pub outcome: Outcome,
     /// The stack on which it ended, as an index of [`Recording::stacks`](super::Recording::stacks): equal stacks have the same. Known of
-    /// one turn in so many; see [`Recorder::stacks`](super::Recorder::stacks).
+    /// one turn in so many, see [`Recorder::stacks`](super::Recorder::stacks); and of the last turns of fibers that waited when the
+    /// recording was made, unless the recorder is full.
     pub stack: Option<usize>,
 }
 
@@ -98,7 +101,7 @@ pub struct Transfer {
     pub fiber: usize,
     /// Whether the bytes were read; else they were written.
     pub is_read: bool,
-    /// How many bytes; of more than 4 GiB the rest.
+    /// How many bytes; of more than 64 MiB the rest.
     pub bytes: u64,
 }
 

@@ -10,9 +10,13 @@ use std::ptr;
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
-use super::coarse::{Log, name_of_fiber};
+use abaca_asm::Context;
+
+use super::log::{Log, name_of_fiber};
 use super::model::Fiber;
+use super::stacks::Sampled;
 use crate::cell::{FiberSnapshot, Header, HeaderSnapshot, Reason};
+use crate::observe::frames::Walker;
 use crate::observe::object::name_of;
 use crate::os::ticks::Ticks;
 use crate::os::{clock, objects};
@@ -20,6 +24,9 @@ use crate::scheduler::{Logged, Recorder, Shared, Standstill, Worker};
 
 /// How many fibers a worker may have of which each is looked at.
 const MOST: usize = 1 << 14;
+
+/// Of how many fibers of a worker that wait the stacks are walked.
+const MOST_STACKS: usize = 1 << 12;
 
 /// How often a worker is looked at that moves.
 const ATTEMPTS: usize = 3;
@@ -37,6 +44,8 @@ pub(super) struct Present {
 /// What was seen where a fiber may be.
 struct Seen {
     address: *const Header,
+    /// The frames of its stack, if it waits and they were asked for.
+    frames: Option<Vec<usize>>,
     snapshot: HeaderSnapshot,
     name: Option<String>,
     waits: bool,
@@ -45,14 +54,27 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(address: *const Header, snapshot: &HeaderSnapshot, is_running: bool, ticks: &Ticks) -> Self {
+    fn of(
+        address: *const Header,
+        snapshot: &HeaderSnapshot,
+        is_running: bool,
+        ticks: &Ticks,
+        walker: Option<&mut Walker>,
+    ) -> Self {
+        let waits = snapshot.reason != Reason::None && !is_running && !snapshot.has_ended();
+        let walk = |(walker, context): (&mut Walker, Context)| {
+            walker.walk_from_outside(context);
+            walker.frames().to_vec()
+        };
+        let frames = walker.zip(snapshot.context).filter(|_| waits).map(walk);
         let age = clock::duration_of(snapshot.since.ticks_until(clock::ticks()));
         let now = ticks.now();
         Self {
             address,
+            frames,
             snapshot: *snapshot,
             name: FiberSnapshot::of(address).name,
-            waits: snapshot.reason != Reason::None && !is_running && !snapshot.has_ended(),
+            waits,
             ticks: now,
             since: Duration::from_nanos(ticks.ns(now, ticks.scale())).saturating_sub(age),
         }
@@ -76,7 +98,7 @@ pub(super) fn look(shared: &Shared, ticks: &Ticks) -> Vec<Present> {
     let objects = objects::all();
     let is_static = |address| objects::holds(&objects, address);
     let look = |(index, worker): (usize, &Worker)| {
-        let seen = look_at(worker, ticks).unwrap_or_default();
+        let seen = look_at(worker, ticks, &mut None).unwrap_or_default();
         seen.into_iter().map(move |seen| (index, seen))
     };
     let seen = shared.workers.iter().enumerate().flat_map(look);
@@ -84,7 +106,7 @@ pub(super) fn look(shared: &Shared, ticks: &Ticks) -> Vec<Present> {
 }
 
 /// The fibers of a worker, if it stands still.
-fn look_at(worker: &Worker, ticks: &Ticks) -> Option<Vec<Seen>> {
+fn look_at(worker: &Worker, ticks: &Ticks, walker: &mut Option<Walker>) -> Option<Vec<Seen>> {
     let look = |_| {
         if worker.fiber_count() > MOST {
             return None;
@@ -93,25 +115,34 @@ fn look_at(worker: &Worker, ticks: &Ticks) -> Option<Vec<Seen>> {
         let mut found = Vec::new();
         worker.peek_fibers(|header, snapshot| {
             let is_running = position.fiber().is_some_and(|fiber| fiber.as_ptr().cast_const() == header);
-            found.push(Seen::of(header, snapshot, is_running, ticks));
+            let walker = walker.as_mut().filter(|_| found.len() < MOST_STACKS);
+            found.push(Seen::of(header, snapshot, is_running, ticks, walker));
         });
         (worker.position() == position).then_some(found)
     };
     (0..ATTEMPTS).find_map(look)
 }
 
-/// Copies a runtime's logs of turns, and looks at the fibers that are there.
-pub(super) fn copy_logs(shared: &Shared, recorder: &Recorder) -> (Vec<Log>, Vec<Present>) {
+/// Copies a runtime's logs of turns, and looks at the fibers that are there. Adds the stacks of those that wait.
+pub(super) fn copy_logs(
+    shared: &Shared,
+    recorder: &Recorder,
+    sampled: &mut Sampled,
+) -> (Vec<Log>, Vec<Present>) {
     let ticks = &recorder.ticks;
     let objects = objects::all();
     let is_static = |address| objects::holds(&objects, address);
     let mut present = Vec::new();
+    let mut walker = Some(Walker::new());
     let copy = |(index, worker): (usize, &Worker)| {
-        let (log, seen) = copy_log(index, worker, ticks);
-        present.extend(seen.into_iter().map(|seen| {
+        let (log, seen) = copy_log(index, worker, ticks, &mut walker);
+        present.extend(seen.into_iter().map(|mut seen| {
+            let stack = seen.frames.take().filter(|frames| !frames.is_empty());
             let present = seen.into_present(index, &is_static);
+            let facts = Fiber { stack: stack.map(|frames| sampled.add(&frames)), ..present.facts };
             // All of them are there at the end of the log.
-            Present { address: name_of_fiber(index, present.address), ticks: log.copied, ..present }
+            let address = name_of_fiber(index, present.address);
+            Present { address, ticks: log.copied, facts, ..present }
         }));
         log
     };
@@ -122,13 +153,15 @@ pub(super) fn copy_logs(shared: &Shared, recorder: &Recorder) -> (Vec<Log>, Vec<
     (logs, present)
 }
 
-fn copy_log(index: usize, worker: &Worker, ticks: &Ticks) -> (Log, Vec<Seen>) {
+fn copy_log(index: usize, worker: &Worker, ticks: &Ticks, walker: &mut Option<Walker>) -> (Log, Vec<Seen>) {
     let ring = &worker.log.ring;
     let (before, records) = ring.snapshot();
     let looked = before + records.len() as u64;
-    let mut seen = look_at(worker, ticks).unwrap_or_else(|| look_at_logged(&records, ticks));
+    let seen = look_at(worker, ticks, walker);
+    let mut seen = seen.unwrap_or_else(|| look_at_logged(&records, ticks, walker));
     // Acquire: what is in the log from here on was there when the fibers were looked at, or is seen.
     fence(Ordering::Acquire);
+    let current = worker.current().map_or(0, |fiber| fiber.addr().get() as u64);
     let (before, records) = ring.snapshot();
     let copied = ticks.now();
     let end = before + records.len() as u64;
@@ -140,6 +173,12 @@ fn copy_log(index: usize, worker: &Worker, ticks: &Ticks) -> (Log, Vec<Seen>) {
             };
             let ended: HashSet<_> = records.iter().skip(old as usize).filter_map(end_of).collect();
             seen.retain(|seen| !ended.contains(&(seen.address.addr() as u64)));
+            // Nor is a stack one if its fiber has run meanwhile, or runs.
+            let ran: HashSet<_> = records.iter().skip(old as usize).filter_map(turn_of).collect();
+            let stays = |address| address != current && !ran.contains(&address);
+            for seen in &mut seen {
+                seen.frames = seen.frames.take().filter(|_| stays(seen.address.addr() as u64));
+            }
         }
         // Ends may be missing.
         None => seen.clear(),
@@ -157,25 +196,35 @@ fn copy_log(index: usize, worker: &Worker, ticks: &Ticks) -> (Log, Vec<Seen>) {
         copied,
         asleep: asleep.filter(|_| ring.count() == Some(end)),
         current: worker.current().map_or(0, |fiber| fiber.addr().get() as u64),
+        has_own_sums: worker.shared().has_own_tls(),
     };
     (log, seen)
 }
 
+/// The fiber whose turn ends with this record, other than by its end.
+fn turn_of(record: &[u64; 2]) -> Option<u64> {
+    match Logged::of(*record)? {
+        Logged::Turn { fiber, .. } | Logged::Left { fiber, .. } => Some(fiber),
+        _ => None,
+    }
+}
+
 /// The fibers of a log that have not ended there, and do not roam: who roams may have ended elsewhere.
-fn look_at_logged(records: &[[u64; 2]], ticks: &Ticks) -> Vec<Seen> {
+fn look_at_logged(records: &[[u64; 2]], ticks: &Ticks, walker: &mut Option<Walker>) -> Vec<Seen> {
     let mut known = HashSet::new();
     let latest = records.iter().rev().filter_map(|record| match Logged::of(*record)? {
         Logged::Turn { fiber, roams, .. } => Some((fiber, !roams)),
         Logged::End { fiber, .. } => Some((fiber, false)),
-        Logged::Left { .. } | Logged::Entry { .. } => None,
+        _ => None,
     });
     let alive: Vec<_> = latest
         .filter(|(fiber, _)| known.insert(*fiber))
         .filter_map(|(fiber, is)| is.then_some(fiber))
         .collect();
-    let look = |fiber| {
+    let look = |(number, fiber): (usize, u64)| {
         let header = ptr::without_provenance::<Header>(usize::try_from(fiber).ok()?);
-        Some(Seen::of(header, &HeaderSnapshot::of(header)?, false, ticks))
+        let walker = walker.as_mut().filter(|_| number < MOST_STACKS);
+        Some(Seen::of(header, &HeaderSnapshot::of(header)?, false, ticks, walker))
     };
-    alive.into_iter().filter_map(look).collect()
+    alive.into_iter().enumerate().filter_map(look).collect()
 }

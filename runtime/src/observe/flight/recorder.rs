@@ -58,9 +58,9 @@ impl Recorder {
         Self::default()
     }
 
-    /// The recorder of a runtime that is told nothing: it keeps the last 8,192 turns of each worker, which fiber had it and what ended
-    /// it, at the price of ten instructions a turn and 128 KiB a worker; see [what it knows](super#what-is-on-by-default). It writes no file,
-    /// unless it gets a [`directory`](Self::directory).
+    /// The recorder of a runtime that is told nothing: it keeps the last 8,192 turns and wake-ups of each worker, at the price of twelve
+    /// instructions each, 128 KiB a worker, and up to as much for stacks; see [what it knows](super#what-is-on-by-default). It writes no
+    /// file, unless it gets a [`directory`](Self::directory).
     ///
     /// ```
     /// use abaca::observe::flight::Recorder;
@@ -70,7 +70,7 @@ impl Recorder {
     /// assert!(runtime.recording().unwrap().is_coarse());
     /// ```
     pub fn coarse() -> Self {
-        Self { level: Level::Coarse, events: 1 << 13, stacks: 0, ..Self::default() }
+        Self { level: Level::Coarse, events: 1 << 13, stacks: 1024, ..Self::default() }
     }
 
     /// No recorder. The other settings do nothing then.
@@ -88,18 +88,20 @@ impl Recorder {
     /// Sets how many events are kept of each worker, up to 2^32; rounded up to a power of two. An event takes 32 bytes. A turn is
     /// one event, and so are a spawn, a start, and a wake-up by another fiber. Default: 32,768, which are 1 MiB a worker.
     ///
-    /// An event of a [coarse](Self::coarse) recorder takes 16 bytes, of which nothing is rounded. It has turns alone, and an event for each eight bytes
-    /// of a text. Default: 8,192, which are 128 KiB a worker.
+    /// An event of a [coarse](Self::coarse) recorder takes 16 bytes, of which nothing is rounded. A turn is one, and so are a spawn, a
+    /// wake-up by anybody but the kernel, and each eight bytes of a text. Default: 8,192, which are 128 KiB a worker.
     pub fn events(mut self, events: usize) -> Self {
         self.events = events;
         self
     }
 
     /// Sets that the stack of one turn in `one_in` is kept, as it was when the turn ended: at a park that is where the fiber waits.
-    /// 1 is each turn, and 0 none. A [coarse](Self::coarse) recorder keeps none. Which ones it are is left to chance, so that those are seen most that are the most frequent. Default: 128.
+    /// 1 is each turn, and 0 none. Which ones it are is left to chance, so that those are seen most that are the most frequent. Default:
+    /// 128, and 1,024 of a [coarse](Self::coarse) recorder, which counts wake-ups as well.
     ///
     /// Nothing is walked until somebody asks for the recording: up to 4 KiB are copied, innermost frames first, of the last 128 stacks
-    /// of each worker, which take 512 KiB (four times as much in a debug build, whose frames are larger). To copy one takes some hundred nanoseconds in a release build. Stacks of coroutines, and of programs
+    /// of each worker, which take 512 KiB (four times as much in a debug build, whose frames are larger). A coarse recorder keeps the last
+    /// 32, unless it is asked for more than one in 128. To copy one takes some hundred nanoseconds in a release build. Stacks of coroutines, and of programs
     /// that are built without the feature `backtrace` or for AddressSanitizer, are left out. See [`Turn::stack`](super::Turn::stack).
     pub fn stacks(mut self, one_in: u32) -> Self {
         self.stacks = one_in;

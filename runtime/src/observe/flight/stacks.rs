@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::observe::frames::Walker;
 use crate::observe::symbols::{self, Frame};
 use crate::observe::text;
-use crate::scheduler::Shared;
+use crate::scheduler::{Shared, StackSamples, Worker};
 
 /// A stack on which turns ended; see [`Recording::stacks`](super::Recording::stacks).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +37,11 @@ pub(super) fn texts(stacks: &[Stack]) -> Vec<Vec<String>> {
     stacks.iter().map(frames).collect()
 }
 
-/// The stacks that were sampled.
+/// The stacks of a recording: those that were sampled, and others.
 #[derive(Default)]
 pub(super) struct Sampled {
     pub(super) stacks: Vec<Stack>,
+    known: HashMap<Vec<usize>, usize>,
     /// By worker and time of the turn's end, an index into those.
     of_turns: HashMap<(usize, u64), usize>,
 }
@@ -49,20 +50,31 @@ impl Sampled {
     /// Those of a runtime.
     pub(super) fn of(shared: &Shared) -> Self {
         let mut this = Self::default();
-        let mut known: HashMap<Vec<usize>, usize> = HashMap::new();
         let mut walker = None;
+        let samples = |worker: &Worker| match worker.recorder() {
+            Some(recorder) => recorder.stacks.snapshot(),
+            None => worker.log.stacks().map(StackSamples::snapshot).unwrap_or_default(),
+        };
         for (index, worker) in shared.workers.iter().enumerate() {
-            for sample in worker.recorder().map(|recorder| recorder.stacks.snapshot()).unwrap_or_default() {
+            for sample in samples(worker) {
                 let walker = walker.get_or_insert_with(Walker::new);
                 walker.walk_copy(sample.registers(), |address| sample.word(address));
-                let stack = *known.entry(walker.frames().to_vec()).or_insert_with(|| {
-                    this.stacks.push(Stack { addresses: walker.frames().to_vec() });
-                    this.stacks.len() - 1
-                });
+                let stack = this.add(walker.frames());
                 this.of_turns.insert((index, sample.ticks()), stack);
             }
         }
         this
+    }
+
+    /// The index of the stack with these frames.
+    pub(super) fn add(&mut self, frames: &[usize]) -> usize {
+        if let Some(index) = self.known.get(frames) {
+            return *index;
+        }
+        let index = self.stacks.len();
+        self.stacks.push(Stack { addresses: frames.to_vec() });
+        self.known.insert(frames.to_vec(), index);
+        index
     }
 
     /// The stack of the turn that ended then, on this worker.

@@ -13,6 +13,7 @@ use super::next::{self, Next};
 use super::refused::{REFUSED, refuse_and_end};
 use super::{Request, Worker};
 use crate::cell::{CancelScope, Cancelled, Ended, Flags, Header, contained};
+use crate::scheduler::event::Cause;
 use crate::scheduler::forked;
 use crate::scheduler::here::{self, come_home, current_worker};
 use crate::scheduler::phase::Marks;
@@ -246,7 +247,7 @@ impl Worker {
             unsafe { (fiber.as_ref().stack_bytes.get(), here::gives_back(fiber.as_ref())) };
         let stack = self.detach_stack(fiber);
         self.shared().dismiss();
-        if complete(fiber) {
+        if self.wake_for(Cause::Ended, || complete(fiber)) {
             // SAFETY: the cell is ours now.
             if !unsafe { Header::is_clear(fiber) } {
                 // The handle was dropped at the last moment, so we must run the result's destructor, and as this fiber,
@@ -324,7 +325,7 @@ impl Worker {
         self.set_current(Some(fiber));
         run_or_abort(fiber);
         self.unregister(fiber);
-        if complete(fiber) {
+        if self.wake_for(Cause::Ended, || complete(fiber)) {
             clear_quietly(fiber);
             // SAFETY: the cell is ours, and clear.
             unsafe { Header::free(fiber, None) };

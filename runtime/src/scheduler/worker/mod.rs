@@ -286,8 +286,8 @@ impl Worker {
         if self.notes_wakeup_of_absent(header) {
             return;
         }
-        if header.has(Flags::ROAMING_OR_RECORDED) {
-            return self.queue_slow(fiber);
+        if header.has(Flags::MORE_THAN_QUEUED) {
+            return self.queue_and_note(fiber);
         }
         // SAFETY: as above.
         unsafe { self.ready.push_back(fiber) };

@@ -124,7 +124,7 @@ impl Worker {
     pub(in crate::scheduler) fn let_others_run(&self, me: NonNull<Header>) {
         // The current fiber is about to be ready as well, and ready fibers come before unstarted ones.
         if self.ready.is_empty()
-            && !self.drain_inbox()
+            && !self.drain_inbox_in(true)
             && let Some(fiber) = self.pick_unstarted()
         {
             // SAFETY: the fiber came out of a queue, which made it ours.

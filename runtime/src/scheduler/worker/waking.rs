@@ -37,6 +37,7 @@ impl Worker {
             let header = unsafe { fiber.as_ref() };
             // Relaxed: as in `wake`. That a fiber was woken which waited for a descriptor has no event.
             if ptr::eq(header.home.load(Ordering::Relaxed).cast(), self)
+                // Nor has any other in a log of turns.
                 && (!header.has(Flags::ROAMING_OR_RECORDED)
                     || header.wait().0.is_of_descriptor() && !header.has(Flags::ROAMING))
             {
@@ -51,13 +52,20 @@ impl Worker {
         self.wake_for(Cause::Poller, || wake(wakeup));
     }
 
-    /// Queues the inbox's fibers on this worker. Returns false if the inbox was empty.
+    /// Queues the inbox's fibers on this worker, between the turns of two fibers. Returns false if the inbox was empty.
     #[inline]
     pub(in crate::scheduler) fn drain_inbox(&self) -> bool {
+        self.drain_inbox_in(false)
+    }
+
+    /// [`drain_inbox`](Self::drain_inbox), within a fiber's turn or not.
+    #[inline]
+    pub(super) fn drain_inbox_in(&self, is_in_turn: bool) -> bool {
         if !self.remote.inbox.has_items() {
             return false;
         }
         let arrived = self.remote.inbox.drain();
+        self.log_inbox(is_in_turn);
         self.wake_for(Cause::Elsewhere, || {
             while let Some(fiber) = arrived.pop_front() {
                 self.receive(fiber);
@@ -77,14 +85,27 @@ impl Worker {
         self.queue(fiber);
     }
 
-    /// [`queue`](Self::queue) for a fiber that roams or is recorded.
+    /// [`queue`](Self::queue) for a fiber that roams, or whose wake-up is noted. Not inlined: without a recorder it would be in the way.
     #[inline(never)]
-    pub(super) fn queue_slow(&self, fiber: NonNull<Header>) {
+    pub(super) fn queue_and_note(&self, fiber: NonNull<Header>) {
+        // SAFETY: as in `queue`.
+        let header = unsafe { fiber.as_ref() };
+        if header.has(Flags::ROAMING_OR_RECORDED) {
+            return self.queue_slow(fiber);
+        }
+        self.log_wake(header);
+        // SAFETY: as in `queue`.
+        unsafe { self.ready.push_back(fiber) };
+    }
+
+    #[inline(never)]
+    fn queue_slow(&self, fiber: NonNull<Header>) {
         // SAFETY: as in `queue`.
         let header = unsafe { fiber.as_ref() };
         if header.has(Flags::RECORDED) {
             self.record_wake(header);
         }
+        self.log_wake_slow(header);
         if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
             return self.queue_roaming(fiber);
         }
