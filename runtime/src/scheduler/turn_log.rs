@@ -31,8 +31,8 @@ use crate::queue::TurnRing;
 /// echo's instructions under valgrind, which takes a quarter of a millisecond for one on a busy machine.
 pub(crate) const STEP: u64 = 1 << 23;
 
-/// A sleep that may have been as long as this has a record of its begin.
-const LONG_SLEEP: u64 = STEP;
+/// A sleep that may have been as long as this has a record of its begin. More than a step, which passes while a worker is busy as well.
+const LONG_SLEEP: u64 = STEP + STEP / 2;
 
 /// The most bytes of a text, eight of which are a record.
 const TEXT: usize = 64;
