@@ -97,6 +97,11 @@ fn what_is_on_by_default_tells_of_an_echo_who_woke_whom_how_much_was_moved_and_w
         let facts = &recording.fibers()[fiber];
         assert_eq!(facts.waits.map(|(reason, _)| reason), Some(reason));
         assert_eq!(turns_of(&recording, fiber).last().unwrap().stack, facts.stack);
+        if cfg!(any(abaca_asan, abaca_tsan)) {
+            // Beside a sanitizer no stack is walked from outside.
+            assert_eq!(facts.stack, None);
+            continue;
+        }
         let frames = recording.stacks()[facts.stack.expect("it waits")].frames();
         let is_in = |frame: &Frame| frame.function().is_some_and(|it| it.contains(function));
         assert!(frames.iter().any(is_in), "{frames:?}");

@@ -14,9 +14,9 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::Descriptor;
+use super::notifiers::Notifiers;
 use crate::cell::Reason;
 use crate::poller::{Direction, Notifier};
 use crate::{park, scheduler};
@@ -27,7 +27,7 @@ pub(crate) struct Idle {
     /// address, the new one is taken for the writer; that does no harm, since the old one writes no more.
     last: AtomicUsize,
     has_ended: AtomicBool,
-    notifiers: Mutex<Vec<Notifier>>,
+    notifiers: Notifiers,
 }
 
 /// Something has arrived since the last write, or a plain thread wrote last.
@@ -38,7 +38,11 @@ const FRESH: usize = 1;
 
 impl Default for Idle {
     fn default() -> Self {
-        Self { last: AtomicUsize::new(FRESH), has_ended: AtomicBool::new(false), notifiers: Mutex::default() }
+        Self {
+            last: AtomicUsize::new(FRESH),
+            has_ended: AtomicBool::new(false),
+            notifiers: Notifiers::default(),
+        }
     }
 }
 
@@ -53,8 +57,7 @@ impl Idle {
     pub(crate) fn end(&self) {
         self.has_ended.store(true, Ordering::Relaxed);
         // The lock orders the store before the check of a reader whose notifier is not there yet.
-        let notifiers = std::mem::take(&mut *self.notifiers.lock().unwrap_or_else(PoisonError::into_inner));
-        notifiers.iter().for_each(|notifier| notifier.notify_readers(park::wake));
+        self.notifiers.take().iter().for_each(|notifier| notifier.notify_readers(park::wake));
     }
 
     /// Notes that something has arrived, or that a message is being written in parts.
@@ -76,12 +79,7 @@ impl Idle {
 
     /// Called before the current fiber waits to read. Returns whether it reads the end instead.
     fn announce(&self, notifier: Notifier) -> bool {
-        let mut notifiers = self.notifiers.lock().unwrap_or_else(PoisonError::into_inner);
-        if !notifiers.contains(&notifier) {
-            notifiers.retain(Notifier::is_in_use);
-            notifiers.push(notifier);
-        }
-        drop(notifiers);
+        self.notifiers.add(notifier);
         self.has_ended.load(Ordering::Relaxed)
             && matches!(self.last.load(Ordering::Relaxed), last if last == FRESH || last == address_of_this_fiber())
     }

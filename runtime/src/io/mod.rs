@@ -12,6 +12,7 @@ mod idle;
 mod kernel_copy;
 mod line;
 mod mode;
+mod notifiers;
 mod pipe;
 mod pollable;
 mod preview;

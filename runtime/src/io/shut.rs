@@ -7,9 +7,9 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::Descriptor;
+use super::notifiers::Notifiers;
 use crate::park;
 use crate::poller::Notifier;
 
@@ -17,24 +17,18 @@ use crate::poller::Notifier;
 #[derive(Default)]
 pub(super) struct Shut {
     is_shut: AtomicBool,
-    writers: Mutex<Vec<Notifier>>,
+    writers: Notifiers,
 }
 
 impl Shut {
     fn shut(&self) {
         self.is_shut.store(true, Ordering::Relaxed);
-        let writers = std::mem::take(&mut *self.writers.lock().unwrap_or_else(PoisonError::into_inner));
-        writers.iter().for_each(|writer| writer.notify_writers(park::wake));
+        self.writers.take().iter().for_each(|writer| writer.notify_writers(park::wake));
     }
 
     /// Called before a fiber waits for room. Whether it is to try again instead.
     fn announce(&self, writer: Notifier) -> bool {
-        let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-        if !writers.contains(&writer) {
-            writers.retain(Notifier::is_in_use);
-            writers.push(writer);
-        }
-        drop(writers);
+        self.writers.add(writer);
         self.is_shut.load(Ordering::Relaxed)
     }
 }

@@ -86,6 +86,13 @@ impl TurnRing {
     #[inline(always)]
     #[must_use]
     pub(crate) fn push(&self, record: [u64; 2]) -> bool {
+        self.push_with(|| record)
+    }
+
+    /// The same of a record that is made where there is room for it: so the compiler puts its parts together on their way there.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn push_with(&self, record: impl FnOnce() -> [u64; 2]) -> bool {
         // Relaxed: only the writer stores it.
         let place = self.place.load(Ordering::Relaxed);
         if place == self.stop.get() {
@@ -94,6 +101,7 @@ impl TurnRing {
         // SAFETY: the place is in `slots`, and not their end: `provide` has set it to their begin, `go_on` does, below it goes on by one
         // slot, and it does not go past the stop, which is at their end or before (`stop_after`).
         let [first, second] = unsafe { &*place };
+        let record = record();
         // Release: pairs with the fence in `try_snapshot`. Whoever sees a word of this record then sees this place, or a later one.
         first.store(record[0], Ordering::Release);
         second.store(record[1], Ordering::Release);

@@ -163,7 +163,8 @@ impl Worker {
     /// the full recorder in its ring. The fiber is the caller.
     #[inline(always)]
     pub(super) fn log_turn(&self, fiber: &Header) {
-        if !self.log.ring.push([word_of(fiber, Form::Turn), with_moved(fiber.wait().0 as u8)]) {
+        let record = || [word_of(fiber, Form::Turn), with_moved(fiber.wait().0 as u8)];
+        if !self.log.ring.push_with(record) {
             self.log_turn_at_stop(fiber);
         }
     }

@@ -49,7 +49,7 @@
 //!
 //! # What it costs
 //!
-//! A turn takes thirteen instructions, a wake-up by anybody but the kernel as many, and a read, a write, or a look at the poller two or three. With the
+//! A turn takes twelve instructions, a wake-up by anybody but the kernel as many, and a read, a write, or a look at the poller two or three. With the
 //! full recorder it is some thirty an event, one of which falls on each turn of a fiber; see the guide on [costs](crate::guide::costs).
 
 #![expect(unsafe_code, reason = "follows the addresses of spawn sites")]
