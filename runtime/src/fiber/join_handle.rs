@@ -106,6 +106,12 @@ impl<T> JoinHandle<T> {
         join.is_complete() || join.await_end_or_leave(&park::waiter(), wait)
     }
 
+    /// Whether the fiber is in a wait, all of whose registrations are made, or has not gone on since its end.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.has_ended() && !self.header().waiting().is_null()
+    }
+
     /// Takes the result, and frees the cell.
     ///
     /// # Safety

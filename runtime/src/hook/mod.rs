@@ -42,7 +42,7 @@ pub use interrupt::{
 };
 pub use sleepers::{Sleep, has_sleepers, sleep_at, sleep_or_handle_at, wake_at};
 pub use threads::{
-    as_kernel_threads, await_end, await_end_or_cancellation, has_memory_for_runtime, has_memory_for_thread,
+    as_kernel_threads, await_end, await_end_or_cancellation, has_memory_for_runtime, has_memory_for_thread, is_waiting,
     spawn, stack, starts_runtimes_thread, wants_kernel_threads,
 };
 

@@ -71,6 +71,12 @@ fn builder(stack_bytes: usize, shared: &scheduler::Shared) -> Result<Builder, Sp
     Ok(if is_default { Builder::new() } else { Builder::new().stack_size(stack_bytes) })
 }
 
+/// Whether the fiber waits: whatever it is to wait for, an event or a change finds it from now on. It may have been woken, and not have gone on yet.
+#[must_use]
+pub fn is_waiting<T>(handle: &JoinHandle<T>) -> bool {
+    handle.is_waiting()
+}
+
 /// Waits for the end of a fiber, or until `deadline`, or until something is sent to the caller, whose handlers have run then. Returns whether it
 /// has ended, so that a join returns at once.
 pub fn await_end<T>(handle: &JoinHandle<T>, deadline: Option<Instant>) -> bool {

@@ -108,7 +108,7 @@ fn wait(
         }
     };
     let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
-    watched.waits.begin();
+    watched.waits.begin(limit.goes_on_after_renewal());
     let (outcome, unattended) = if can_be_interrupted() {
         wait_interruptibly(&waiter, reason, deadline)
     } else {

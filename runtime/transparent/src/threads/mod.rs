@@ -3,6 +3,7 @@
 mod acquire;
 mod aliases;
 mod alternate;
+mod asked;
 mod asks;
 mod attending;
 mod attributes;

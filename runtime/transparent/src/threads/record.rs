@@ -144,6 +144,16 @@ impl Record {
         }
     }
 
+    /// Whether the thread's fiber waits.
+    ///
+    /// # Safety
+    ///
+    /// Nobody joins or detaches the thread meanwhile.
+    pub(super) unsafe fn is_waiting(&self) -> bool {
+        // SAFETY: made by `set_handle`; only who joins or detaches the thread takes it.
+        unsafe { self.handle.load(Ordering::Acquire).as_ref() }.is_some_and(hook::is_waiting)
+    }
+
     fn take_handle(&self) -> Option<Box<JoinHandle<Finished>>> {
         let handle = self.handle.swap(ptr::null_mut(), Ordering::SeqCst);
         // SAFETY: `set_handle` made it, and the exchange makes it the caller's.
