@@ -44,6 +44,8 @@ pub use identity::{Fiber, FiberId};
 
 #[cfg(all(test, loom))]
 pub(crate) use absence::Absence;
+#[cfg(feature = "own-tls")]
+pub(crate) use allocation::try_allocate;
 pub(crate) use allocation::{allocate, take_result};
 pub(crate) use cancel_scope::{CancelScope, Chain, Fired, Target};
 pub(crate) use contained::contained;

@@ -41,6 +41,20 @@ impl<T> JoinHandle<T> {
         Self { cell, result: PhantomData }
     }
 
+    /// The handle as an address, which [`from_raw`](Self::from_raw) takes.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn into_raw(self) -> NonNull<()> {
+        ManuallyDrop::new(self).cell.cast()
+    }
+
+    /// # Safety
+    ///
+    /// [`into_raw`](Self::into_raw) of a handle of this type has returned the address, and it is not used as a handle again.
+    #[cfg(feature = "own-tls")]
+    pub(crate) unsafe fn from_raw(raw: NonNull<()>) -> Self {
+        Self { cell: raw.cast(), result: PhantomData }
+    }
+
     pub(super) fn header(&self) -> &Header {
         // SAFETY: the cell lives at least until the handle gives up its half.
         unsafe { self.cell.as_ref() }

@@ -84,6 +84,16 @@ fn calls_that_wait_meet_changes_as_in_the_kernel() {
 }
 
 #[test]
+fn waits_for_several_go_on_with_what_is_closed_under_them() {
+    is_as_on_threads("several.c", &["1", "2"]);
+}
+
+#[test]
+fn a_thread_is_refused_whichever_allocation_for_it_fails() {
+    is_as_on_threads("scarce.c", &["1", "2"]);
+}
+
+#[test]
 fn masks_let_in_what_waits_as_the_kernel_does() {
     is_as_on_threads("looks.c", &["1", "2"]);
 }

@@ -15,22 +15,11 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use abaca::hook::{self, Interrupted, Sleep, Slept, Unattended};
+use abaca::hook::{self, Sleep, Slept, Unattended};
 
 use crate::answer::failed;
 use crate::kernel::kernel;
 use crate::own::own;
-
-/// What ends the call besides a cancellation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Handlers {
-    /// Any handler of a signal.
-    End,
-    /// One without SA_RESTART.
-    EndUnlessRestarted,
-    /// None.
-    DoNotEnd,
-}
 
 /// Where a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,59 +238,8 @@ impl Lent {
     }
 }
 
-/// Makes a system call on a thread of the pool, and parks the calling fiber meanwhile. It ends early, in `-ECANCELED` or `-EINTR`, if the
-/// fiber is cancelled, or a handler of a signal runs for it that ends such a call.
-///
-/// # Safety
-///
-/// `call` may be called on another thread while the caller waits, several times, and returns the kernel's result; no signal blocks it from
-/// ending in `-EINTR`.
-pub(crate) unsafe fn wait_elsewhere(handlers: Handlers, call: impl FnMut() -> isize) -> isize {
-    // SAFETY: the caller's promise.
-    unsafe { wait_elsewhere_or(handlers, &|| false, call) }.unwrap_or(failed(libc::EINTR))
-}
-
-/// The same; `None` if the caller was interrupted, `is_over` says so then, and the call has ended without a result.
-///
-/// # Safety
-///
-/// As [`wait_elsewhere`].
-pub(crate) unsafe fn wait_elsewhere_or(
-    handlers: Handlers,
-    is_over: &dyn Fn() -> bool,
-    mut call: impl FnMut() -> isize,
-) -> Option<isize> {
-    loop {
-        if hook::ends_in_error() {
-            return Some(failed(libc::ECANCELED));
-        }
-        let (ended, unattended) = wait_once(&mut call);
-        if !unattended.is_interrupted() {
-            return Some(ended);
-        }
-        let was_over = is_over();
-        // No thread has anything of the caller's any more.
-        let by = unattended.attend();
-        if ended != failed(libc::EINTR) {
-            return Some(ended);
-        }
-        if was_over {
-            return None;
-        }
-        let ends = match handlers {
-            Handlers::End => by != Interrupted::Looks,
-            Handlers::EndUnlessRestarted => by == Interrupted::Ends,
-            Handlers::DoNotEnd => false,
-        };
-        if ends {
-            return Some(ended);
-        }
-        // As in the kernel, the call is made anew.
-    }
-}
-
 /// Makes the call once. A handler that is to run ends it, in `-EINTR`.
-fn wait_once(call: &mut dyn FnMut() -> isize) -> (isize, Unattended) {
+pub(super) fn wait_once(call: &mut dyn FnMut() -> isize) -> (isize, Unattended) {
     let state = Arc::new(Call::new());
     let borrowed: *mut (dyn FnMut() -> isize + '_) = call;
     // SAFETY: only the lifetime changes. It is used as long as this function waits.
