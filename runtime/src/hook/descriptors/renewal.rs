@@ -48,7 +48,8 @@ impl Waits {
         Self { rounds, due, renewals }
     }
 
-    /// Notes a wait, whose node is linked. `goes_on` is of one whose caller has only looked, since its number was watched anew.
+    /// Notes a wait, whose node is linked. `goes_on` is of one whose caller has only looked, since its number was watched anew, and to whom events
+    /// tell all that changes the file.
     #[inline]
     pub(super) fn begin(&self, goes_on: bool) {
         if !goes_on {

@@ -125,7 +125,10 @@ fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>, goes_on: bool
             Err(_) => {}
         }
     }
-    watching.iter().for_each(|watching| watching.watched.waits.begin(goes_on));
+    for Watching { watched, direction, .. } in watching {
+        // As of a call that writes.
+        watched.waits.begin(goes_on && *direction == Direction::Read);
+    }
     // If an event was faster, its wake-up is on its way and must be taken.
     let outcome = if is_changed && waiter.claim(Outcome::Notified).is_some() {
         (Outcome::Notified, Unattended::NONE)
