@@ -3,14 +3,11 @@
 #![expect(unsafe_code, reason = "spawns what its callers promise to be `Send`, or to live long enough")]
 
 #[cfg(feature = "own-tls")]
-use std::panic::Location;
-
-#[cfg(feature = "own-tls")]
 use super::admission::admit_thread;
 use super::admission::{Late, admit};
 use super::{JoinHandle, SpawnError};
 #[cfg(feature = "own-tls")]
-use crate::cell::try_allocate;
+use crate::cell::{site_of_threads, try_allocate};
 use crate::cell::{Fiber, Flags, Labels, Supply, allocate};
 use crate::park::{self, Cost};
 use crate::scheduler::{self, Shared, current_worker};
@@ -320,7 +317,6 @@ impl Builder {
     ///
     /// As [`spawn`](Self::spawn), but that a runtime that ends takes it; [`SpawnError::NoRuntime`] also if there is no memory.
     #[cfg(feature = "own-tls")]
-    #[track_caller]
     pub(crate) fn spawn_thread<F, T>(self, f: F, kept: impl Sized) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -329,7 +325,7 @@ impl Builder {
         let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
         let (stack_bytes, _, _) = self.settings()?;
         admit_thread(worker.shared())?;
-        let made = scheduler::try_new_fiber(worker, f, stack_bytes, Location::caller());
+        let made = scheduler::try_new_fiber(worker, f, stack_bytes, site_of_threads());
         let cell = made.ok_or_else(|| no_memory(worker.shared()))?;
         // SAFETY: just allocated; nobody else knows of it.
         unsafe { cell.as_ref() }.make_thread();
@@ -345,7 +341,6 @@ impl Builder {
     ///
     /// As [`spawn`](Self::spawn); [`SpawnError::NoRuntime`] also if there is no memory.
     #[cfg(feature = "own-tls")]
-    #[track_caller]
     pub(crate) fn spawn_thread_onto<F, T>(
         self,
         shared: &Shared,
@@ -363,7 +358,7 @@ impl Builder {
         let _guard = shared.guard();
         admit(shared, late)?;
         let supply = Supply::Depot(&shared.cells);
-        let made = try_allocate(f, stack_bytes, shared.address(), supply, Location::caller());
+        let made = try_allocate(f, stack_bytes, shared.address(), supply, site_of_threads());
         let cell = made.ok_or_else(|| no_memory(shared))?;
         drop(kept);
         shared.inject(cell);

@@ -117,7 +117,8 @@ impl<T> JoinHandle<T> {
     pub(crate) fn await_end_by(&self, wait: impl FnOnce(&Waiter) -> Outcome) -> bool {
         park::spend(Cost::Wait);
         let join = &self.header().join;
-        join.is_complete() || join.await_end_or_leave(&park::waiter(), wait)
+        let waiter = park::waiter().on(self.cell.as_ptr().cast_const().cast());
+        join.is_complete() || join.await_end_or_leave(&waiter, wait)
     }
 
     /// Whether the fiber is in a wait, all of whose registrations are made, or has not gone on since its end.

@@ -31,6 +31,7 @@ use crate::cell::{Flags, Header, Outcome, Reason, Waiter};
 use crate::scheduler::Worker;
 use crate::{blocking, park, scheduler};
 
+pub use crate::park::by_address::{MUTEX_MARK, RWLOCK_MARK};
 pub use crate::park::deferred::{Call, Deferred, Ends};
 pub use crate::queue::{Counted, Keyed, Listeners, Listening, Sent};
 pub use crate::time::pauses::Pauses;

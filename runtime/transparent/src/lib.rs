@@ -187,10 +187,10 @@
 //! | a library that wants code executed on stacks (`-z execstack`), and is loaded after `install` by `dlopen` | finds threads whose stacks are not. What the program has begun with counts |
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
 //! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, to the threads that it creates as well, and change nothing: `sched_getcpu` tells where the worker is |
-//! | a stack that overflows | ends the process by SIGSEGV, where std ends it by SIGABRT, with abaca's report: it does not tell the thread's name, nor where it was started, and what is to be raised is std's `Builder::stack_size` or RUST_MIN_STACK, or the size in the thread's attributes |
+//! | a stack that overflows | ends the process by SIGSEGV, where std ends it by SIGABRT, with abaca's report, which tells the thread's name, and not where it was started |
 //! | `pthread_getattr_np` | tells of the stack and the guard that were asked for: the stack that there is may be larger, and the guard is a page at least |
 //! | the number of the next descriptor | need not be the lowest that the program has free: the runtime opens some of its own, also for a moment |
-//! | `pthread_create` without room for a stack | is EAGAIN where the address space is limited (RLIMIT_AS), as on threads. Where memory is refused for another reason when the thread begins, the process ends, with a line that says so. So it does if the allocator has 16 KiB, which are asked for before, and not the 500 bytes that are taken then, since another thread was faster |
+//! | `pthread_create` without room for a stack | is EAGAIN where the address space is limited (RLIMIT_AS), as on threads. Where memory is refused for another reason when the thread begins, the process ends, with a line that says so. So it does if a queue must grow, for which 16 KiB are kept until then, and another thread takes them that moment |
 //! | PTHREAD_KEYS_MAX | a few of the keys are the runtime's |
 //! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, from a wait for a lock, and in its next call that is a cancellation point; not while it computes |
 //! | `pthread_cancel` of a thread that is in a handler of a signal | it ends when it has left the handler: what that calls are libc's own functions |
