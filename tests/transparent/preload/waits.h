@@ -55,15 +55,15 @@ static inline long number_in_kernel(void) {
     return number;
 }
 
-// Until a thread waits, in whatever call, that has told its number before: a fiber that waits in the kernel has its thread for itself.
+// Until a thread waits, in whatever call, that has told its number before. A fiber may do so in the kernel, in a read or write that no hook sees: then it has
+// its OS thread for itself.
 static inline void until_in_any_call(pthread_t thread, const volatile long *number) {
     for (char task[20];; sched_yield()) {
         int fiber = abaca_thread_waits ? abaca_thread_waits(thread) : -1;
         snprintf(task, sizeof task, "%ld", *number);
         long call = *number && fiber < 1 ? waits_in(task) : -1;
-        // In these a worker waits that has nothing to do.
-        int is_worker = fiber == 0 && (call == SYS_futex || call == SYS_epoll_pwait || call == SYS_epoll_pwait2);
-        if (fiber == 1 || (call >= 0 && !is_worker)) return;
+        int is_unseen = call == SYS_read || call == SYS_write || call == SYS_readv || call == SYS_writev;
+        if (fiber == 1 || is_unseen || (fiber < 0 && call >= 0)) return;
     }
 }
 
