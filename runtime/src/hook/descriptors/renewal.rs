@@ -173,7 +173,7 @@ fn look_again(watched: &Watched) {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::os::fd::AsRawFd;
+    use std::os::fd::{AsFd, AsRawFd};
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
@@ -185,6 +185,7 @@ mod tests {
     use super::*;
     use crate::fiber;
     use crate::os::nowait::WOULD_BLOCK;
+    use crate::os::socket;
     use crate::runtime::Runtime;
 
     /// A round at a time, until whoever waits for the number waits again.
@@ -195,16 +196,16 @@ mod tests {
         look();
     }
 
-    /// Waits for a descriptor by `wait`, which is given the number and a count of its looks, for so many rounds. Returns how often it has looked
+    /// Waits for a stream by `wait`, which counts its looks, for so many rounds. Returns how often it has looked
     /// then, and how often after an event and as many rounds again.
-    fn looks_in(rounds: usize, wait: fn(RawFd, &AtomicUsize)) -> Option<[usize; 2]> {
+    fn looks_in(rounds: usize, wait: fn(&UnixStream, &AtomicUsize)) -> Option<[usize; 2]> {
         let runtime = Runtime::builder().workers(1).own_tls(true).build().ok()?;
         runtime.run(|| {
             let (here, mut there) = UnixStream::pair().unwrap();
-            let looks = Arc::new(AtomicUsize::new(0));
+            let (here, looks) = (Arc::new(here), Arc::new(AtomicUsize::new(0)));
             let waiting = fiber::spawn({
-                let (looks, fd) = (looks.clone(), here.as_raw_fd());
-                move || (0..2).for_each(|_| wait(fd, &looks))
+                let (here, looks) = (here.clone(), looks.clone());
+                move || (0..2).for_each(|_| wait(&here, &looks))
             });
             let watched = loop {
                 match find(here.as_raw_fd()) {
@@ -236,32 +237,23 @@ mod tests {
         looks.iter().all(|looks| (5..=10).contains(looks))
     }
 
-    fn read(fd: RawFd, looks: &AtomicUsize) {
-        let call = |fd| {
-            looks.fetch_add(1, Ordering::SeqCst);
-            let mut byte = [0];
-            // SAFETY: the kernel writes into a local.
-            match unsafe { libc::recv(fd, byte.as_mut_ptr().cast(), 1, libc::MSG_DONTWAIT) } {
-                -1 => WOULD_BLOCK,
-                moved => moved,
-            }
-        };
-        let mut limit = WaitLimit::of_descriptor();
-        let ended = retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit: &mut limit, call });
+    /// Takes a byte, if there is one, and counts the look. `none` is the result if there is none.
+    fn take(stream: &UnixStream, looks: &AtomicUsize, none: isize) -> isize {
+        looks.fetch_add(1, Ordering::SeqCst);
+        socket::receive(stream.as_fd(), &mut [0], socket::RecvFlags::empty()).map_or(none, |moved| moved as isize)
+    }
+
+    fn read(stream: &UnixStream, looks: &AtomicUsize) {
+        let (fd, direction, mut limit) = (stream.as_raw_fd(), Direction::Read, WaitLimit::of_descriptor());
+        let call = |_| take(stream, looks, WOULD_BLOCK);
+        let ended = retry(Attempt { fd, direction, wanted: 0, limit: &mut limit, call });
         assert_eq!(ended, Ended::Done(1));
     }
 
-    fn poll(fd: RawFd, looks: &AtomicUsize) {
-        let look = |_: Option<Numbers<'_>>| {
-            looks.fetch_add(1, Ordering::SeqCst);
-            let mut byte = [0];
-            // SAFETY: the kernel writes into a local.
-            match unsafe { libc::recv(fd, byte.as_mut_ptr().cast(), 1, libc::MSG_DONTWAIT) } {
-                -1 => 0,
-                moved => moved,
-            }
-        };
-        assert_eq!(wait_any(&[Interest { fd, direction: Direction::Read }], None, look), Ended::Done(1));
+    fn poll(stream: &UnixStream, looks: &AtomicUsize) {
+        let interest = Interest { fd: stream.as_raw_fd(), direction: Direction::Read };
+        let look = |_: Option<Numbers<'_>>| take(stream, looks, 0);
+        assert_eq!(wait_any(&[interest], None, look), Ended::Done(1));
     }
 
     #[test]
