@@ -15,7 +15,7 @@ use libc::{
     timespec,
 };
 
-use super::acquire::{CANCELLED, Ends, ONE_KIND, acquire_lock, beside, has_sleepers};
+use super::acquire::{CANCELLED, Ends, ONE_KIND, acquire_lock, beside, has_sleepers, wake_fairly};
 use super::cancel;
 use super::until::Until;
 use crate::enter::{enter, is_installed};
@@ -100,7 +100,7 @@ hooks! {
         // SAFETY: the caller's promise.
         let result = unsafe { unlock(mutex) };
         if has_sleepers(beside(mutex)) {
-            wake_one(mutex);
+            wake_fairly(|| hook::wake_at(beside(mutex), ONE_KIND, 1));
         }
         result
     }
