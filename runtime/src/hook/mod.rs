@@ -16,6 +16,7 @@
 
 mod aside;
 pub mod descriptors;
+mod fairness;
 mod forked;
 mod interrupt;
 pub mod mail;
@@ -34,6 +35,7 @@ use crate::{blocking, park, scheduler};
 pub use crate::park::deferred::{Call, Deferred, Ends};
 pub use crate::queue::{Keyed, Listeners, Listening, Sent};
 pub use crate::time::pauses::Pauses;
+pub use fairness::let_woken_run;
 pub use forked::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{

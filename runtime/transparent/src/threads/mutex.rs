@@ -11,10 +11,11 @@ use std::ffi::c_int;
 
 use abaca::hook;
 use libc::{
-    CLOCK_REALTIME, EBUSY, EPERM, ETIMEDOUT, clockid_t, pthread_mutex_t, pthread_mutexattr_t, timespec,
+    CLOCK_REALTIME, EBUSY, EDEADLK, EPERM, ETIMEDOUT, clockid_t, pthread_mutex_t, pthread_mutexattr_t,
+    timespec,
 };
 
-use super::acquire::{CANCELLED, Ends, ONE_KIND, acquire_lock, beside, has_sleepers};
+use super::acquire::{CANCELLED, Ends, ONE_KIND, acquire_lock, beside, has_sleepers, wake_fairly};
 use super::cancel;
 use super::until::Until;
 use crate::enter::{enter, is_installed};
@@ -67,6 +68,16 @@ hooks! {
         }
     }
 
+    /// pthread_mutex_trylock(3).
+    fn pthread_mutex_trylock(mutex: Mutex) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise; the word is there.
+        unsafe {
+            let result = own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex);
+            // libc says so of one whose owner inherits priorities only.
+            if result == EBUSY && tells_its_owner(mutex) && is_own(mutex) { EDEADLK } else { result }
+        }
+    }
+
     /// pthread_mutex_init(3).
     fn pthread_mutex_init(mutex: Mutex, attributes: *const pthread_mutexattr_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
@@ -89,7 +100,7 @@ hooks! {
         // SAFETY: the caller's promise.
         let result = unsafe { unlock(mutex) };
         if has_sleepers(beside(mutex)) {
-            wake_one(mutex);
+            wake_fairly(|| hook::wake_at(beside(mutex), ONE_KIND, 1));
         }
         result
     }
@@ -104,6 +115,12 @@ hooks! {
     fn __pthread_mutex_lock(mutex: Mutex) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe { pthread_mutex_lock(mutex) }
+    }
+
+    /// An old name, as above.
+    fn __pthread_mutex_trylock(mutex: Mutex) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { pthread_mutex_trylock(mutex) }
     }
 
     /// An old name, as above.
@@ -143,6 +160,17 @@ pub(crate) unsafe fn unlock(mutex: Mutex) -> c_int {
         }
         own!(fn pthread_mutex_unlock(Mutex) -> c_int)(mutex)
     }
+}
+
+/// Whether a mutex was one whose owner inherits priorities, and tells its owner that it has it.
+///
+/// # Safety
+///
+/// The mutex is initialised.
+unsafe fn tells_its_owner(mutex: Mutex) -> bool {
+    // SAFETY: the caller's promise. The word changes as a whole.
+    let kind = unsafe { mutex.cast::<c_int>().add(KIND).read_volatile() };
+    kind & OWNERS != 0 && kind & 3 == libc::PTHREAD_MUTEX_ERRORCHECK
 }
 
 /// Whether the caller has a mutex, to which libc has written who has it.
