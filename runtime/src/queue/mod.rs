@@ -20,6 +20,8 @@ mod adaptive_spin;
 mod backlog;
 mod bias;
 mod count;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+mod counted;
 mod event_ring;
 mod inbox;
 #[cfg(test)]
@@ -43,6 +45,8 @@ pub(crate) use bias::{Bias, Biasing};
 pub(crate) use count::Count;
 pub(crate) use event_ring::EventRing;
 pub(crate) use inbox::{Inbox, Pushed};
+#[cfg(feature = "own-tls")]
+pub use counted::Counted;
 #[cfg(feature = "own-tls")]
 pub use keyed::Keyed;
 pub(crate) use list::{Link, Next, ReadyList};

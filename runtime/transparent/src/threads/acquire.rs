@@ -9,7 +9,7 @@ use std::ffi::c_int;
 use std::sync::atomic::{Ordering, fence};
 
 use abaca::hook::{self, Slept};
-use libc::{EBUSY, ETIMEDOUT};
+use libc::{EBUSY, ETIMEDOUT, pthread_mutex_t, pthread_rwlock_t};
 
 use super::cancel::Point;
 use super::until::Until;
@@ -26,6 +26,18 @@ pub(crate) const WRITERS: u32 = 4;
 #[inline(always)]
 pub(crate) fn beside<T>(object: *mut T) -> usize {
     object.addr() | 1
+}
+
+/// The address for a mutex: who looks at a dump finds its owner.
+#[inline(always)]
+pub(crate) fn beside_mutex(mutex: *mut pthread_mutex_t) -> usize {
+    mutex.addr() | hook::MUTEX_MARK
+}
+
+/// The same for a reader-writer lock.
+#[inline(always)]
+pub(crate) fn beside_rwlock(lock: *mut pthread_rwlock_t) -> usize {
+    lock.addr() | hook::RWLOCK_MARK
 }
 
 /// Attempts until the result is not `EBUSY`, sleeping at `address` meanwhile, or until the time has passed: `ETIMEDOUT`.

@@ -15,7 +15,11 @@ use libc::{
     timespec,
 };
 
+<<<<<<< HEAD
 use super::acquire::{CANCELLED, Ends, ONE_KIND, acquire_lock, beside, has_sleepers, wake_fairly};
+=======
+use super::acquire::{CANCELLED, Ends, ONE_KIND, acquire_lock, beside_mutex, has_sleepers};
+>>>>>>> h-fault
 use super::cancel;
 use super::until::Until;
 use crate::enter::{enter, is_installed};
@@ -99,8 +103,13 @@ hooks! {
     fn pthread_mutex_unlock(mutex: Mutex) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         let result = unsafe { unlock(mutex) };
+<<<<<<< HEAD
         if has_sleepers(beside(mutex)) {
             wake_fairly(|| hook::wake_at(beside(mutex), ONE_KIND, 1));
+=======
+        if has_sleepers(beside_mutex(mutex)) {
+            wake_one(mutex);
+>>>>>>> h-fault
         }
         result
     }
@@ -200,7 +209,7 @@ pub(crate) unsafe fn owner(mutex: Mutex) -> c_int {
 #[cold]
 pub(crate) fn wake_one(mutex: Mutex) {
     let _within = enter();
-    hook::wake_at(beside(mutex), ONE_KIND, 1);
+    hook::wake_at(beside_mutex(mutex), ONE_KIND, 1);
 }
 
 /// A time that has passed on each clock.
@@ -244,7 +253,7 @@ unsafe fn lock(mutex: Mutex, until: &Until, ends: Ends, own: &dyn Fn() -> c_int)
         }
     }
     // SAFETY: as above.
-    let result = acquire_lock(beside(mutex), ONE_KIND, until, ends, || unsafe {
+    let result = acquire_lock(beside_mutex(mutex), ONE_KIND, until, ends, || unsafe {
         own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex)
     });
     drop(within);

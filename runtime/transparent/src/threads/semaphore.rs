@@ -14,7 +14,7 @@ use super::record::Record;
 use super::relay;
 use super::until::Until;
 use crate::answer::{errno, failed};
-use crate::calls::kick::{Handlers, wait_elsewhere};
+use crate::calls::attempts::{Handlers, wait_elsewhere};
 use crate::enter::Within;
 use crate::hooks::hooks;
 use crate::own::own;
