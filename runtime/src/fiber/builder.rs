@@ -6,9 +6,9 @@
 use super::admission::admit_thread;
 use super::admission::{Late, admit};
 use super::{JoinHandle, SpawnError};
+use crate::cell::{Fiber, Flags, Labels, Supply, allocate};
 #[cfg(feature = "own-tls")]
 use crate::cell::{site_of_threads, try_allocate};
-use crate::cell::{Fiber, Flags, Labels, Supply, allocate};
 use crate::park::{self, Cost};
 use crate::scheduler::{self, Shared, current_worker};
 

@@ -10,8 +10,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::collect::{self, Activity, Collection, Facts};
-use super::ends::Ends;
 use super::dump::is_thread;
+use super::ends::Ends;
 use super::object::{Object, name_of, name_of_wait};
 use super::owners::Owners;
 use super::{symbols, text};
@@ -169,7 +169,8 @@ fn origin(facts: &Facts, collection: &Collection) -> String {
         let frames = symbols::resolve(std::slice::from_ref(stack)).pop()?;
         text::routine(&frames).map(|routine| format!("a thread that has begun in {routine}"))
     };
-    let site = || facts.spawn_site.map_or("spawned at an unknown place".into(), |site| format!("spawned at {site}"));
+    let site =
+        || facts.spawn_site.map_or("spawned at an unknown place".into(), |site| format!("spawned at {site}"));
     if is_thread(facts) { routine().unwrap_or_else(site) } else { site() }
 }
 

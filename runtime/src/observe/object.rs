@@ -145,7 +145,9 @@ impl Object {
                 Self::Fiber(address, joined.peek_identity().map(|identity| identity.id))
             }
             #[cfg(feature = "own-tls")]
-            Reason::Address => Self::of_threads(address).unwrap_or_else(|| Self::without_reading(reason, address)),
+            Reason::Address => {
+                Self::of_threads(address).unwrap_or_else(|| Self::without_reading(reason, address))
+            }
             _ => Self::without_reading(reason, address),
         }
     }

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use rustix::thread::{Timespec, nanosleep};
 
+use super::headroom;
 #[cfg(feature = "own-tls")]
 use super::mask::{self, SignalsBlocked};
-use super::headroom;
 use super::signal::AlternateStack;
 use super::stderr;
 

@@ -43,10 +43,10 @@ pub(crate) use adaptive_spin::AdaptiveSpin;
 pub(crate) use backlog::{Backlog, Stealer};
 pub(crate) use bias::{Bias, Biasing};
 pub(crate) use count::Count;
-pub(crate) use event_ring::EventRing;
-pub(crate) use inbox::{Inbox, Pushed};
 #[cfg(feature = "own-tls")]
 pub use counted::Counted;
+pub(crate) use event_ring::EventRing;
+pub(crate) use inbox::{Inbox, Pushed};
 #[cfg(feature = "own-tls")]
 pub use keyed::Keyed;
 pub(crate) use list::{Link, Next, ReadyList};

@@ -51,7 +51,8 @@ fn what_has_begun_leaves_errno_as_it_was() {
     type Begin = unsafe extern "C" fn(*mut aiocb) -> c_int;
     same("aio_read and its kin", |_| {
         // SAFETY: nobody else has the number.
-        let file = unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"asynchronous".as_ptr(), libc::MFD_CLOEXEC)) };
+        let file =
+            unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"asynchronous".as_ptr(), libc::MFD_CLOEXEC)) };
         let calls: [Begin; 4] = [libc::aio_read, aio_read64, libc::aio_write, aio_write64];
         let mut buffer = [0; 8];
         let mut left = Vec::new();

@@ -71,7 +71,8 @@ fn threads_that_wait_for_each_others_mutexes_are_a_circle_that_tells_who_they_ar
             }
             thread::yield_now();
         };
-        for part in ["'right'", "waits for the mutex at 0x", "holds (a thread that has begun in ", "locked::"] {
+        for part in ["'right'", "waits for the mutex at 0x", "holds (a thread that has begun in ", "locked::"]
+        {
             assert!(told.contains(part), "{part}: {told}");
         }
         let dump = abaca::dump();
@@ -116,7 +117,8 @@ fn who_has_a_lock_to_write_holds_it_and_who_is_joined_is_waited_for() {
             let waits = |fiber: &observe::FiberDump, reason: &str| {
                 fiber.wait().filter(|wait| wait.reason() == reason).and_then(observe::Wait::holder).cloned()
             };
-            let reads = |fiber: &observe::FiberDump| waits(fiber, "reader-writer lock") == Some(Holder::Fiber(me));
+            let reads =
+                |fiber: &observe::FiberDump| waits(fiber, "reader-writer lock") == Some(Holder::Fiber(me));
             let joins = |fiber: &observe::FiberDump| matches!(waits(fiber, "join"), Some(Holder::Fiber(_)));
             if named(&dump, "reader", &reads) && named(&dump, "joiner", &joins) {
                 break;

@@ -240,7 +240,8 @@ mod tests {
     /// Takes a byte, if there is one, and counts the look. `none` is the result if there is none.
     fn take(stream: &UnixStream, looks: &AtomicUsize, none: isize) -> isize {
         looks.fetch_add(1, Ordering::SeqCst);
-        socket::receive(stream.as_fd(), &mut [0], socket::RecvFlags::empty()).map_or(none, |moved| moved as isize)
+        socket::receive(stream.as_fd(), &mut [0], socket::RecvFlags::empty())
+            .map_or(none, |moved| moved as isize)
     }
 
     fn read(stream: &UnixStream, looks: &AtomicUsize) {

@@ -52,7 +52,10 @@ unsafe fn room(message: *const msghdr) -> usize {
 /// As [`room`].
 unsafe fn is_of_nothing(message: *const msghdr) -> bool {
     // SAFETY: the caller's promise.
-    unsafe { Vectors::of((*message).msg_iov, (*message).msg_iovlen) }.rest().iter().all(|buffer| buffer.iov_len == 0)
+    unsafe { Vectors::of((*message).msg_iov, (*message).msg_iovlen) }
+        .rest()
+        .iter()
+        .all(|buffer| buffer.iov_len == 0)
 }
 
 /// recvmsg(2) on a fiber.

@@ -199,11 +199,14 @@ pub(super) fn wait_for(
 /// kernel's call either, which would see that the number is not open any more.
 fn is_quiet(interests: &[Interest], numbers: Numbers<'_>) -> bool {
     let numbers = || (0..interests.len()).map(numbers);
-    if numbers().zip(interests).all(|(number, interest)| number == interest.fd) || numbers().any(|number| number < 0) {
+    if numbers().zip(interests).all(|(number, interest)| number == interest.fd)
+        || numbers().any(|number| number < 0)
+    {
         return false;
     }
     let events = |direction| if direction == Direction::Read { READS } else { WRITES };
-    let entry = |(fd, interest): (c_int, &Interest)| pollfd { fd, events: events(interest.direction), revents: 0 };
+    let entry =
+        |(fd, interest): (c_int, &Interest)| pollfd { fd, events: events(interest.direction), revents: 0 };
     let mut list: Vec<pollfd> = numbers().zip(interests).map(entry).collect();
     self::look(&mut list) == 0
 }

@@ -23,10 +23,10 @@ use libc::pthread_t;
 
 use super::acquire::{ONE_KIND, beside};
 use super::frames::is_in_handler;
-use super::{faults, identity};
 use super::record::{Record, Target};
 use super::shared_wait::SharedWait;
 use super::until::Until;
+use super::{faults, identity};
 use crate::calls::kick::{set_mask, usable_signal};
 use crate::enter::Within;
 use crate::hooks::hooks;
@@ -335,7 +335,8 @@ fn interrupt(thread: i32) {
 /// The context is the kernel's, of a handler that has nothing to drop.
 pub(crate) unsafe fn end_where_it_computes(context: *mut c_void) {
     // On x86_64 alone the first frame notes when the routine has ended.
-    if !cfg!(target_arch = "x86_64") || !mail::is_in_own_code() || is_in_handler() || faults::is_in_handler() {
+    if !cfg!(target_arch = "x86_64") || !mail::is_in_own_code() || is_in_handler() || faults::is_in_handler()
+    {
         return;
     }
     let Some(record) = Record::current().filter(|record| record.cancel.ends_anywhere()) else { return };

@@ -323,7 +323,9 @@ unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_i
     };
     let (Some(kept), Some(details)) = (hook::kept_for_thread(), details) else { return EAGAIN };
     let mask = settings.mask.unwrap_or_else(masks::of_creator);
-    let Some(record) = Record::new(settings.is_detached, details, settings.stack, mask) else { return EAGAIN };
+    let Some(record) = Record::new(settings.is_detached, details, settings.stack, mask) else {
+        return EAGAIN;
+    };
     // Before the thread can look.
     // SAFETY: the caller's promise.
     unsafe { thread.write(record.thread()) };
@@ -355,7 +357,8 @@ impl Start {
         let record = self.record.take().expect("it starts once");
         record.enter();
         // SAFETY: the caller of pthread_create wants the call; the fiber is new.
-        let Ended { mut value, has_exited } = unsafe { begin(self.call.routine, self.call.argument, record.cancel.routine_mark()) };
+        let Ended { mut value, has_exited } =
+            unsafe { begin(self.call.routine, self.call.argument, record.cancel.routine_mark()) };
         if has_exited != 0 {
             // Relaxed: this fiber has written it.
             value = record.exit_value.load(Ordering::Relaxed);

@@ -15,13 +15,9 @@ use libc::{
     timespec,
 };
 
-<<<<<<< HEAD
-use super::acquire::{CANCELLED, Ends, ONE_KIND, acquire_lock, beside, has_sleepers, wake_fairly};
-=======
-use super::acquire::{CANCELLED, Ends, ONE_KIND, acquire_lock, beside_mutex, has_sleepers};
->>>>>>> h-fault
-use super::cancel;
+use super::acquire::{CANCELLED, Ends, ONE_KIND, acquire_lock, beside_mutex, has_sleepers, wake_fairly};
 use super::until::Until;
+use super::{cancel, uncontended};
 use crate::enter::{enter, is_installed};
 use crate::hooks::hooks;
 use crate::own::own;
@@ -32,11 +28,7 @@ hooks! {
     /// pthread_mutex_lock(3).
     fn pthread_mutex_lock(mutex: Mutex) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
-        match unsafe { own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) } {
-            // SAFETY: the caller's promise.
-            EBUSY => unsafe { lock(mutex, &Until::Never, Ends::IfAsynchronous, &|| own!(fn pthread_mutex_lock(Mutex) -> c_int)(mutex)) },
-            result => result,
-        }
+        if unsafe { uncontended::take(mutex) } { 0 } else { unsafe { lock_by_kind(mutex, Ends::IfAsynchronous) } }
     }
 
     /// pthread_mutex_timedlock(3).
@@ -103,13 +95,8 @@ hooks! {
     fn pthread_mutex_unlock(mutex: Mutex) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         let result = unsafe { unlock(mutex) };
-<<<<<<< HEAD
-        if has_sleepers(beside(mutex)) {
-            wake_fairly(|| hook::wake_at(beside(mutex), ONE_KIND, 1));
-=======
         if has_sleepers(beside_mutex(mutex)) {
-            wake_one(mutex);
->>>>>>> h-fault
+            wake_fairly(|| hook::wake_at(beside_mutex(mutex), ONE_KIND, 1));
         }
         result
     }
@@ -146,11 +133,20 @@ hooks! {
 /// As pthread_mutex_lock(3).
 pub(crate) unsafe fn lock_again(mutex: Mutex) -> c_int {
     // SAFETY: the caller's promise.
+    if unsafe { uncontended::take(mutex) } { 0 } else { unsafe { lock_by_kind(mutex, Ends::Never) } }
+}
+
+/// Locks a mutex that is of any kind, and may be held.
+///
+/// # Safety
+///
+/// As pthread_mutex_lock(3).
+#[inline(never)]
+unsafe fn lock_by_kind(mutex: Mutex, ends: Ends) -> c_int {
+    // SAFETY: the caller's promise.
     unsafe {
         match own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) {
-            EBUSY => lock(mutex, &Until::Never, Ends::Never, &|| {
-                own!(fn pthread_mutex_lock(Mutex) -> c_int)(mutex)
-            }),
+            EBUSY => lock(mutex, &Until::Never, ends, &|| own!(fn pthread_mutex_lock(Mutex) -> c_int)(mutex)),
             result => result,
         }
     }
@@ -161,7 +157,19 @@ pub(crate) unsafe fn lock_again(mutex: Mutex) -> c_int {
 /// # Safety
 ///
 /// As pthread_mutex_unlock(3).
+#[inline(always)]
 pub(crate) unsafe fn unlock(mutex: Mutex) -> c_int {
+    // SAFETY: the caller's promise.
+    if unsafe { uncontended::release(mutex) } { 0 } else { unsafe { unlock_by_kind(mutex) } }
+}
+
+/// [`unlock`], of a mutex that is of any kind.
+///
+/// # Safety
+///
+/// As pthread_mutex_unlock(3).
+#[inline(never)]
+unsafe fn unlock_by_kind(mutex: Mutex) -> c_int {
     // SAFETY: the caller's promise; the word is there.
     unsafe {
         if mutex.cast::<c_int>().add(KIND).read_volatile() & OWNERS != 0 && !is_own(mutex) {
@@ -216,9 +224,9 @@ pub(crate) fn wake_one(mutex: Mutex) {
 pub(crate) const LONG_AGO: timespec = timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// The word of a mutex that says of which kind it is (`bits/struct_mutex.h`, which programs are compiled with).
-const KIND: usize = if cfg!(target_pointer_width = "64") { 4 } else { 3 };
+pub(super) const KIND: usize = if cfg!(target_pointer_width = "64") { 4 } else { 3 };
 /// The word that says who has it.
-const OWNER: usize = 2;
+pub(super) const OWNER: usize = 2;
 /// Of a mutex that tells of owners who have ended with it.
 const ROBUST: c_int = 16;
 /// Of a mutex whose owner inherits priorities.

@@ -11,11 +11,9 @@ use libc::{
     pthread_rwlockattr_t, timespec,
 };
 
-<<<<<<< HEAD
-use super::acquire::{CANCELLED, Ends, READERS, WRITERS, acquire_lock, beside, has_sleepers, wake_fairly};
-=======
-use super::acquire::{CANCELLED, Ends, READERS, WRITERS, acquire_lock, beside_rwlock, has_sleepers};
->>>>>>> h-fault
+use super::acquire::{
+    CANCELLED, Ends, READERS, WRITERS, acquire_lock, beside_rwlock, has_sleepers, wake_fairly,
+};
 use super::cancel;
 use super::mutex::LONG_AGO;
 use super::observed::Observed;
@@ -125,14 +123,8 @@ hooks! {
 /// Wakes all readers, and one writer. Those who find the lock held sleep again.
 #[cold]
 fn wake(lock: Lock) {
-<<<<<<< HEAD
-    let address = beside(lock);
+    let address = beside_rwlock(lock);
     wake_fairly(|| hook::wake_at(address, READERS, usize::MAX) + hook::wake_at(address, WRITERS, 1));
-=======
-    let _within = enter();
-    hook::wake_at(beside_rwlock(lock), READERS, usize::MAX);
-    hook::wake_at(beside_rwlock(lock), WRITERS, 1);
->>>>>>> h-fault
 }
 
 /// # Safety
