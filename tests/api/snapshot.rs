@@ -35,9 +35,10 @@ fn described() -> &'static Path {
         ]);
         command.args(PACKAGES.iter().flat_map(|package| ["-p", package]));
         command.arg("--target-dir").arg(&target).env("CARGO_BUILD_BUILD_DIR", built);
-        // The format is not stable, and this is the compiler whose version of it the reader knows.
-        command.env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTFLAGS");
+        // By this compiler's version of the format, which the reader knows.
+        command.env("RUSTDOC", Path::new(env!("CARGO_MANIFEST_DIR")).join("rustdoc"));
         command.env("RUSTDOCFLAGS", "-Zunstable-options --output-format=json --cap-lints=allow");
+        command.env_remove("RUSTFLAGS");
         let output = command.output().expect("cargo runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         target.join("doc")
