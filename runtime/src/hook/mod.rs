@@ -16,6 +16,7 @@
 
 mod aside;
 pub mod descriptors;
+mod fairness;
 mod forked;
 mod interrupt;
 pub mod mail;
@@ -35,6 +36,7 @@ pub use crate::park::by_address::{MUTEX_MARK, RWLOCK_MARK};
 pub use crate::park::deferred::{Call, Deferred, Ends};
 pub use crate::queue::{Counted, Keyed, Listeners, Listening, Sent};
 pub use crate::time::pauses::Pauses;
+pub use fairness::let_woken_run;
 pub use forked::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{

@@ -129,6 +129,16 @@ fn reads_and_writes_of_nothing_end_at_once() {
 }
 
 #[test]
+fn a_lock_is_not_kept_for_ever_by_who_takes_it_again_at_once() {
+    is_as_on_threads("fair.c", &["1", "2"]);
+}
+
+#[test]
+fn a_filter_may_refuse_system_calls_that_it_does_not_know() {
+    is_as_on_threads("filters.c", &["1", "2"]);
+}
+
+#[test]
 fn a_collector_stops_all_threads_by_signals_whatever_they_do() {
     is_as_on_threads("stops.c", &["1", "2"]);
 }

@@ -266,7 +266,8 @@ pub(super) unsafe fn read_now(fd: c_int, list: *const iovec, count: c_int) -> is
     }
 }
 
-/// Whether the kernel cannot make the call without waiting for this kind of file: a terminal, an old kernel's pipe.
+/// Whether the kernel cannot make the call without waiting for this kind of file: a terminal, an old kernel's pipe. Filters of system
+/// calls say EPERM of those that they do not know; the file's own is told by the call that comes then.
 pub(super) fn is_unsupported(result: isize) -> bool {
-    [libc::EOPNOTSUPP, libc::ENOSYS, libc::EINVAL].iter().any(|error| result == failed(*error))
+    [libc::EOPNOTSUPP, libc::ENOSYS, libc::EINVAL, libc::EPERM].iter().any(|error| result == failed(*error))
 }

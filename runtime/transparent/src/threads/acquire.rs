@@ -13,6 +13,7 @@ use libc::{EBUSY, ETIMEDOUT, pthread_mutex_t, pthread_rwlock_t};
 
 use super::cancel::Point;
 use super::until::Until;
+use crate::enter::enter;
 
 /// What sleeps at an object, as bits of a sleep.
 pub(crate) const ONE_KIND: u32 = 1;
@@ -98,4 +99,15 @@ pub(crate) fn has_sleepers(address: usize) -> bool {
         fence(Ordering::SeqCst);
     }
     hook::has_sleepers(address)
+}
+
+/// Calls `wake`, which wakes those who sleep for what the caller has just released, and tells how many. They run before the caller goes on,
+/// if it has waited since it last let others run: else one that takes the lock again at once would keep them out for ever.
+pub(crate) fn wake_fairly(wake: impl FnOnce() -> usize) -> usize {
+    let within = enter();
+    let woken = wake();
+    if woken != 0 && within.is_some() {
+        hook::let_woken_run();
+    }
+    woken
 }

@@ -76,7 +76,10 @@ hooks! {
                 let bytes = record.stack.1.load(Ordering::Acquire);
                 let end = record.stack.0.load(Ordering::Relaxed) + bytes;
                 let told = record.asked.bytes.next_multiple_of(GUARD_BYTES).min(bytes);
-                (end - told..end, record.asked.guard_bytes.next_multiple_of(GUARD_BYTES), record.is_detached())
+                // A stack of threads begins with a page, which programs protect or map anew: the JVM does. Stacks of fibers end at
+                // different places of their last pages.
+                let begin = end - told;
+                (begin - begin % GUARD_BYTES..end, record.asked.guard_bytes.next_multiple_of(GUARD_BYTES), record.is_detached())
             }
             Target::Caller => (hook::stack().unwrap_or(0..0), GUARD_BYTES, false),
             Target::Kernel => {

@@ -49,6 +49,7 @@ mod signals;
 mod sleep;
 mod spin;
 pub(crate) mod thread_waits;
+pub(crate) mod uncontended;
 pub(crate) mod until;
 mod waiting;
 

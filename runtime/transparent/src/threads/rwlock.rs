@@ -11,7 +11,9 @@ use libc::{
     pthread_rwlockattr_t, timespec,
 };
 
-use super::acquire::{CANCELLED, Ends, READERS, WRITERS, acquire_lock, beside_rwlock, has_sleepers};
+use super::acquire::{
+    CANCELLED, Ends, READERS, WRITERS, acquire_lock, beside_rwlock, has_sleepers, wake_fairly,
+};
 use super::cancel;
 use super::mutex::LONG_AGO;
 use super::observed::Observed;
@@ -121,9 +123,8 @@ hooks! {
 /// Wakes all readers, and one writer. Those who find the lock held sleep again.
 #[cold]
 fn wake(lock: Lock) {
-    let _within = enter();
-    hook::wake_at(beside_rwlock(lock), READERS, usize::MAX);
-    hook::wake_at(beside_rwlock(lock), WRITERS, 1);
+    let address = beside_rwlock(lock);
+    wake_fairly(|| hook::wake_at(address, READERS, usize::MAX) + hook::wake_at(address, WRITERS, 1));
 }
 
 /// # Safety
