@@ -118,8 +118,14 @@ pub fn interruptible_at<R>(address: usize, wait: impl FnOnce(&Interruption) -> R
 
 /// Calls `wait`, which waits for the waiter, in a call that no handler ends: what is sent to the caller alone ends the wait early, as if it was
 /// cancelled. Returns also whether there is something for [`handle`], which the caller calls when the waiter is in no list.
+#[inline(always)]
 pub(super) fn wait_or_leave(waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> (Outcome, bool) {
-    let Some(calls) = CALLS.get().filter(|_| can_be_interrupted()) else { return (wait(), false) };
+    if can_be_interrupted() { wait_listed_or_leave(waiter, wait) } else { (wait(), false) }
+}
+
+#[cold]
+fn wait_listed_or_leave(waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> (Outcome, bool) {
+    let Some(calls) = CALLS.get() else { return (wait(), false) };
     let who = Who { fiber: fiber_key(), is_main: is_main(), goes_on: true, blocked: (calls.blocked)() };
     WAITS.listed_or_left(who, waiter, calls.is_sent, wait)
 }

@@ -1,9 +1,10 @@
 //! Sleepers by address: those who wait for what happens to a word in memory, as in futex(2).
 //!
-//! A bucket is a short lock around a wait list, and a count of those who are in the list or are about to be. Who sleeps counts itself,
-//! and looks at the word; who wakes has changed the word, and looks at the count. A full fence stands between the two steps on both
-//! sides. So one of them sees the other: the sleeper the new word, and then it does not sleep, or the waker the count, and then it
-//! takes the lock and finds the sleeper, who looked at the word under it.
+//! A bucket is a short lock around a wait list, and a count of those who are in the list or are about to be. Who sleeps takes the lock,
+//! looks at the word, counts itself, and releases the lock; who wakes has changed the word, and looks at the lock and then at the count. A full
+//! fence stands between the first two steps on both sides. So one of them sees the other: the sleeper the new word, and then it does not
+//! sleep, or the waker the lock, taken, or released since, and then the count as well. Then it takes the lock and finds the sleeper, who looked
+//! at the word under it. To take the lock is a locked operation, which is the fence on x86_64.
 //!
 //! The count changes under the lock only, so no change of it is more than a store. Who wakes a sleeper takes it off the count; a
 //! sleeper whose wait has ended otherwise takes itself off.
@@ -20,6 +21,14 @@ use crate::cell::{Awaited, Outcome, Reason};
 
 /// How many buckets there are. Addresses that share one share its lock.
 pub(crate) const BUCKETS: usize = if cfg!(loom) { 1 } else { 1024 };
+
+/// The lowest three bits of an address at which fibers sleep for a mutex of pthreads, which is a multiple of 8. For people who look at a dump.
+#[cfg(feature = "own-tls")]
+pub const MUTEX_MARK: usize = 3;
+
+/// The same of a reader-writer lock.
+#[cfg(feature = "own-tls")]
+pub const RWLOCK_MARK: usize = 5;
 
 /// How many sleepers are claimed each time that the lock is held.
 const BATCH: usize = if cfg!(loom) { 2 } else { 16 };
@@ -123,7 +132,7 @@ impl Table {
     #[inline(always)]
     #[cfg(not(loom))]
     pub(crate) fn has_sleepers(&self, address: usize) -> bool {
-        self.bucket(address).count.load(Ordering::SeqCst) != 0
+        self.bucket(address).may_have_sleepers()
     }
 
     /// Wakes up to `most` of those who sleep at the key's address for one of its bits, the longest first, and returns how many it
@@ -137,9 +146,9 @@ impl Table {
         }
         // See the module's documentation.
         fence(Ordering::SeqCst);
-        match (bucket.count.load(Ordering::SeqCst), most) {
-            (0, _) => 0,
-            (_, 1) => usize::from(bucket.wake_one(key)),
+        match most {
+            _ if !bucket.may_have_sleepers() => 0,
+            1 => usize::from(bucket.wake_one(key)),
             _ => bucket.wake(key, most),
         }
     }
@@ -154,12 +163,19 @@ impl Key {
 }
 
 impl Bucket {
-    /// Counts the caller, who looks at the word next.
+    /// Whether somebody is in the list, or about to be.
+    #[inline(always)]
+    fn may_have_sleepers(&self) -> bool {
+        // In this order. The lock's Acquire brings the count of who has released it; the count publishes nothing.
+        self.sleepers.is_locked() || self.count.load(Ordering::Relaxed) != 0
+    }
+
+    /// Counts the caller, who has just taken the lock, and looks at the word next.
     #[inline(always)]
     fn count_in(&self, _sleepers: &Sleepers<'_>) {
-        // SeqCst, and the fence: see the module's documentation. On x86_64 such a store is an exchange, which is a full fence of the
-        // processor's; what is left to forbid is that the compiler moves the look at the word before it.
-        self.count.store(self.count.load(Ordering::Relaxed) + 1, Ordering::SeqCst);
+        // Relaxed: whoever looks without the lock finds that taken, or has what its release has published.
+        self.count.store(self.count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        // See the module's documentation. What is left to forbid on x86_64 is that the compiler moves the look at the word before the lock.
         if cfg!(any(loom, not(target_arch = "x86_64"))) {
             fence(Ordering::SeqCst);
         } else {

@@ -40,6 +40,13 @@ impl<T> SpinLock<T> {
             Self { locked: AtomicBool::new(false), bias: Unbiased, value: UnsafeCell::new(value) }
         }
     }
+
+    /// Whether somebody holds it at this moment. If not, what the last holder has written is seen.
+    #[inline(always)]
+    pub(crate) fn is_locked(&self) -> bool {
+        // Acquire: pairs with the Release in the guard's drop.
+        self.locked.load(Ordering::Acquire)
+    }
 }
 
 impl<T> SpinLock<T, Bias> {

@@ -22,6 +22,7 @@ use libc::{
     FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, SYS_futex, timespec,
 };
 
+use super::acquire::wake_fairly;
 use super::asks;
 use super::number;
 use super::until::{self, Until};
@@ -52,31 +53,32 @@ pub(crate) unsafe extern "C" fn syscall(
     e: usize,
     f: usize,
 ) -> c_long {
+    if number == SYS_futex {
+        let (operation, value, value3) = (b as c_int, c as u32, f as u32);
+        // SAFETY: the caller's promise.
+        return answer(unsafe { futex(&Call { word: a, operation, value, timeout: d, word2: e, value3 }) })
+            as c_long;
+    }
     // SAFETY: the caller's promise.
-    let result = if number == SYS_futex {
-        // SAFETY: the caller's promise.
-        unsafe {
-            futex(&Call {
-                word: a,
-                operation: b as c_int,
-                value: c as u32,
-                timeout: d,
-                word2: e,
-                value3: f as u32,
-            })
-        }
-    } else {
-        if let Some(result) = number::system_call(number, [a, b, c]) {
-            return answer(result) as c_long;
-        }
-        // SAFETY: the caller's promise.
-        if let Some(result) = unsafe { of_number(number, [a, b, c]) } {
-            return result.into();
-        }
-        // SAFETY: the caller's promise.
-        unsafe { asks::call(number, [a, b, c, d, e, f]) }
-    };
-    answer(result) as c_long
+    unsafe { other(number, [a, b, c, d, e, f]) }
+}
+
+/// A call that is not futex(2).
+///
+/// # Safety
+///
+/// As of `syscall`.
+#[inline(never)]
+unsafe fn other(number: c_long, arguments @ [a, b, c, ..]: [usize; 6]) -> c_long {
+    if let Some(result) = number::system_call(number, [a, b, c]) {
+        return answer(result) as c_long;
+    }
+    // SAFETY: the caller's promise.
+    if let Some(result) = unsafe { of_number(number, [a, b, c]) } {
+        return result.into();
+    }
+    // SAFETY: the caller's promise.
+    answer(unsafe { asks::call(number, arguments) }) as c_long
 }
 
 fn waits_for_lock(command: c_int) -> bool {
@@ -119,7 +121,15 @@ struct Call {
 }
 
 impl Call {
+    /// Whether fibers may sleep at the word. What is not an address of a word of the process is the kernel's to refuse.
+    #[inline(always)]
+    fn is_of_fibers(&self) -> bool {
+        let is_private = self.operation & FUTEX_PRIVATE_FLAG != 0;
+        is_private && self.word.is_multiple_of(4) && self.word >= 4096
+    }
+
     /// The call as it is, by the kernel.
+    #[inline(never)]
     unsafe fn by_kernel(&self) -> isize {
         let Self { word, operation, value, timeout, word2, value3 } = *self;
         // SAFETY: the caller's promise.
@@ -135,11 +145,10 @@ impl Call {
 /// # Safety
 ///
 /// As futex(2).
+#[inline(always)]
 unsafe fn futex(call: &Call) -> isize {
     let operation = call.operation & !(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
-    let is_private = call.operation & FUTEX_PRIVATE_FLAG != 0;
-    // What is not an address of a word of the process is the kernel's to refuse.
-    if !is_private || !call.word.is_multiple_of(4) || call.word < 4096 {
+    if !call.is_of_fibers() {
         // SAFETY: the caller's promise.
         return unsafe { call.by_kernel() };
     }
@@ -148,6 +157,20 @@ unsafe fn futex(call: &Call) -> isize {
         FUTEX_WAIT | FUTEX_WAIT_BITSET => unsafe { wait(call, operation == FUTEX_WAIT_BITSET) },
         // SAFETY: the caller's promise.
         FUTEX_WAKE => unsafe { wake(call.word, ALL, limit(call.value)) },
+        // SAFETY: the caller's promise.
+        _ => unsafe { rare(call, operation) },
+    }
+}
+
+/// What std's locks and channels do not do.
+///
+/// # Safety
+///
+/// As futex(2).
+#[cold]
+#[inline(never)]
+unsafe fn rare(call: &Call, operation: c_int) -> isize {
+    match operation {
         // SAFETY: the caller's promise.
         FUTEX_WAKE_BITSET if call.value3 != 0 => unsafe { wake(call.word, call.value3, limit(call.value)) },
         // SAFETY: the caller's promise.
@@ -178,9 +201,12 @@ unsafe fn load(address: usize) -> u32 {
     unsafe { AtomicU32::from_ptr(address as *mut u32) }.load(Ordering::SeqCst)
 }
 
+/// In a frame of its own, which who wakes does not make.
+///
 /// # Safety
 ///
 /// As futex(2).
+#[inline(never)]
 unsafe fn wait(call: &Call, has_bits: bool) -> isize {
     let Some(_within) = enter() else {
         let threads = threads_at(call.word);
@@ -232,9 +258,14 @@ fn threads_at(address: usize) -> &'static AtomicU32 {
 ///
 /// None beyond futex(2)'s, which takes the address for a key.
 unsafe fn wake(address: usize, bits: u32, most: usize) -> isize {
+    // It may be a lock that the caller has released.
+    wake_fairly(|| wake_both(address, bits, most)) as isize
+}
+
+/// [`wake`], within a hook.
+fn wake_both(address: usize, bits: u32, most: usize) -> usize {
     /// Counts the calls that could have begun with either.
     static TURN: AtomicU32 = AtomicU32::new(0);
-    let _within = enter();
     // Relaxed: hints, both.
     let threads_first = most != c_int::MAX as usize
         && threads_at(address).load(Ordering::Relaxed) != 0
@@ -243,12 +274,12 @@ unsafe fn wake(address: usize, bits: u32, most: usize) -> isize {
         // SAFETY: as this function's.
         let woken = unsafe { wake_threads(address, bits, most) };
         let rest = most - woken.min(most);
-        return (woken + if rest == 0 { 0 } else { hook::wake_at(address, bits, rest) }) as isize;
+        return woken + if rest == 0 { 0 } else { hook::wake_at(address, bits, rest) };
     }
     let woken = hook::wake_at(address, bits, most);
     let rest = most - woken;
     // SAFETY: as this function's.
-    (woken + if rest == 0 { 0 } else { unsafe { wake_threads(address, bits, rest) } }) as isize
+    woken + if rest == 0 { 0 } else { unsafe { wake_threads(address, bits, rest) } }
 }
 
 unsafe fn wake_threads(address: usize, bits: u32, most: usize) -> usize {

@@ -11,12 +11,13 @@ use std::ffi::c_int;
 
 use abaca::hook;
 use libc::{
-    CLOCK_REALTIME, EBUSY, EPERM, ETIMEDOUT, clockid_t, pthread_mutex_t, pthread_mutexattr_t, timespec,
+    CLOCK_REALTIME, EBUSY, EDEADLK, EPERM, ETIMEDOUT, clockid_t, pthread_mutex_t, pthread_mutexattr_t,
+    timespec,
 };
 
-use super::acquire::{CANCELLED, Ends, ONE_KIND, acquire_lock, beside, has_sleepers};
-use super::cancel;
+use super::acquire::{CANCELLED, Ends, ONE_KIND, acquire_lock, beside_mutex, has_sleepers, wake_fairly};
 use super::until::Until;
+use super::{cancel, uncontended};
 use crate::enter::{enter, is_installed};
 use crate::hooks::hooks;
 use crate::own::own;
@@ -27,11 +28,7 @@ hooks! {
     /// pthread_mutex_lock(3).
     fn pthread_mutex_lock(mutex: Mutex) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
-        match unsafe { own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) } {
-            // SAFETY: the caller's promise.
-            EBUSY => unsafe { lock(mutex, &Until::Never, Ends::IfAsynchronous, &|| own!(fn pthread_mutex_lock(Mutex) -> c_int)(mutex)) },
-            result => result,
-        }
+        if unsafe { uncontended::take(mutex) } { 0 } else { unsafe { lock_by_kind(mutex, Ends::IfAsynchronous) } }
     }
 
     /// pthread_mutex_timedlock(3).
@@ -67,6 +64,16 @@ hooks! {
         }
     }
 
+    /// pthread_mutex_trylock(3).
+    fn pthread_mutex_trylock(mutex: Mutex) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise; the word is there.
+        unsafe {
+            let result = own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex);
+            // libc says so of one whose owner inherits priorities only.
+            if result == EBUSY && tells_its_owner(mutex) && is_own(mutex) { EDEADLK } else { result }
+        }
+    }
+
     /// pthread_mutex_init(3).
     fn pthread_mutex_init(mutex: Mutex, attributes: *const pthread_mutexattr_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
@@ -88,8 +95,8 @@ hooks! {
     fn pthread_mutex_unlock(mutex: Mutex) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         let result = unsafe { unlock(mutex) };
-        if has_sleepers(beside(mutex)) {
-            wake_one(mutex);
+        if has_sleepers(beside_mutex(mutex)) {
+            wake_fairly(|| hook::wake_at(beside_mutex(mutex), ONE_KIND, 1));
         }
         result
     }
@@ -107,6 +114,12 @@ hooks! {
     }
 
     /// An old name, as above.
+    fn __pthread_mutex_trylock(mutex: Mutex) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { pthread_mutex_trylock(mutex) }
+    }
+
+    /// An old name, as above.
     fn __pthread_mutex_unlock(mutex: Mutex) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe { pthread_mutex_unlock(mutex) }
@@ -120,11 +133,20 @@ hooks! {
 /// As pthread_mutex_lock(3).
 pub(crate) unsafe fn lock_again(mutex: Mutex) -> c_int {
     // SAFETY: the caller's promise.
+    if unsafe { uncontended::take(mutex) } { 0 } else { unsafe { lock_by_kind(mutex, Ends::Never) } }
+}
+
+/// Locks a mutex that is of any kind, and may be held.
+///
+/// # Safety
+///
+/// As pthread_mutex_lock(3).
+#[inline(never)]
+unsafe fn lock_by_kind(mutex: Mutex, ends: Ends) -> c_int {
+    // SAFETY: the caller's promise.
     unsafe {
         match own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) {
-            EBUSY => lock(mutex, &Until::Never, Ends::Never, &|| {
-                own!(fn pthread_mutex_lock(Mutex) -> c_int)(mutex)
-            }),
+            EBUSY => lock(mutex, &Until::Never, ends, &|| own!(fn pthread_mutex_lock(Mutex) -> c_int)(mutex)),
             result => result,
         }
     }
@@ -135,7 +157,19 @@ pub(crate) unsafe fn lock_again(mutex: Mutex) -> c_int {
 /// # Safety
 ///
 /// As pthread_mutex_unlock(3).
+#[inline(always)]
 pub(crate) unsafe fn unlock(mutex: Mutex) -> c_int {
+    // SAFETY: the caller's promise.
+    if unsafe { uncontended::release(mutex) } { 0 } else { unsafe { unlock_by_kind(mutex) } }
+}
+
+/// [`unlock`], of a mutex that is of any kind.
+///
+/// # Safety
+///
+/// As pthread_mutex_unlock(3).
+#[inline(never)]
+unsafe fn unlock_by_kind(mutex: Mutex) -> c_int {
     // SAFETY: the caller's promise; the word is there.
     unsafe {
         if mutex.cast::<c_int>().add(KIND).read_volatile() & OWNERS != 0 && !is_own(mutex) {
@@ -143,6 +177,17 @@ pub(crate) unsafe fn unlock(mutex: Mutex) -> c_int {
         }
         own!(fn pthread_mutex_unlock(Mutex) -> c_int)(mutex)
     }
+}
+
+/// Whether a mutex was one whose owner inherits priorities, and tells its owner that it has it.
+///
+/// # Safety
+///
+/// The mutex is initialised.
+unsafe fn tells_its_owner(mutex: Mutex) -> bool {
+    // SAFETY: the caller's promise. The word changes as a whole.
+    let kind = unsafe { mutex.cast::<c_int>().add(KIND).read_volatile() };
+    kind & OWNERS != 0 && kind & 3 == libc::PTHREAD_MUTEX_ERRORCHECK
 }
 
 /// Whether the caller has a mutex, to which libc has written who has it.
@@ -172,16 +217,16 @@ pub(crate) unsafe fn owner(mutex: Mutex) -> c_int {
 #[cold]
 pub(crate) fn wake_one(mutex: Mutex) {
     let _within = enter();
-    hook::wake_at(beside(mutex), ONE_KIND, 1);
+    hook::wake_at(beside_mutex(mutex), ONE_KIND, 1);
 }
 
 /// A time that has passed on each clock.
 pub(crate) const LONG_AGO: timespec = timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// The word of a mutex that says of which kind it is (`bits/struct_mutex.h`, which programs are compiled with).
-const KIND: usize = if cfg!(target_pointer_width = "64") { 4 } else { 3 };
+pub(super) const KIND: usize = if cfg!(target_pointer_width = "64") { 4 } else { 3 };
 /// The word that says who has it.
-const OWNER: usize = 2;
+pub(super) const OWNER: usize = 2;
 /// Of a mutex that tells of owners who have ended with it.
 const ROBUST: c_int = 16;
 /// Of a mutex whose owner inherits priorities.
@@ -216,7 +261,7 @@ unsafe fn lock(mutex: Mutex, until: &Until, ends: Ends, own: &dyn Fn() -> c_int)
         }
     }
     // SAFETY: as above.
-    let result = acquire_lock(beside(mutex), ONE_KIND, until, ends, || unsafe {
+    let result = acquire_lock(beside_mutex(mutex), ONE_KIND, until, ends, || unsafe {
         own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex)
     });
     drop(within);
