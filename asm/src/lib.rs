@@ -13,7 +13,7 @@
 //!
 //! The floating-point control registers (`MXCSR` and the x87 control word, `FPCR`, `fcsr`) belong to the
 //! thread, not to the fiber: a switch neither saves nor restores them. The same holds for the signal mask,
-//! `errno` and thread-local storage.
+//! `errno` and thread-local storage. (The runtime keeps them apart for fibers with storage of their own.)
 //!
 //! # Debugging tools
 //!
@@ -67,6 +67,7 @@ mod arch;
 mod context;
 #[cfg(feature = "std")]
 pub mod coroutine;
+mod float_control;
 #[cfg(feature = "std")]
 mod linking;
 mod lock;
@@ -82,6 +83,8 @@ mod valgrind;
 mod visit;
 
 pub use context::{Context, Entry, Exit, Saved};
+#[doc(hidden)]
+pub use float_control::FloatControl;
 pub use prefetch::prefetch;
 pub use switching::{can_switch_with, leave_with, prepare, switch, switch_with, thread_pointer};
 #[cfg(feature = "std")]

@@ -7,6 +7,7 @@ mod c;
 mod debugger;
 mod ends;
 mod exceptions;
+mod floats;
 mod handoff;
 mod hogs;
 mod lending;

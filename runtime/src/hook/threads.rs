@@ -51,6 +51,14 @@ pub fn spawn<T: Send + 'static>(
     body: impl FnOnce() -> T + Send + 'static,
     kept: Kept,
 ) -> Result<JoinHandle<T>, SpawnError> {
+    let control = scheduler::float_control::unusual();
+    let body = move || {
+        if let Some(control) = control {
+            // SAFETY: the thread's creator has set them, with which its routine is to begin.
+            unsafe { control.set() };
+        }
+        body()
+    };
     if let Some(worker) = scheduler::current_worker().filter(|worker| worker.shared().has_own_tls()) {
         return builder(stack_bytes, worker.shared())?.spawn_thread(body, kept);
     }

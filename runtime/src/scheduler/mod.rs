@@ -15,6 +15,8 @@ mod counters;
 mod delivery;
 mod event;
 mod expiry;
+#[cfg(feature = "own-tls")]
+pub(crate) mod float_control;
 pub(crate) mod forked;
 mod giving_way;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
@@ -281,6 +283,7 @@ pub(crate) fn set_spares(
     keep_alive: Duration,
     start: handoff::Start,
 ) {
+    float_control::note_usual();
     let is_first = shared.spares.set(handoff::Spares::new(limit, is_eager, keep_alive, start)).is_ok();
     debug_assert!(is_first, "a runtime is built once");
 }

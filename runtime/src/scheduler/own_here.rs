@@ -18,6 +18,7 @@ use abaca_asm::stack::Stack;
 use abaca_asm::{Context, leave_with, switch, switch_with};
 
 use super::event::Cause;
+use super::float_control;
 use super::handoff::Carrier;
 use super::inspect::HubRequest;
 use super::own_line::HERE;
@@ -264,6 +265,7 @@ pub(super) fn end_storage() {
 #[inline]
 pub(super) fn renew_storage(stack: &Stack) {
     if storage::block_of(stack).is_some() {
+        float_control::make_usual();
         // SAFETY: the destructors have run, and the caller holds no reference to a thread-local.
         unsafe { storage::renew() };
     }
@@ -343,7 +345,7 @@ pub(super) fn show_fiber(fiber: Option<NonNull<Header>>) {
     HERE.with(|here| here.fiber.set(fiber.map_or(ptr::null_mut(), NonNull::as_ptr)));
 }
 
-/// [`switch`], or [`switch_with`] if the other side has a thread pointer.
+/// [`switch`], or [`switch_with`] if the other side has a thread pointer. Then the caller's control words of floating point are its own.
 ///
 /// # Safety
 ///
@@ -359,8 +361,10 @@ pub(super) unsafe fn switch_to(
     unsafe {
         if thread_pointer.is_null() {
             switch(save, to, word)
-        } else {
+        } else if float_control::is_usual() {
             switch_with(save, to, word, thread_pointer)
+        } else {
+            float_control::switch_with(save, to, word, thread_pointer)
         }
     }
 }

@@ -187,7 +187,7 @@
 //! | a handler that leaves by `swapcontext`, and is to be gone on with | is a handler as long: calls wait in the kernel until it has returned |
 //! | `uc_link` of a context | the fiber's mask stays that of the context that ends |
 //! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`, `setpriority`, `setfsuid` `setfsgid`, `unshare` `setns`, `capset`, filters of seccomp, `prctl` but for the name; `ptrace`, whose tracer is the thread that began it | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
-//! | the rounding mode, what traps, the flags, and how denormals are taken, of floating point (`fesetround`, `feenableexcept`, `fetestexcept`, `_mm_setcsr`) | are the worker's thread's. Who changes them changes them for the fibers that run while it waits, and does not hand them to the threads that it creates: change them back before a call that may wait |
+//! | the flags of floating point (`fetestexcept`) | are the worker's thread's: what other fibers compute sets them as well. The rounding mode, what traps, and how denormals are taken are the fiber's, as a thread's are, but for the precision of x87 if nothing but that is changed |
 //! | a timer for a thread (`timer_create` with SIGEV_THREAD_ID) | sends its signal to the OS thread on which the fiber is at that time. The handler runs there, and ends no call of the fiber's |
 //! | PR_SET_PDEATHSIG of a child | is sent when the process ends, not with the thread that has forked: an OS thread on which a fiber forks stays |
 //! | a robust mutex that processes share | a fiber that ends with it is told of as a thread is (EOWNERDEAD), but a process that is ended with it is not, since the kernel does not know the owner: who locks it next waits |

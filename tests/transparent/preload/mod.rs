@@ -129,6 +129,17 @@ fn reads_and_writes_of_nothing_end_at_once() {
 }
 
 #[test]
+fn each_thread_rounds_as_it_has_set_and_begins_as_its_creator_does() {
+    let program = build_as("floats.c", "floats", &["-lm"]);
+    let on_threads = run(&program, None);
+    for workers in ["1", "2"] {
+        let on_fibers = run(&program, Some(workers));
+        assert!(on_fibers.status.success(), "{on_fibers:?}");
+        assert_eq!(lines(&on_fibers), lines(&on_threads), "on {workers} workers");
+    }
+}
+
+#[test]
 fn a_lock_is_not_kept_for_ever_by_who_takes_it_again_at_once() {
     is_as_on_threads("fair.c", &["1", "2"]);
 }

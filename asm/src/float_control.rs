@@ -1,0 +1,149 @@
+//! The control words of floating point: how results are rounded, what traps, and how denormal numbers are taken.
+//!
+//! They are the thread's. A scheduler whose fibers are to be threads keeps them apart: it looks at [`FloatControl::word`] at each switch, and
+//! exchanges the whole if that is not the usual one.
+
+#![expect(unsafe_code, reason = "instructions that the language has no word for")]
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+use core::arch::asm;
+
+/// The bits of `MXCSR` that are flags: what has happened, not how to compute.
+#[cfg(target_arch = "x86_64")]
+const FLAGS: u32 = 0x3f;
+
+/// See the module's documentation. Of an architecture that this crate has no switch for, it is empty.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FloatControl {
+    /// `MXCSR` without its flags, `FPCR`, or `frm`.
+    word: u32,
+    /// The control word of x87; else 0.
+    x87: u16,
+}
+
+impl FloatControl {
+    /// The word of the calling thread that tells whether its control words are usual ones: `MXCSR`'s control bits, `FPCR`, or `frm`. The x87
+    /// control word is not looked at: `fesetround` changes both.
+    #[inline(always)]
+    #[must_use]
+    pub fn word() -> u32 {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let mut all = 0_u32;
+            // SAFETY: writes the local.
+            unsafe {
+                asm!("stmxcsr [{}]", in(reg) &raw mut all, options(nostack, preserves_flags));
+            }
+            all & !FLAGS
+        }
+        #[cfg(target_arch = "aarch64")]
+        {
+            let word: u64;
+            // SAFETY: reads a register.
+            unsafe { asm!("mrs {}, fpcr", out(reg) word, options(nomem, nostack, preserves_flags)) };
+            word as u32
+        }
+        #[cfg(target_arch = "riscv64")]
+        {
+            let word: u64;
+            // SAFETY: reads a register.
+            unsafe { asm!("frrm {}", out(reg) word, options(nomem, nostack, preserves_flags)) };
+            word as u32
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+        0
+    }
+
+    /// The calling thread's.
+    #[must_use]
+    pub fn current() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        let x87 = {
+            let mut word = 0_u16;
+            // SAFETY: writes the local.
+            unsafe { asm!("fnstcw [{}]", in(reg) &raw mut word, options(nostack, preserves_flags)) };
+            word
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let x87 = 0;
+        Self { word: Self::word(), x87 }
+    }
+
+    /// What [`word`](Self::word) would say of a thread that has these.
+    #[inline(always)]
+    #[must_use]
+    pub const fn as_word(self) -> u32 {
+        self.word
+    }
+
+    /// Makes them the calling thread's. The flags stay as they are.
+    ///
+    /// # Safety
+    ///
+    /// They are the ones with which the code that runs next was left, or is to begin. Rust code assumes the usual ones, so others are those of
+    /// foreign code, which has set them itself.
+    pub unsafe fn set(self) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let mut all = 0_u32;
+            let Self { word, x87 } = self;
+            // SAFETY: the caller's promise. No reserved bit is set: the words came out of the same registers.
+            unsafe {
+                asm!("stmxcsr [{}]", in(reg) &raw mut all, options(nostack, preserves_flags));
+                let all = word | (all & FLAGS);
+                asm!("ldmxcsr [{}]", in(reg) &raw const all, options(nostack, preserves_flags, readonly));
+                asm!("fldcw [{}]", in(reg) &raw const x87, options(nostack, preserves_flags, readonly));
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: the caller's promise.
+        unsafe {
+            asm!("msr fpcr, {}", in(reg) u64::from(self.word), options(nomem, nostack, preserves_flags));
+        }
+        #[cfg(target_arch = "riscv64")]
+        // SAFETY: the caller's promise.
+        unsafe {
+            asm!("fsrm {}", in(reg) u64::from(self.word), options(nomem, nostack, preserves_flags));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FloatControl;
+
+    unsafe extern "C" {
+        fn fesetround(mode: i32) -> i32;
+        fn fegetround() -> i32;
+    }
+
+    /// `FE_UPWARD`.
+    const UPWARD: i32 = if cfg!(target_arch = "x86_64") {
+        0x800
+    } else if cfg!(target_arch = "aarch64") {
+        0x40_0000
+    } else {
+        3
+    };
+
+    #[test]
+    fn words_that_are_set_are_those_that_were_read() {
+        let usual = FloatControl::current();
+        assert_eq!(usual.as_word(), FloatControl::word());
+        // SAFETY: no Rust code computes with numbers before the usual words are back.
+        let (upward, mode, back) = unsafe {
+            fesetround(UPWARD);
+            let upward = FloatControl::current();
+            usual.set();
+            let back = fegetround();
+            upward.set();
+            let mode = fegetround();
+            usual.set();
+            (upward, mode, back)
+        };
+        assert_eq!((mode, back), (UPWARD, 0));
+        assert_ne!(upward.as_word(), usual.as_word());
+        assert_eq!(FloatControl::current(), usual);
+    }
+}

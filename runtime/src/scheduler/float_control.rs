@@ -1,0 +1,69 @@
+//! The control words of floating point of fibers with storage of their own. To each they are its own, as a thread's are: a fiber that
+//! rounds upward goes on to do so after a wait, and nobody else does.
+//!
+//! At each switch a thread has the *usual* ones, which it had when the first runtime of this kind was built. So a switch only looks whether
+//! that is so, at `MXCSR` or its like, and whoever has others changes them before and after (`fesetround` changes those of x87 as
+//! well; to look at them too would cost as much again). What belongs to the fiber lies in its frame. The flags, which tell what has happened, stay the thread's.
+
+#![expect(unsafe_code, reason = "sets the words, and switches stacks")]
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use abaca_asm::{Context, FloatControl};
+
+static USUAL: OnceLock<FloatControl> = OnceLock::new();
+
+/// The word of [`USUAL`].
+static USUAL_WORD: AtomicU32 = AtomicU32::new(0);
+
+/// Takes the calling thread's words for the usual ones, if no thread's were. Before there is a fiber with storage of its own.
+pub(super) fn note_usual() {
+    let usual = USUAL.get_or_init(FloatControl::current);
+    USUAL_WORD.store(usual.as_word(), Ordering::Relaxed);
+}
+
+/// Whether the calling thread has the usual words.
+#[inline(always)]
+pub(super) fn is_usual() -> bool {
+    // Relaxed: it has one value as long as there are such fibers.
+    FloatControl::word() == USUAL_WORD.load(Ordering::Relaxed)
+}
+
+/// Gives the calling thread the usual words, after a fiber.
+#[inline(always)]
+pub(super) fn make_usual() {
+    if !is_usual() {
+        set_usual();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn set_usual() {
+    let usual = USUAL.get().expect("a runtime was built");
+    // SAFETY: what runs next is the runtime's, and fibers that have set nothing.
+    unsafe { usual.set() };
+}
+
+/// [`abaca_asm::switch_with`] of a fiber whose words are not the usual ones.
+///
+/// # Safety
+///
+/// As there.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn switch_with(save: *mut Context, to: Context, word: usize, pointer: *mut ()) -> usize {
+    let own = FloatControl::current();
+    set_usual();
+    // SAFETY: the caller's promise.
+    let answer = unsafe { abaca_asm::switch_with(save, to, word, pointer) };
+    // SAFETY: they are those of the code that goes on.
+    unsafe { own.set() };
+    answer
+}
+
+/// The calling thread's or fiber's words, if they are not the usual ones.
+pub(crate) fn unusual() -> Option<FloatControl> {
+    (USUAL.get().is_some() && !is_usual()).then(FloatControl::current)
+}
