@@ -28,6 +28,10 @@ pub(super) enum Object {
         holder: Option<Hidden>,
     },
     /// A lock of pthreads, which libc has written its owner into: by the number by which it knows that, 0 if there is none.
+    #[cfg_attr(
+        not(feature = "own-tls"),
+        allow(dead_code, reason = "the feature has the only locks of threads")
+    )]
     OfThreads {
         address: Hidden,
         owner: u32,

@@ -49,6 +49,10 @@ pub(crate) fn has_room_for_thread() -> bool {
 
 /// Memory of the allocator's that nobody else gets until this is dropped.
 #[derive(Debug)]
+#[cfg_attr(
+    any(loom, not(feature = "own-tls")),
+    allow(unreachable_pub, reason = "for hooks, which are not there")
+)]
 pub struct Kept {
     memory: NonNull<u8>,
     layout: Layout,
