@@ -7,38 +7,50 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders up")
 }
 
-/// Has rustdoc describe a package.
-fn described(package: &str) -> PathBuf {
-    // A folder of its own: the documentation of this build would otherwise be written over.
-    let target = root().join("target/api");
-    let mut command = Command::new(env!("CARGO"));
-    command.current_dir(root()).args([
-        "rustdoc",
-        "--locked",
-        "--quiet",
-        "--lib",
-        "--all-features",
-        "-p",
-        package,
-    ]);
-    command.arg("--target-dir").arg(&target);
-    command.args(["--", "-Zunstable-options", "--output-format=json", "--cap-lints=allow"]);
-    // The format is not stable, and this is the compiler whose version of it the reader knows.
-    command.env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTFLAGS").env_remove("RUSTDOCFLAGS");
-    let output = command.output().expect("cargo runs");
-    assert!(output.status.success(), "{package}: {}", String::from_utf8_lossy(&output.stderr));
-    target.join("doc").join(package.replace('-', "_")).with_extension("json")
+/// The published packages.
+const PACKAGES: [&str; 5] = ["abaca", "abaca-asm", "abaca-macros", "abaca-tls", "abaca-transparent"];
+
+/// Has rustdoc describe the packages, once, and returns the folder of what it says.
+fn described() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        // What the packages are built of is where this test is built as well. Their documentation there is not written over: the folder of
+        // what is made is another.
+        let built = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in the target folder");
+        let target = built.join("api");
+        let mut command = Command::new(env!("CARGO"));
+        command.current_dir(root()).args([
+            "doc",
+            "--locked",
+            "--quiet",
+            "--lib",
+            "--no-deps",
+            "--all-features",
+        ]);
+        command.args(PACKAGES.iter().flat_map(|package| ["-p", package]));
+        command.arg("--target-dir").arg(&target).env("CARGO_BUILD_BUILD_DIR", built);
+        // By this compiler's version of the format, which the reader knows.
+        command.env("RUSTDOC", Path::new(env!("CARGO_MANIFEST_DIR")).join("rustdoc"));
+        command.env("RUSTDOCFLAGS", "-Zunstable-options --output-format=json --cap-lints=allow");
+        command.env_remove("RUSTFLAGS");
+        let output = command.output().expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        target.join("doc")
+    })
 }
 
 /// A line for each public item, sorted: where in the source an item stands, and in which of several `impl` blocks, is nobody's
 /// concern.
 fn public_api(package: &str) -> String {
-    let builder = public_api::Builder::from_rustdoc_json(described(package));
+    let builder = public_api::Builder::from_rustdoc_json(
+        described().join(package.replace('-', "_")).with_extension("json"),
+    );
     let builder = builder.omit_blanket_impls(true).omit_auto_trait_impls(true).omit_auto_derived_impls(true);
     let api = builder.build().expect("rustdoc and its reader speak the same version of the format");
     let is_block = |line: &str| line.starts_with("impl") && !line.contains(" for ");

@@ -34,8 +34,8 @@ pub(crate) const KINDS: &[Kind] = kinds! {
     writev SYS_writev: ENOSPC EINTR;
     pread64 SYS_pread64: EIO EINTR;
     pwrite64 SYS_pwrite64: ENOSPC EINTR;
-    preadv2 SYS_preadv2: EIO EOPNOTSUPP;
-    pwritev2 SYS_pwritev2: EIO EOPNOTSUPP;
+    preadv2 SYS_preadv2: EIO EOPNOTSUPP EPERM;
+    pwritev2 SYS_pwritev2: EIO EOPNOTSUPP EPERM;
     recvfrom SYS_recvfrom: ECONNRESET EINTR;
     sendto SYS_sendto: ECONNRESET EINTR;
     recvmsg SYS_recvmsg: ENOMEM EINTR;

@@ -198,6 +198,12 @@ impl Support {
     /// As many words of malloc's as are lent without a loop that looks for more.
     pub(crate) const MOST_MALLOC_WORDS: usize = 2;
 
+    /// Where the number is by which libc knows a thread, and writes whose a lock is: so many bytes from where the thread pointer points. It is 32 bits
+    /// wide.
+    pub fn number_offset(&self) -> isize {
+        self.glibc().tid
+    }
+
     /// The bytes at the top of each stack that its block takes, from [`Block::frames_end`](crate::Block::frames_end) to the end of
     /// the block, at most: libc's record of a thread, all thread-local variables of fixed places, libc's reserve for libraries that are
     /// loaded later, and the frames with which libc's thread will end, if one has made the block.

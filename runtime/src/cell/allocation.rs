@@ -135,20 +135,47 @@ pub(crate) fn allocate<F: FnOnce() -> T, T>(
     runtime: *const (),
     supply: Supply<'_>,
 ) -> NonNull<Header> {
-    let cell = supply.obtain(FiberCell::<F, T>::SIZE).cast::<FiberCell<F, T>>();
+    let memory = supply.obtain(FiberCell::<F, T>::SIZE);
+    let site = Location::caller();
+    // SAFETY: the memory was obtained for this type, and nothing else knows it.
+    unsafe { fill(memory, closure, flags, (stack_bytes, identity), runtime, site) }
+}
+
+/// [`allocate`], of a fiber that `site` has spawned; `None` if there is no memory for it.
+#[cfg(feature = "own-tls")]
+pub(crate) fn try_allocate<F: FnOnce() -> T, T>(
+    closure: F,
+    stack_bytes: u32,
+    runtime: *const (),
+    supply: Supply<'_>,
+    site: &'static Location<'static>,
+) -> Option<NonNull<Header>> {
+    let memory = supply.try_obtain(FiberCell::<F, T>::SIZE)?;
+    // SAFETY: as above.
+    Some(unsafe { fill(memory, closure, Flags::default(), (stack_bytes, None), runtime, site) })
+}
+
+/// Makes a cell in `memory`.
+///
+/// # Safety
+///
+/// The memory was obtained for this type, and nothing else knows it.
+#[inline]
+unsafe fn fill<F: FnOnce() -> T, T>(
+    memory: NonNull<u8>,
+    closure: F,
+    flags: Flags,
+    (stack_bytes, identity): (u32, Option<Fiber>),
+    runtime: *const (),
+    site: &'static Location<'static>,
+) -> NonNull<Header> {
+    let cell = memory.cast::<FiberCell<F, T>>();
     let content = FiberCell {
-        header: Header::new(
-            &FiberCell::<F, T>::VTABLE,
-            flags,
-            stack_bytes,
-            identity,
-            runtime,
-            Location::caller(),
-        ),
+        header: Header::new(&FiberCell::<F, T>::VTABLE, flags, stack_bytes, identity, runtime, site),
         phase: StdCell::new(Phase::Closure),
         payload: UnsafeCell::new(Payload { closure: ManuallyDrop::new(closure) }),
     };
-    // SAFETY: the memory was obtained for this type, and nothing else knows it.
+    // SAFETY: the caller's promise.
     unsafe { cell.write(content) };
     let header = cell.cast::<Header>();
     // SAFETY: nothing else knows the cell yet.

@@ -189,7 +189,7 @@ mod tests {
         let magazines = Magazines::new(Arc::clone(&depot));
         let kept = |count: usize| count * MAGAZINE * layout_of(CLASS).size();
         for _ in 0..40 * MAGAZINE {
-            magazines.give(CLASS, from_allocator(layout_of(CLASS)));
+            magazines.give(CLASS, from_allocator(layout_of(CLASS)).unwrap());
         }
         assert_eq!(depot.bytes(), kept(38), "the worker has two");
         let taken: Vec<_> = (0..10 * MAGAZINE).map(|_| magazines.take(CLASS).unwrap()).collect();
@@ -210,13 +210,13 @@ mod tests {
         let depot = Depot::new();
         assert!(depot.take_one(CLASS).is_none());
         for _ in 0..MOST + 1 {
-            let mut magazine = Magazine::boxed();
-            (0..MAGAZINE).for_each(|_| magazine.push(from_allocator(layout_of(0))));
+            let mut magazine = Magazine::boxed().unwrap();
+            (0..MAGAZINE).for_each(|_| magazine.push(from_allocator(layout_of(0)).unwrap()));
             depot.give(0, magazine);
         }
         assert_eq!(depot.bytes(), MOST * MAGAZINE * layout_of(0).size());
         for _ in 0..MAGAZINE + 1 {
-            let mut single = Magazine::boxed();
+            let mut single = Magazine::boxed().unwrap();
             single.push(depot.take_one(0).unwrap());
             single.release(0);
         }

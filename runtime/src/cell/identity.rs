@@ -117,6 +117,14 @@ impl Identity {
         self.labels.lock().clone()
     }
 
+    /// Calls `visit` with the value of a label, in a handler of a signal. Returns false if there is no such label, or if the handler may have interrupted
+    /// who changes them.
+    pub(crate) fn with_label(&self, name: &str, visit: impl FnOnce(&str)) -> bool {
+        let labels = self.labels.try_lock();
+        let value = labels.as_ref().and_then(|labels| labels.get(name));
+        value.map(visit).is_some()
+    }
+
     /// Replaces the labels. By their fiber alone, or by who spawns it: a change by another one meanwhile would be lost.
     pub(crate) fn change_labels(&self, change: impl FnOnce(&Labels) -> Labels) {
         let changed = change(&self.labels());

@@ -22,6 +22,11 @@ impl Labels {
         self.0.iter().flat_map(|labels| labels.iter())
     }
 
+    /// The value of the label of this name.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(other, _)| **other == *name).map(|(_, value)| &**value)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
     }

@@ -89,20 +89,26 @@ impl Supply<'_> {
     /// Memory for a cell, which [`free`] takes back.
     #[inline]
     pub(super) fn obtain(self, size: Size) -> NonNull<u8> {
+        self.try_obtain(size).unwrap_or_else(|| handle_alloc_error(size.layout))
+    }
+
+    /// [`obtain`](Self::obtain); `None` if there is none.
+    #[inline]
+    pub(super) fn try_obtain(self, size: Size) -> Option<NonNull<u8>> {
         let class = usize::from(size.class);
         let kept = match self {
             Self::Worker(magazines) if class < CLASSES => magazines.take(class),
             Self::Depot(depot) if class < CLASSES => depot.take_one(class),
             _ => None,
         };
-        kept.unwrap_or_else(|| from_allocator(size.layout))
+        kept.or_else(|| from_allocator(size.layout))
     }
 }
 
 #[cold]
-pub(super) fn from_allocator(layout: Layout) -> NonNull<u8> {
+pub(super) fn from_allocator(layout: Layout) -> Option<NonNull<u8>> {
     // SAFETY: a cell begins with a header, so its size is not zero.
-    NonNull::new(unsafe { alloc::alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
+    NonNull::new(unsafe { alloc::alloc(layout) })
 }
 
 /// Frees a cell's memory, to `magazines` or to the allocator.
@@ -134,8 +140,15 @@ pub(super) struct Magazine {
 unsafe impl Send for Magazine {}
 
 impl Magazine {
-    pub(super) fn boxed() -> Box<Self> {
-        Box::new(Self { cells: [ptr::null_mut(); MAGAZINE], len: 0, next: None })
+    /// An empty one; `None` if there is no memory for it.
+    pub(super) fn boxed() -> Option<Box<Self>> {
+        // SAFETY: its size is not zero.
+        let memory = NonNull::new(unsafe { alloc::alloc(Layout::new::<Self>()) })?.cast::<Self>();
+        // SAFETY: the memory is the allocator's, for this type, and nobody else knows it.
+        unsafe {
+            memory.write(Self { cells: [ptr::null_mut(); MAGAZINE], len: 0, next: None });
+            Some(Box::from_raw(memory.as_ptr()))
+        }
     }
 
     #[inline(always)]
@@ -234,7 +247,14 @@ impl Magazines {
         if let Some(full) = pair.first.take_if(|first| first.is_full()) {
             self.depot.give(class, full);
         }
-        pair.first.get_or_insert_with(Magazine::boxed).push(cell);
+        if pair.first.is_none() {
+            pair.first = Magazine::boxed();
+        }
+        match &mut pair.first {
+            Some(first) => first.push(cell),
+            // SAFETY: the memory of a free cell is the allocator's, for the layout of its class.
+            None => unsafe { alloc::dealloc(cell.as_ptr(), layout_of(class)) },
+        }
     }
 
     /// Gives up all memory: full magazines go to the depot, the other cells to the allocator. Returns false if there was none.

@@ -32,6 +32,7 @@ mod no_stack;
 mod own;
 mod reachable;
 mod relay;
+mod site;
 mod snapshot;
 mod token;
 mod wait;
@@ -44,6 +45,8 @@ pub use identity::{Fiber, FiberId};
 
 #[cfg(all(test, loom))]
 pub(crate) use absence::Absence;
+#[cfg(feature = "own-tls")]
+pub(crate) use allocation::try_allocate;
 pub(crate) use allocation::{allocate, take_result};
 pub(crate) use cancel_scope::{CancelScope, Chain, Fired, Target};
 pub(crate) use contained::contained;
@@ -59,6 +62,9 @@ pub(crate) use local::{Destroyed, Locals};
 pub(crate) use magazine::{Magazines, Supply};
 pub(crate) use no_stack::NoStack;
 pub(crate) use relay::{catch as catch_and_resume, note as note_relay};
+pub(crate) use site::is_site_of_threads;
+#[cfg(feature = "own-tls")]
+pub(crate) use site::site_of_threads;
 pub(crate) use snapshot::{FiberSnapshot, HEADER_OFFSETS, HeaderSnapshot, IDENTITY_OFFSETS};
 pub(crate) use wait::CoarseTime;
 pub(crate) use waiter::{Awaited, Claim, Outcome, Reason, Waiter, Wakeup};

@@ -125,6 +125,8 @@ pub(crate) struct HeaderSnapshot {
     pub(crate) waiter: *const Waiter,
     /// Whether a deadline around the wait may end it.
     pub(crate) may_have_deadline: bool,
+    /// The thread pointer with which the fiber runs; 0 if that is its worker's.
+    pub(crate) thread_pointer: usize,
     /// The address of the place where the fiber was spawned, and of its vtable.
     spawn_site: usize,
     vtable: usize,
@@ -151,6 +153,9 @@ impl HeaderSnapshot {
                     || Own::TIMER.is_some_and(|timer| {
                         (&raw const (*copy).own).byte_add(timer).cast::<usize>().read() != 0
                     }),
+                thread_pointer: Own::OFFSETS.map_or(0, |[pointer, _]| {
+                    (&raw const (*copy).own).byte_add(pointer).cast::<usize>().read()
+                }),
                 spawn_site: (&raw const (*copy).spawn_site).cast::<usize>().read(),
                 vtable: (&raw const (*copy).vtable).cast::<usize>().read(),
                 next: (&raw const (*copy).live).as_ref().map_or(std::ptr::null(), Links::next),

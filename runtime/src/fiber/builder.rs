@@ -2,8 +2,6 @@
 
 #![expect(unsafe_code, reason = "spawns what its callers promise to be `Send`, or to live long enough")]
 
-#[cfg(feature = "own-tls")]
-use super::admission::admit_thread;
 use super::admission::{Late, admit};
 use super::{JoinHandle, SpawnError};
 use crate::cell::{Fiber, Flags, Labels, Supply, allocate};
@@ -308,24 +306,6 @@ impl Builder {
         Ok(unsafe { JoinHandle::new(cell) })
     }
 
-    /// Spawns a fiber that is a thread to the program, on the current runtime, also while that ends without its threads.
-    #[cfg(feature = "own-tls")]
-    pub(crate) fn spawn_thread<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
-        let (stack_bytes, identity, _) = self.settings()?;
-        admit_thread(worker.shared())?;
-        let cell = scheduler::new_fiber(worker, f, Flags::default(), stack_bytes, identity);
-        // SAFETY: just allocated; nobody else knows of it.
-        unsafe { cell.as_ref() }.make_thread();
-        scheduler::spawn_here(worker, cell);
-        // SAFETY: just allocated, for that closure.
-        Ok(unsafe { JoinHandle::new(cell) })
-    }
-
     /// `spawn` onto a runtime from a thread that is not one of its workers.
     ///
     /// # Safety
@@ -359,7 +339,7 @@ impl Builder {
 
     #[inline(always)]
     #[track_caller]
-    fn settings(self) -> Result<(u32, Option<Fiber>, Late), SpawnError> {
+    pub(super) fn settings(self) -> Result<(u32, Option<Fiber>, Late), SpawnError> {
         let stack_bytes = match self.stack_bytes {
             None => 0,
             Some(bytes) => u32::try_from(bytes.max(1)).map_err(|_| SpawnError::StackTooLarge)?,

@@ -41,6 +41,20 @@ impl<T> JoinHandle<T> {
         Self { cell, result: PhantomData }
     }
 
+    /// The handle as an address, which [`from_raw`](Self::from_raw) takes.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn into_raw(self) -> NonNull<()> {
+        ManuallyDrop::new(self).cell.cast()
+    }
+
+    /// # Safety
+    ///
+    /// [`into_raw`](Self::into_raw) of a handle of this type has returned the address, and it is not used as a handle again.
+    #[cfg(feature = "own-tls")]
+    pub(crate) unsafe fn from_raw(raw: NonNull<()>) -> Self {
+        Self { cell: raw.cast(), result: PhantomData }
+    }
+
     pub(super) fn header(&self) -> &Header {
         // SAFETY: the cell lives at least until the handle gives up its half.
         unsafe { self.cell.as_ref() }
@@ -103,7 +117,14 @@ impl<T> JoinHandle<T> {
     pub(crate) fn await_end_by(&self, wait: impl FnOnce(&Waiter) -> Outcome) -> bool {
         park::spend(Cost::Wait);
         let join = &self.header().join;
-        join.is_complete() || join.await_end_or_leave(&park::waiter(), wait)
+        let waiter = park::waiter().on(self.cell.as_ptr().cast_const().cast());
+        join.is_complete() || join.await_end_or_leave(&waiter, wait)
+    }
+
+    /// Whether the fiber is in a wait, all of whose registrations are made, or has not gone on since its end.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.has_ended() && !self.header().waiting().is_null()
     }
 
     /// Takes the result, and frees the cell.

@@ -16,6 +16,7 @@
 
 mod aside;
 pub mod descriptors;
+mod fairness;
 mod forked;
 mod interrupt;
 pub mod mail;
@@ -31,9 +32,11 @@ use crate::cell::{Flags, Header, Outcome, Reason, Waiter};
 use crate::scheduler::Worker;
 use crate::{blocking, park, scheduler};
 
+pub use crate::park::by_address::{MUTEX_MARK, RWLOCK_MARK};
 pub use crate::park::deferred::{Call, Deferred, Ends};
-pub use crate::queue::{Keyed, Listeners, Listening, Sent};
+pub use crate::queue::{Counted, Keyed, Listeners, Listening, Sent};
 pub use crate::time::pauses::Pauses;
+pub use fairness::let_woken_run;
 pub use forked::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{
@@ -42,8 +45,8 @@ pub use interrupt::{
 };
 pub use sleepers::{Sleep, has_sleepers, sleep_at, sleep_or_handle_at, wake_at};
 pub use threads::{
-    as_kernel_threads, await_end, await_end_or_cancellation, has_memory_for_runtime, has_memory_for_thread,
-    spawn, stack, starts_runtimes_thread, wants_kernel_threads,
+    Kept, as_kernel_threads, await_end, await_end_or_cancellation, from_raw, has_memory_for_runtime,
+    into_raw, is_waiting, kept_for_thread, spawn, stack, starts_runtimes_thread, wants_kernel_threads,
 };
 
 /// Whether the caller is a fiber with storage of its own, which can be parked. Cheap: one load on a plain thread.

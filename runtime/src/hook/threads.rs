@@ -3,12 +3,14 @@
 #![expect(unsafe_code, reason = "uses the header of the calling fiber")]
 
 use std::ops::Range;
+use std::ptr::NonNull;
 use std::time::Instant;
 
 use super::interrupt::{handle as handle_what_was_sent, wait_or_leave};
 use super::wait_without_unwinding;
 use crate::cell::{Outcome, Reason, Waiter};
 use crate::fiber::{Builder, JoinHandle, SpawnError};
+pub use crate::os::headroom::Kept;
 use crate::os::headroom::{self, REST_BYTES, Reserve};
 use crate::os::thread;
 use crate::park;
@@ -24,11 +26,11 @@ const THREAD_BYTES: usize = 16 * 1024;
 /// How much of the space of addresses there is to be for a runtime, which has threads of the kernel's.
 const RUNTIME_BYTES: usize = 64 * 1024 * 1024;
 
-/// Whether there is memory for a thread. What is made for it asks for some, and a program ends if there is none: so it is asked for before,
-/// and given back.
+/// Memory for a thread, if there is some. What is made for it asks for some; what cannot do without, a queue, finds this in [`spawn`], which gives it back
+/// just before.
 #[must_use]
-pub fn has_memory_for_thread() -> bool {
-    headroom::has(THREAD_BYTES)
+pub fn kept_for_thread() -> Option<Kept> {
+    Kept::take(THREAD_BYTES)
 }
 
 /// Whether there is memory for a runtime, as far as the process's limit says.
@@ -42,18 +44,18 @@ pub fn has_memory_for_runtime() -> bool {
 ///
 /// # Errors
 ///
-/// As [`Builder::spawn`]; [`SpawnError::NoRuntime`] also if there is none elsewhere, or it has no stack.
+/// As [`Builder::spawn`]; [`SpawnError::NoRuntime`] also if there is none elsewhere, or no memory or no stack.
 pub fn spawn<T: Send + 'static>(
     stack_bytes: usize,
     elsewhere: impl FnOnce() -> Option<&'static Runtime>,
     body: impl FnOnce() -> T + Send + 'static,
+    kept: Kept,
 ) -> Result<JoinHandle<T>, SpawnError> {
     if let Some(worker) = scheduler::current_worker().filter(|worker| worker.shared().has_own_tls()) {
-        return builder(stack_bytes, worker.shared())?.spawn_thread(body);
+        return builder(stack_bytes, worker.shared())?.spawn_thread(body, kept);
     }
     let runtime = elsewhere().ok_or(SpawnError::NoRuntime)?;
-    // SAFETY: closure and result are `Send` and `'static`.
-    unsafe { builder(stack_bytes, &runtime.shared)?.spawn_onto(&runtime.shared, body) }
+    builder(stack_bytes, &runtime.shared)?.spawn_thread_onto(&runtime.shared, body, kept)
 }
 
 fn builder(stack_bytes: usize, shared: &scheduler::Shared) -> Result<Builder, SpawnError> {
@@ -69,6 +71,29 @@ fn builder(stack_bytes: usize, shared: &scheduler::Shared) -> Result<Builder, Sp
         }
     }
     Ok(if is_default { Builder::new() } else { Builder::new().stack_size(stack_bytes) })
+}
+
+/// The handle of a fiber as an address, for who has no memory for more.
+#[must_use]
+pub fn into_raw<T>(handle: JoinHandle<T>) -> NonNull<()> {
+    handle.into_raw()
+}
+
+/// The handle that [`into_raw`] has made an address of.
+///
+/// # Safety
+///
+/// It was of this type, and the address makes no handle again.
+#[must_use]
+pub unsafe fn from_raw<T>(raw: NonNull<()>) -> JoinHandle<T> {
+    // SAFETY: the caller's promise.
+    unsafe { JoinHandle::from_raw(raw) }
+}
+
+/// Whether the fiber waits: whatever it is to wait for, an event or a change finds it from now on. It may have been woken, and not have gone on yet.
+#[must_use]
+pub fn is_waiting<T>(handle: &JoinHandle<T>) -> bool {
+    handle.is_waiting()
 }
 
 /// Waits for the end of a fiber, or until `deadline`, or until something is sent to the caller, whose handlers have run then. Returns whether it

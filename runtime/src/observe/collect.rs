@@ -65,6 +65,8 @@ pub(super) struct Facts {
     /// Whether somebody has ended the wait, and the fiber has not gone on yet.
     pub(super) has_ended: bool,
     pub(super) spawn_site: Option<&'static Location<'static>>,
+    /// The number by which libc knows a fiber with storage of its own.
+    pub(super) thread_number: Option<u32>,
     /// The size of its cell, which begins with the header.
     pub(super) cell_bytes: usize,
     /// The lowest usable address of its stack, and its top.
@@ -189,6 +191,7 @@ fn look(fiber: &Header, standing: Standing, runtime: usize, worker: usize, found
     facts.name = handle.name().map(str::to_owned);
     facts.labels = handle.labels();
     facts.spawn_site = Some(fiber.spawn_site());
+    facts.thread_number = thread_number(fiber.thread_pointer().addr());
     facts.cell_bytes = fiber.cell_bytes();
     if standing == Standing::Suspended {
         (facts.reason, facts.since) = fiber.wait();
@@ -213,6 +216,15 @@ fn look(fiber: &Header, standing: Standing, runtime: usize, worker: usize, found
     }
     facts.frames = found.stacks.index(found.walker.frames());
     facts
+}
+
+#[cfg(feature = "own-tls")]
+pub(super) use crate::os::storage::thread_number;
+
+/// Without storage of their own fibers have no numbers.
+#[cfg(not(feature = "own-tls"))]
+pub(super) fn thread_number(_thread_pointer: usize) -> Option<u32> {
+    None
 }
 
 /// Held during a collection.

@@ -10,9 +10,11 @@ use std::fmt;
 use std::time::Duration;
 
 use super::collect::{self, Activity, Collection, Facts};
+use super::dump::is_thread;
 use super::ends::Ends;
-use super::object::{Object, name_of};
+use super::object::{Object, name_of, name_of_wait};
 use super::owners::Owners;
+use super::{symbols, text};
 use crate::cell::{FiberId, Reason};
 use crate::os::hidden::Hidden;
 use crate::os::plain::Plain;
@@ -34,7 +36,8 @@ struct Member {
     name: Option<String>,
     reason: &'static str,
     address: Hidden,
-    spawn_site: String,
+    /// Where it was spawned, or what a thread has begun in.
+    origin: String,
 }
 
 impl Cycle {
@@ -62,7 +65,7 @@ impl fmt::Display for Cycle {
             } else {
                 write!(f, "{name} waits for the {reason} at {:#x}, which {next} holds", member.address)?;
             }
-            writeln!(f, " (spawned at {})", member.spawn_site)?;
+            writeln!(f, " ({})", member.origin)?;
         }
         Ok(())
     }
@@ -128,7 +131,7 @@ fn find(collection: &Collection, needed: impl Fn(&Facts, &Owners) -> Vec<FiberId
                     Some(Walked::OnPath) => {
                         let on_path: Vec<_> = path.iter().map(|(facts, _)| *facts).collect();
                         let begin = on_path.iter().position(|facts| facts.id == Some(id));
-                        cycles.push(of(&on_path[begin.expect("on this path")..]));
+                        cycles.push(of(&on_path[begin.expect("on this path")..], collection));
                     }
                     None => {
                         seen.insert(id, Walked::OnPath);
@@ -154,20 +157,38 @@ enum Walked {
     Over,
 }
 
-fn of(path: &[&Facts]) -> (Vec<Key>, Cycle) {
+/// The fiber's name; that of a thread is a label.
+fn name_of_member(facts: &Facts) -> Option<String> {
+    let label = || facts.labels.iter().find(|(name, _)| name == "thread").map(|(_, value)| value.clone());
+    facts.name.clone().or_else(|| if is_thread(facts) { label() } else { None })
+}
+
+fn origin(facts: &Facts, collection: &Collection) -> String {
+    let routine = || {
+        let stack = collection.stacks.get(facts.frames)?;
+        let frames = symbols::resolve(std::slice::from_ref(stack)).pop()?;
+        text::routine(&frames).map(|routine| format!("a thread that has begun in {routine}"))
+    };
+    let site =
+        || facts.spawn_site.map_or("spawned at an unknown place".into(), |site| format!("spawned at {site}"));
+    if is_thread(facts) { routine().unwrap_or_else(site) } else { site() }
+}
+
+fn of(path: &[&Facts], collection: &Collection) -> (Vec<Key>, Cycle) {
     let keys = path.iter().map(|facts| (facts.header, facts.waiter, facts.since)).collect();
     let member = |facts: &&Facts| Member {
         id: facts.id.expect("as above"),
-        name: facts.name.clone(),
-        reason: name_of(facts.reason),
+        name: name_of_member(facts),
+        reason: name_of_wait(facts.reason, &facts.object),
         address: match facts.object {
             Object::Lock { address, .. }
             | Object::RwLock { address, .. }
+            | Object::OfThreads { address, .. }
             | Object::Fibers { address, .. } => address,
             Object::Fiber(address, _) => Hidden::new(address),
             _ => Hidden::new(0),
         },
-        spawn_site: facts.spawn_site.map_or("an unknown place".into(), ToString::to_string),
+        origin: origin(facts, collection),
     };
     (keys, Cycle { members: path.iter().map(member).collect() })
 }

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use super::collect::{self, Activity, Collection, Facts};
 use super::cycle::{self, Cycle};
 use super::ends::Ends;
-use super::object::{Object, name_of};
+use super::object::{Object, name_of_wait};
 use super::owners::Owners;
 use super::symbols::{self, Frame};
-use crate::cell::{FiberId, Reason};
+use super::text;
+use crate::cell::{FiberId, Reason, is_site_of_threads};
 use crate::os::hidden::Hidden;
 use crate::os::{clock, descriptor_name};
 use crate::park::{self, Latch};
@@ -43,6 +44,8 @@ pub struct FiberDump {
     pub(super) worker: usize,
     pub(super) wait: Option<Wait>,
     pub(super) spawn_site: Option<&'static Location<'static>>,
+    /// Of a thread that is a fiber.
+    pub(super) routine: Option<String>,
     pub(super) stack_used: Option<usize>,
     pub(super) stack_bytes: Option<usize>,
     pub(super) frames: Arc<[Frame]>,
@@ -157,9 +160,16 @@ impl FiberDump {
         self.wait.as_ref()
     }
 
-    /// Where the fiber was spawned. `None` if its worker moved while it was read from outside.
+    /// Where the fiber was spawned. `None` if its worker moved while it was read from outside. Of a thread that is a fiber it is a place in the
+    /// runtime: see [`routine`](Self::routine).
     pub fn spawn_site(&self) -> Option<&'static Location<'static>> {
         self.spawn_site
+    }
+
+    /// The function in which a thread that is a fiber has begun: the closure that std was given, or the routine of `pthread_create`. `None` of other
+    /// fibers, of one whose [`frames`](Self::frames) are not known, and where the program has no symbols.
+    pub fn routine(&self) -> Option<&str> {
+        self.routine.as_deref()
     }
 
     /// How many bytes of its stack are in use; `None` for a fiber that runs.
@@ -275,6 +285,7 @@ impl Dump {
                 wait: (state == FiberState::Parked)
                     .then(|| wait_of(facts, (&owners, &ends), now, &mut names)),
                 spawn_site: facts.spawn_site,
+                routine: is_thread(facts).then(|| text::routine(&frames[facts.frames])).flatten(),
                 // A fiber inside of a coroutine is suspended on another stack.
                 stack_used: used
                     .map(|((bottom, top), sp)| (bottom, top, sp.address()))
@@ -305,6 +316,11 @@ impl Dump {
     }
 }
 
+/// Whether the fiber is a thread to the program.
+pub(super) fn is_thread(facts: &Facts) -> bool {
+    facts.spawn_site.is_some_and(is_site_of_threads)
+}
+
 /// How many channels of a select, or fibers of a scope, are listed.
 const MOST_LISTED: usize = 8;
 
@@ -316,7 +332,7 @@ fn wait_of(
 ) -> Wait {
     let (object, address) = match &facts.object {
         Object::None => (None, None),
-        Object::Address(address) | Object::Lock { address, .. } => {
+        Object::Address(address) | Object::Lock { address, .. } | Object::OfThreads { address, .. } => {
             (Some(format!("{address:#x}")), Some(*address))
         }
         Object::RwLock { address, readers: 0, .. } => (Some(format!("{address:#x}")), Some(*address)),
@@ -367,7 +383,7 @@ fn wait_of(
         }
     };
     Wait {
-        reason: name_of(facts.reason),
+        reason: name_of_wait(facts.reason, &facts.object),
         age: clock::duration_of(facts.since.ticks_until(ticks)),
         object,
         address,

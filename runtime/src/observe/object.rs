@@ -27,6 +27,12 @@ pub(super) enum Object {
         address: Hidden,
         holder: Option<Hidden>,
     },
+    /// A lock of pthreads, which libc has written its owner into: by the number by which it knows that, 0 if there is none.
+    OfThreads {
+        address: Hidden,
+        owner: u32,
+        is_mutex: bool,
+    },
     RwLock {
         address: Hidden,
         writer: Option<Hidden>,
@@ -138,6 +144,10 @@ impl Object {
                 // Not made here: this may be the end of that fiber, when nobody may attach it to an identity any more.
                 Self::Fiber(address, joined.peek_identity().map(|identity| identity.id))
             }
+            #[cfg(feature = "own-tls")]
+            Reason::Address => {
+                Self::of_threads(address).unwrap_or_else(|| Self::without_reading(reason, address))
+            }
             _ => Self::without_reading(reason, address),
         }
     }
@@ -170,9 +180,27 @@ impl Object {
                 Some(Self::Handles { address, key: !(address & !1), count: None })
             }
             Reason::Join if address != 0 => Some(Self::Fiber(address, None)),
+            #[cfg(feature = "own-tls")]
+            Reason::Address => Self::of_threads(address),
             Reason::Sleep => peek::instant(address).map(Self::Time),
             _ => None,
         }
+    }
+
+    /// A lock of pthreads, at whose address the hooks sleep with a mark.
+    #[cfg(feature = "own-tls")]
+    fn of_threads(address: usize) -> Option<Self> {
+        use crate::park::by_address::{MUTEX_MARK, RWLOCK_MARK};
+        // Where glibc has written the owner: `__owner` of a mutex, `__cur_writer` of a lock.
+        let (is_mutex, place) = match address & 7 {
+            MUTEX_MARK => (true, 8),
+            RWLOCK_MARK => (false, 24),
+            _ => return None,
+        };
+        let lock = address & !7;
+        let owner = peek::value(ptr::without_provenance::<u32>(lock + place))?;
+        // SAFETY: any bytes are a valid number.
+        Some(Self::OfThreads { address: Hidden::new(lock), owner: unsafe { owner.assume_init() }, is_mutex })
     }
 
     fn without_reading(reason: Reason, address: usize) -> Self {
@@ -189,6 +217,15 @@ impl Object {
             }
             _ => Self::Address(Hidden::new(address)),
         }
+    }
+}
+
+/// The words for a wait.
+pub(super) const fn name_of_wait(reason: Reason, object: &Object) -> &'static str {
+    match object {
+        Object::OfThreads { is_mutex: true, .. } => name_of(Reason::Mutex),
+        Object::OfThreads { is_mutex: false, .. } => name_of(Reason::RwLock),
+        _ => name_of(reason),
     }
 }
 

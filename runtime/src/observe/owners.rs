@@ -13,6 +13,8 @@ pub(super) struct Owners {
     /// The lowest address, the top, and the id, in order.
     stacks: Vec<(usize, usize, FiberId)>,
     headers: HashMap<usize, FiberId>,
+    /// By the numbers by which libc knows them.
+    numbers: HashMap<u32, FiberId>,
 }
 
 impl Owners {
@@ -21,7 +23,8 @@ impl Owners {
         let mut stacks: Vec<_> = fibers.iter().filter_map(on_stack).collect();
         stacks.sort_unstable_by_key(|stack| stack.0);
         let headers = fibers.iter().filter_map(|facts| Some((facts.header, facts.id?))).collect();
-        Self { stacks, headers }
+        let numbers = fibers.iter().filter_map(|facts| Some((facts.thread_number?, facts.id?))).collect();
+        Self { stacks, headers, numbers }
     }
 
     /// The fiber on whose stack `address` is.
@@ -55,6 +58,10 @@ impl Owners {
         match object {
             Object::Lock { holder, .. } | Object::RwLock { writer: holder, .. } => holder.map(on_stack),
             Object::Fiber(header, id) => self.id_of(*header, *id).map(Holder::Fiber),
+            Object::OfThreads { owner: 0, .. } => None,
+            Object::OfThreads { owner, .. } => {
+                Some(self.numbers.get(owner).copied().map_or(Holder::Other, Holder::Fiber))
+            }
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 
 #![expect(unsafe_code, reason = "asks snapshots what holds of fibers that live")]
 
+use super::collect::thread_number;
 use super::collect::{Activity, Facts, Found};
 use super::object::Object;
 use crate::cell::{CoarseTime, FiberSnapshot, Header, HeaderSnapshot, Reason};
@@ -58,6 +59,7 @@ pub(super) fn read(shared: &Shared, runtime: usize, index: usize, found: &mut Fo
             // SAFETY: as the condition says.
             facts.cell_bytes = unsafe { snapshot.cell_bytes() };
             facts.spawn_site = snapshot.spawn_site(is_static);
+            facts.thread_number = thread_number(snapshot.thread_pointer);
             facts.frames = found.stacks.index(found.walker.frames());
             found.fibers.push(facts);
         } else {
@@ -91,6 +93,7 @@ impl Facts {
             has_ended: false,
             cell_bytes: 0,
             spawn_site: None,
+            thread_number: None,
             stack: None,
             stack_pointer: None,
             frames: 0,

@@ -78,8 +78,10 @@ fn write_group(f: &mut fmt::Formatter<'_>, group: &[&FiberDump]) -> fmt::Result 
             writeln!(f, "  ... and {} more", group.len() - SHOWN)?;
         }
     }
-    if let Some(site) = first.spawn_site {
-        writeln!(f, "  spawned at {site}")?;
+    match (first.routine(), first.spawn_site) {
+        (Some(routine), _) => writeln!(f, "  a thread that has begun in {}", Plain(routine))?,
+        (None, Some(site)) => writeln!(f, "  spawned at {site}")?,
+        (None, None) => {}
     }
     let frames = if f.alternate() { first.frames() } else { visible(first.frames()) };
     for (index, frame) in frames.iter().enumerate() {
@@ -100,6 +102,17 @@ pub(super) fn visible(frames: &[Frame]) -> &[Frame] {
     // What calls a fiber's closure is the same for every fiber.
     let end = frames.iter().rposition(|frame| !is_outer(frame)).map_or(0, |last| last + 1);
     if begin < end { &frames[begin..end] } else { frames }
+}
+
+/// The function in which a thread has begun, by its frames: what std calls by a function of a known name, or what the first frame calls.
+pub(super) fn routine(frames: &[Frame]) -> Option<String> {
+    let is_called_by = |name: &str| {
+        let calls = |frame: &Frame| frame.function().is_some_and(|function| function.contains(name));
+        let called = frames.iter().rposition(calls).map(|caller| &frames[..caller]);
+        called?.iter().rev().find(|frame| !is_std(frame)).and_then(Frame::function)
+    };
+    let callers = ["__rust_begin_short_backtrace", "abaca_transparent_begin"];
+    callers.into_iter().find_map(is_called_by).map(str::to_owned)
 }
 
 fn is_inner(frame: &Frame) -> bool {

@@ -16,7 +16,7 @@ impl Dump {
     /// | `unstarted` | the number of fibers that have not started |
     /// | `cycles` | arrays of fiber ids; see [`Cycle`](super::Cycle) |
     /// | `stacks` | arrays of frames: `address`, `function`, `file`, `line`, `object`, `offset`, `build_id`, each where it is known, and `inner`, which is `true` for those that the text leaves out, the runtime's own |
-    /// | `fibers` | `id`, `name`, `labels`, `state` (`running`, `ready`, `parked`), `runtime`, `worker`, `wait`, `spawned`, `stack` (an index into `stacks`), `stack_used` and `stack_bytes`, each where it is known |
+    /// | `fibers` | `id`, `name`, `labels`, `state` (`running`, `ready`, `parked`), `runtime`, `worker`, `wait`, `spawned`, `routine` (of a thread), `stack` (an index into `stacks`), `stack_used` and `stack_bytes`, each where it is known |
     /// | `wait` | `reason`, `ms`, `object`, `address`, `holder`: a fiber id, or `"other"`, and `others`: the ids of those that may have an end of the channel |
     ///
     /// Addresses are numbers; a field may be added in a later version.
@@ -122,6 +122,7 @@ fn write_fiber(json: &mut Json, fiber: &FiberDump, stack: usize) {
         });
     }
     json.option_at("spawned", fiber.spawn_site.map(ToString::to_string).as_deref());
+    json.option_at("routine", fiber.routine());
     json.number_at("stack", stack as u64);
     for (key, bytes) in [("stack_used", fiber.stack_used), ("stack_bytes", fiber.stack_bytes)] {
         if let Some(bytes) = bytes {

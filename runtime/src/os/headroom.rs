@@ -5,7 +5,7 @@
 use std::alloc::{Layout, alloc, dealloc};
 use std::ffi::c_void;
 use std::hint::black_box;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use rustix::process::{Resource, getrlimit};
 
@@ -47,21 +47,34 @@ pub(crate) fn has_room_for_thread() -> bool {
     !is_limited() || Reserve::take(REST_BYTES / 2).is_some()
 }
 
+/// Memory of the allocator's that nobody else gets until this is dropped.
+#[derive(Debug)]
+pub struct Kept {
+    memory: NonNull<u8>,
+    layout: Layout,
+}
+
+impl Kept {
+    /// Takes so many bytes, at least one. `None` if the allocator has not got them.
+    pub(crate) fn take(bytes: usize) -> Option<Self> {
+        let layout = Layout::from_size_align(bytes.max(1), align_of::<usize>()).ok()?;
+        // Or else the compiler may leave out both.
+        // SAFETY: the size is not zero.
+        let memory = NonNull::new(black_box(unsafe { alloc(layout) }))?;
+        Some(Self { memory, layout })
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // SAFETY: it is the allocator's, by this layout.
+        unsafe { dealloc(self.memory.as_ptr(), self.layout) };
+    }
+}
+
 /// Whether the allocator has so many bytes now.
 pub(crate) fn has(bytes: usize) -> bool {
-    let Ok(layout) = Layout::from_size_align(bytes, align_of::<usize>()) else { return false };
-    if layout.size() == 0 {
-        return true;
-    }
-    // Or else the compiler may leave out both.
-    // SAFETY: the size is not zero.
-    let memory = black_box(unsafe { alloc(layout) });
-    if memory.is_null() {
-        return false;
-    }
-    // SAFETY: it is the allocator's, by this layout.
-    unsafe { dealloc(memory, layout) };
-    true
+    Kept::take(bytes).is_some()
 }
 
 #[cfg(all(test, not(loom)))]

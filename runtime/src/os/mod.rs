@@ -20,7 +20,6 @@ pub(crate) mod fork;
 pub(crate) mod frames;
 pub(crate) mod futex;
 pub(crate) mod handler;
-#[cfg(feature = "own-tls")]
 pub(crate) mod headroom;
 #[cfg(feature = "own-tls")]
 pub(crate) mod heap;

@@ -12,6 +12,8 @@ use abaca_asm::stack::{Fixture, Stack, StackPool};
 use abaca_tls::Block;
 pub(crate) use abaca_tls::Carrier as Lender;
 
+use super::peek;
+
 /// What such storage needs of each stack.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Needs {
@@ -36,6 +38,14 @@ pub(crate) fn prepare() -> io::Result<Needs> {
         ));
     }
     Ok(Needs { block_bytes: support.block_bytes(), least_stack_bytes: support.least_stack_bytes() })
+}
+
+/// The number by which libc knows the code that runs with this thread pointer, and writes whose a lock is. `None` if that is not to be had.
+pub(crate) fn thread_number(pointer: usize) -> Option<u32> {
+    let offset = abaca_tls::support().ok().filter(|_| pointer != 0)?.number_offset();
+    let number = peek::value(ptr::without_provenance::<u32>(pointer.wrapping_add_signed(offset)))?;
+    // SAFETY: any bytes are a valid number.
+    Some(unsafe { number.assume_init() })
 }
 
 /// A pool of stacks with blocks as their fixtures, which take `block_bytes` of the `stack_bytes` of each.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rustix::thread::{Timespec, nanosleep};
 
+use super::headroom;
 #[cfg(feature = "own-tls")]
 use super::mask::{self, SignalsBlocked};
 use super::signal::AlternateStack;
@@ -87,7 +88,13 @@ pub(crate) fn waiting_for_main<R>(wait: impl FnOnce() -> R) -> R {
     result
 }
 
+/// How much memory std is to find for a thread: where it finds none, it ends the process.
+const THREAD_BYTES: usize = 16 * 1024;
+
 fn start_thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    if !headroom::has(THREAD_BYTES) || !headroom::has_room_for_thread() {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
     // A handler that ran before the thread is known for a runtime's would have run on one of the program's.
     #[cfg(feature = "own-tls")]
     let blocked = SignalsBlocked::new();

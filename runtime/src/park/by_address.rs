@@ -22,6 +22,14 @@ use crate::cell::{Awaited, Outcome, Reason};
 /// How many buckets there are. Addresses that share one share its lock.
 pub(crate) const BUCKETS: usize = if cfg!(loom) { 1 } else { 1024 };
 
+/// The lowest three bits of an address at which fibers sleep for a mutex of pthreads, which is a multiple of 8. For people who look at a dump.
+#[cfg(feature = "own-tls")]
+pub const MUTEX_MARK: usize = 3;
+
+/// The same of a reader-writer lock.
+#[cfg(feature = "own-tls")]
+pub const RWLOCK_MARK: usize = 5;
+
 /// How many sleepers are claimed each time that the lock is held.
 const BATCH: usize = if cfg!(loom) { 2 } else { 16 };
 

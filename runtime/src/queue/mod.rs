@@ -20,6 +20,8 @@ mod adaptive_spin;
 mod backlog;
 mod bias;
 mod count;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+mod counted;
 mod event_ring;
 mod inbox;
 #[cfg(test)]
@@ -41,6 +43,8 @@ pub(crate) use adaptive_spin::AdaptiveSpin;
 pub(crate) use backlog::{Backlog, Stealer};
 pub(crate) use bias::{Bias, Biasing};
 pub(crate) use count::Count;
+#[cfg(feature = "own-tls")]
+pub use counted::Counted;
 pub(crate) use event_ring::EventRing;
 pub(crate) use inbox::{Inbox, Pushed};
 #[cfg(feature = "own-tls")]

@@ -66,6 +66,8 @@ mod waker_fiber;
 mod watch;
 mod worker;
 
+#[cfg(feature = "own-tls")]
+use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 #[cfg(feature = "own-tls")]
@@ -110,6 +112,8 @@ use worker::CROWDED;
 pub(crate) use worker::Stealable;
 pub(crate) use worker::{WORKER_OFFSETS, Worker, can_end_hook, end_hook};
 
+#[cfg(feature = "own-tls")]
+use crate::cell::try_allocate;
 use crate::cell::{Fiber, Flags, Header, Supply, allocate};
 use crate::os::{self, signal::watch_faults};
 use crate::poller::Poller;
@@ -143,6 +147,19 @@ pub(crate) fn new_fiber<F: FnOnce() -> T, T>(
     let here = here::present_at(worker);
     let supply = here.as_ref().map_or(Supply::Allocator, |here| Supply::Worker(here.cells()));
     allocate(closure, flags, stack_bytes, identity, worker.shared().address(), supply)
+}
+
+/// [`new_fiber`], of one with the usual settings that `site` has spawned; `None` if there is no memory for it.
+#[cfg(feature = "own-tls")]
+pub(crate) fn try_new_fiber<F: FnOnce() -> T, T>(
+    worker: &'static Worker,
+    closure: F,
+    stack_bytes: u32,
+    site: &'static Location<'static>,
+) -> Option<NonNull<Header>> {
+    let here = here::present_at(worker);
+    let supply = here.as_ref().map_or(Supply::Allocator, |here| Supply::Worker(here.cells()));
+    try_allocate(closure, stack_bytes, worker.shared().address(), supply, site)
 }
 
 /// Frees a cleared cell, into the memory of the calling thread's worker if there is one.

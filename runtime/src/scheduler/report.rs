@@ -14,7 +14,7 @@ use abaca_asm::stack::{Overrun, overrun_at};
 use super::{current_fiber, here};
 #[cfg(feature = "backtrace")]
 use super::{current_worker, overflow_names};
-use crate::cell::Header;
+use crate::cell::{Header, is_site_of_threads};
 use crate::os::plain::Plain;
 use crate::os::signal::Verdict;
 use crate::os::stderr;
@@ -31,13 +31,20 @@ pub(super) fn on_fault(address: usize) -> Verdict {
     match (fiber, own) {
         (Some(fiber), Some((guard, top))) => {
             report.name(fiber);
-            let _ = writeln!(
-                report,
-                " has overflowed its stack of {} bytes.\nRaise it for this fiber with abaca::Builder::stack_size, or \
-                 for all with abaca::runtime::Builder::stack_size.",
-                top - guard.end
-            );
-            let _ = writeln!(report, "It was spawned at {}.", fiber.spawn_site());
+            let _ = writeln!(report, " has overflowed its stack of {} bytes.", top - guard.end);
+            let _ = if is_site_of_threads(fiber.spawn_site()) {
+                report.write_str(
+                    "Raise it with std::thread::Builder::stack_size, for all with RUST_MIN_STACK, or in the attributes of the \
+                     thread.\n",
+                )
+            } else {
+                writeln!(
+                    report,
+                    "Raise it for this fiber with abaca::Builder::stack_size, or for all with \
+                     abaca::runtime::Builder::stack_size.\nIt was spawned at {}.",
+                    fiber.spawn_site()
+                )
+            };
         }
         _ => {
             let Some(overrun) = overrun_at(address) else { return Verdict::Pass };
@@ -90,8 +97,17 @@ impl Report {
 
     fn name(&mut self, fiber: &Header) {
         let identity = fiber.peek_identity();
-        let name = identity.and_then(|identity| identity.name.as_deref()).unwrap_or("<unnamed>");
-        let _ = write!(self, "fiber '{}'", Plain(name));
+        if is_site_of_threads(fiber.spawn_site()) {
+            let _ = self.write_str("thread '");
+            // A thread has its name from its own calls.
+            let is_named = identity.is_some_and(|identity| {
+                identity.with_label("thread", |name| _ = write!(self, "{}", Plain(name)))
+            });
+            let _ = self.write_str(if is_named { "'" } else { "<unnamed>'" });
+        } else {
+            let name = identity.and_then(|identity| identity.name.as_deref()).unwrap_or("<unnamed>");
+            let _ = write!(self, "fiber '{}'", Plain(name));
+        }
         if let Some(identity) = identity {
             let _ = write!(self, " ({:?})", identity.id);
         }

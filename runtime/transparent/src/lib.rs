@@ -171,6 +171,13 @@
 //! | `pthread_mutex_setprioceiling`, and locks that are robust, with a ceiling, or of several processes, and conditions and barriers of these | the kernel keeps their owners, and another process ends the wait. Handlers run meanwhile, and `pthread_cancel` ends the wait for a condition: it wakes all who wait there, as POSIX allows |
 //! | `vfork` | until the child has begun another program |
 //!
+//! # What C may ask
+//!
+//! `int abaca_thread_waits(pthread_t)` tells whether a thread waits: 1 if whatever it is to wait for finds it, 0 if it runs or has ended, -1 if it is the
+//! kernel's, of which `/proc/self/task` tells. The caller is who may join it. `unsigned abaca_looks_at_waits(void)` counts how often long waits were
+//! looked at, for what happens behind the hooks' back: a number that became another file's, a mode that a bare system call has set. A wait that goes on is
+//! looked at after 2 seconds, and then after twice the time, up to a minute; one to write every two seconds. Both are for tests: declared weak, they are null where no hooks are.
+//!
 //! # What is not as on threads
 //!
 //! | what | how it is |
@@ -180,19 +187,22 @@
 //! | a handler that leaves by `swapcontext`, and is to be gone on with | is a handler as long: calls wait in the kernel until it has returned |
 //! | `uc_link` of a context | the fiber's mask stays that of the context that ends |
 //! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`, `setpriority`, `setfsuid` `setfsgid`, `unshare` `setns`, `capset`, filters of seccomp, `prctl` but for the name; `ptrace`, whose tracer is the thread that began it | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
+//! | the rounding mode, what traps, the flags, and how denormals are taken, of floating point (`fesetround`, `feenableexcept`, `fetestexcept`, `_mm_setcsr`) | are the worker's thread's. Who changes them changes them for the fibers that run while it waits, and does not hand them to the threads that it creates: change them back before a call that may wait |
+//! | a timer for a thread (`timer_create` with SIGEV_THREAD_ID) | sends its signal to the OS thread on which the fiber is at that time. The handler runs there, and ends no call of the fiber's |
 //! | PR_SET_PDEATHSIG of a child | is sent when the process ends, not with the thread that has forked: an OS thread on which a fiber forks stays |
 //! | a robust mutex that processes share | a fiber that ends with it is told of as a thread is (EOWNERDEAD), but a process that is ended with it is not, since the kernel does not know the owner: who locks it next waits |
-//! | `gettid` | is a number of the fiber's own, beyond the kernel's. `tgkill`, `sched_setaffinity` and their kin and `timer_create` know it; `/proc/self/task`, and system calls that are no functions of libc's, do not |
+//! | `gettid` | is a number of the fiber's own, beyond the kernel's. `tgkill`, `sched_setaffinity` and their kin know it, and `timer_create` takes it; `/proc/self/task`, and system calls that are no functions of libc's, do not |
 //! | `pthread_self` | is not the thread pointer, and is no more above it than that of another thread: libgomp's `omp_pause_resource` reckons so from the thread-locals of its threads, and ends the process by SIGSEGV or hangs |
 //! | a library that wants code executed on stacks (`-z execstack`), and is loaded after `install` by `dlopen` | finds threads whose stacks are not. What the program has begun with counts |
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
 //! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, to the threads that it creates as well, and change nothing: `sched_getcpu` tells where the worker is |
-//! | a stack that overflows | ends the process by SIGSEGV, where std ends it by SIGABRT, with abaca's report: it does not tell the thread's name, nor where it was started, and what is to be raised is std's `Builder::stack_size` or RUST_MIN_STACK, or the size in the thread's attributes |
+//! | a stack that overflows | ends the process by SIGSEGV, where std ends it by SIGABRT, with abaca's report, which tells the thread's name, and not where it was started |
 //! | `pthread_getattr_np` | tells of the stack and the guard that were asked for: the stack that there is may be larger, and the guard is a page at least |
+//! | `accept` that waits | has no number for its connection yet, which the kernel's takes before it waits: where the process has none left when somebody connects, it ends in EMFILE |
 //! | the number of the next descriptor | need not be the lowest that the program has free: the runtime opens some of its own, also for a moment |
-//! | `pthread_create` without room for a stack | is EAGAIN where the address space is limited (RLIMIT_AS), as on threads. Where memory is refused for another reason when the thread begins, the process ends, with a line that says so. So it does if the allocator has 16 KiB, which are asked for before, and not the 500 bytes that are taken then, since another thread was faster |
+//! | `pthread_create` without room for a stack | is EAGAIN where the address space is limited (RLIMIT_AS), as on threads. Where memory is refused for another reason when the thread begins, the process ends, with a line that says so. So it does if a queue must grow, for which 16 KiB are kept until then, and another thread takes them that moment |
 //! | PTHREAD_KEYS_MAX | a few of the keys are the runtime's |
-//! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, from a wait for a lock, and in its next call that is a cancellation point; not while it computes |
+//! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it computes on x86_64 only, by a signal that libc gives away, unless the program blocks that in the OS threads. What the signal finds in a hook ends when it leaves that |
 //! | `pthread_cancel` of a thread that is in a handler of a signal | it ends when it has left the handler: what that calls are libc's own functions |
 //! | a signal for the process that the main thread blocks, and of all others only those let through that wait for locks | waits until one of them waits for something else, or none |
 //! | a signal that a fiber sends to its own process (`kill`, `sigqueue`), or that the kernel has given to a worker's thread, while the main thread blocks it and a plain thread beside that does not | waits for a fiber, or until a plain thread calls `sigwait` or its kin, or lets it through anew, be it by a change of its mask or for the time of a call (`sigsuspend`, `ppoll`). The kernel would have run the handler on that thread at once |
@@ -209,7 +219,7 @@
 //! | the thread of a copy by fork(2) that a fiber has become | is a plain one. `pthread_cancel` ends it in waits for conditions, joins and `pthread_testcancel` only |
 //! | SO_RCVTIMEO and SO_SNDTIMEO below zero | are none: the kernel tells of them as of none, though it does not wait then |
 //! | `signalfd` | is one of a pair of sockets: it is writable, socket calls work on it, and a read of less than one `signalfd_siginfo` waits where the kernel says EINVAL |
-//! | `sigaltstack` | is noted and told, each fiber's for itself. Handlers with SA_ONSTACK run on a stack that the OS thread has for them, of 64 KiB at least |
+//! | `sigaltstack` | is noted and told, each fiber's for itself. Handlers with SA_ONSTACK run on a stack that the OS thread has for them, of 64 KiB at least, and are told that the fiber's own is not in use |
 
 mod answer;
 mod calls;

@@ -5,7 +5,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::RawFd;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::ptr::{from_ref, null, null_mut};
 use std::time::Duration;
 
@@ -30,6 +30,9 @@ unsafe extern "C" {
     fn getaddrinfo_a(mode: c_int, list: *const *mut Request, count: c_int, event: *mut c_void) -> c_int;
     fn gai_suspend(list: *const *const Request, count: c_int, time: *const timespec) -> c_int;
     fn gai_error(request: *mut Request) -> c_int;
+    fn aio_read64(request: *mut aiocb) -> c_int;
+    fn aio_write64(request: *mut aiocb) -> c_int;
+    fn aio_fsync64(operation: c_int, request: *mut aiocb) -> c_int;
 }
 
 /// A read of what a pipe has.
@@ -41,6 +44,48 @@ fn request(fd: RawFd, buffer: &mut [u8]) -> aiocb {
     request.aio_nbytes = buffer.len();
     request.aio_lio_opcode = libc::LIO_READ;
     request
+}
+
+#[test]
+fn what_has_begun_leaves_errno_as_it_was() {
+    type Begin = fn(*mut aiocb) -> c_int;
+    let calls: [Begin; 6] = [
+        // SAFETY: the request lives until it has ended.
+        |request| unsafe { libc::aio_read(request) },
+        // SAFETY: the request lives until it has ended.
+        |request| unsafe { aio_read64(request) },
+        // SAFETY: the request lives until it has ended.
+        |request| unsafe { libc::aio_write(request) },
+        // SAFETY: the request lives until it has ended.
+        |request| unsafe { aio_write64(request) },
+        // SAFETY: the request lives until it has ended.
+        |request| unsafe { libc::aio_fsync(libc::O_SYNC, request) },
+        // SAFETY: the request lives until it has ended.
+        |request| unsafe { aio_fsync64(libc::O_SYNC, request) },
+    ];
+    same("aio_read and its kin", move |_| {
+        // SAFETY: nobody else has the number.
+        let file =
+            unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"asynchronous".as_ptr(), libc::MFD_CLOEXEC)) };
+        let mut buffer = [0; 8];
+        let mut left = Vec::new();
+        // SAFETY: each request, and the buffer, live until it has ended.
+        unsafe {
+            for call in calls {
+                let mut request = request(raw(&file), &mut buffer);
+                *libc::__errno_location() = libc::EDOM;
+                let begun = call(&mut request);
+                left.push((begun, *libc::__errno_location()));
+                while libc::aio_error(&request) == libc::EINPROGRESS {
+                    std::thread::yield_now();
+                }
+            }
+            let mut request = request(raw(&file), &mut buffer);
+            request.aio_reqprio = -1;
+            left.push((libc::aio_read(&mut request), *libc::__errno_location()));
+        }
+        left
+    });
 }
 
 #[test]

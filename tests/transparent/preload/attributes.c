@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -136,6 +137,7 @@ static void *owners(void *unused) {
         SAY(pthread_mutex_init(&mutex, &attributes));
         SAY(pthread_mutex_unlock(&mutex));
         SAY(pthread_mutex_lock(&mutex));
+        if (type != PTHREAD_MUTEX_RECURSIVE) SAY(pthread_mutex_trylock(&mutex));
         join(start(unlocks, NULL));
         SAY(pthread_mutex_unlock(&mutex)), SAY(pthread_mutex_destroy(&mutex));
     }
@@ -194,6 +196,25 @@ static void *threads(void *unused) {
     return unused;
 }
 
+// Runtimes of languages protect the first pages of a thread's stack, whichever it has.
+static pthread_barrier_t all_there;
+static void *protects(void *unused) {
+    pthread_attr_t attributes;
+    size_t bytes;
+    void *begin;
+    pthread_barrier_wait(&all_there);
+    pthread_getattr_np(pthread_self(), &attributes), pthread_attr_getstack(&attributes, &begin, &bytes), pthread_attr_destroy(&attributes);
+    SAY(mprotect(begin, 4096, PROT_NONE)), SAY(mprotect(begin, 4096, PROT_READ | PROT_WRITE));
+    return unused;
+}
+static void *protectors(void *unused) {
+    pthread_t threads[9];
+    pthread_barrier_init(&all_there, NULL, 9);
+    for (int i = 0; i < 9; i++) threads[i] = start(protects, NULL);
+    for (int i = 0; i < 9; i++) join(threads[i]);
+    return unused;
+}
+
 // Threads run on the processors of those who create them.
 static void *counts_processors(void *unused) {
     cpu_set_t set;
@@ -219,8 +240,8 @@ static void *has_one_processor(void *unused) {
 
 int main(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
-    void *(*all[])(void *) = {prefers_writers, owners, threads, has_one_processor};
-    for (int i = 0; i < 4; i++) {
+    void *(*all[])(void *) = {prefers_writers, owners, threads, has_one_processor, protectors};
+    for (int i = 0; i < 5; i++) {
         if (i != 2) all[i](NULL);
         join(start(all[i], NULL));
     }

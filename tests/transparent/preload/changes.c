@@ -1,7 +1,6 @@
 // Calls that wait while another thread changes what they wait for, or the mode and the time of the file: they end, or go on, as on threads.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
@@ -24,6 +23,7 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+#include "waits.h"
 
 #define SAY(what) (errno = 0, say(#what, (long)(what)))
 static void say(const char *what, long result) { printf("%s: %ld %s\n", what, result, result == -1 ? strerrorname_np(errno) : ""); }
@@ -41,25 +41,6 @@ static long join(pthread_t thread) {
 static void *result(long value) { return (void *)(value < 0 ? -(long)errno : value); }
 static void *number(int value) { return (void *)(long)value; }
 static int of(void *argument) { return (int)(long)argument; }
-
-// Until a thread of the kernel's is in this system call.
-static void until_in(long call) {
-    for (;; sched_yield()) {
-        DIR *tasks = opendir("/proc/self/task");
-        struct dirent *entry;
-        long found = -1;
-        while (tasks && found != call && (entry = readdir(tasks))) {
-            char path[300];
-            snprintf(path, sizeof path, "/proc/self/task/%s/syscall", entry->d_name);
-            FILE *file = fopen(path, "r");
-            if (!file) continue;
-            if (fscanf(file, "%ld", &found) != 1) found = -1;
-            fclose(file);
-        }
-        closedir(tasks);
-        if (found == call) return;
-    }
-}
 
 // System V's: what is there for a moment only is for who waits, and the kernel counts who does.
 static void *takes(void *set) {
@@ -103,9 +84,9 @@ static void messages(void) {
     struct message message = {1, "message"};
     int queue = msgget(IPC_PRIVATE, 0600);
     pthread_t thread = start(receives, number(queue));
-    until_in(SYS_msgrcv);
+    until_so_many_in(SYS_msgrcv, 1);
     SAY(msgsnd(queue, &message, sizeof message.bytes, 0)), SAY(msgctl(queue, IPC_RMID, NULL)), SAY(join(thread));
-    queue = msgget(IPC_PRIVATE, 0600), thread = start(receives, number(queue)), until_in(SYS_msgrcv);
+    queue = msgget(IPC_PRIVATE, 0600), thread = start(receives, number(queue)), until_so_many_in(SYS_msgrcv, 1);
     SAY(msgctl(queue, IPC_RMID, NULL)), SAY(join(thread) == -EIDRM);
 }
 
@@ -123,7 +104,7 @@ static void fifos(void) {
     snprintf(fifo, sizeof fifo, "%s/fifo", path), mkfifo(fifo, 0600);
     for (int is_writer = 0; is_writer < 2; is_writer++) {
         pthread_t thread = start(opens, number(is_writer ? O_WRONLY : O_RDONLY));
-        until_in(SYS_openat);
+        until_so_many_in(SYS_openat, 1);
         SAY(close(open(fifo, is_writer ? O_RDONLY | O_NONBLOCK : O_RDWR))), SAY(join(thread));
     }
     unlink(fifo), rmdir(path);
@@ -177,7 +158,7 @@ static void copies(void) {
             if (is_stream && write(pipes[1], &byte, 1) != 1) exit(6);
             while (is_stream && send(pair[0], &byte, 1, MSG_DONTWAIT) == 1) {}
             pthread_t thread = start(is_stream == 2 ? sends_file : splices, NULL);
-            usleep(100000), signals = 0;
+            until_waiting(&thread, 1, is_stream == 2 ? SYS_sendfile : SYS_splice), signals = 0;
             if (!is_stream) end = shutdown(pair[0], way ? SHUT_RDWR : SHUT_RD);
             else end = way == 3 ? close(pair[1]) : shutdown(pair[way == 2], way == 0 ? SHUT_WR : way == 1 ? SHUT_RDWR : SHUT_RD);
             printf("copy %d %d: %d, %ld, %d signals\n", is_stream, way, end, join(thread), (int)signals);
@@ -194,15 +175,11 @@ static void *reads(void *end) {
     return result(read(of(end), bytes, sizeof bytes));
 }
 static void terminals(void) {
-    long ended = 0;
+    int master, slave;
+    if (openpty(&master, &slave, NULL, NULL, NULL)) exit(7);
+    pthread_t thread = start(reads, number(slave));
     // Who reads later than that reads nothing.
-    for (int round = 0; round < 100 && ended != -EIO; round++) {
-        int master, slave;
-        if (openpty(&master, &slave, NULL, NULL, NULL)) exit(7);
-        pthread_t thread = start(reads, number(slave));
-        usleep(1000 << (round < 8 ? round : 8)), close(master), ended = join(thread), close(slave);
-    }
-    SAY(ended == -EIO);
+    until_waiting(&thread, 1, SYS_read), close(master), SAY(join(thread) == -EIO), close(slave);
 }
 
 // A time, or a mode, that is set while a call waits is none of that call's.
@@ -235,21 +212,21 @@ static void times_and_modes(void) {
         if (at == 1) other = mq_open(name, O_RDWR);
         mq_unlink(name);
     }
-    threads[0] = start(reads, number(pairs[0][0])), threads[1] = start(sends, number(pairs[1][0]));
-    threads[2] = start(accepts, number(pairs[2][0])), threads[3] = start(reads, number(pairs[3][0]));
+    threads[0] = start(reads, number(pairs[0][0])), threads[1] = start(reads, number(pairs[3][0]));
+    threads[2] = start(sends, number(pairs[1][0])), threads[3] = start(accepts, number(pairs[2][0]));
     threads[4] = start(takes_message, number(queues[0])), threads[5] = start(takes_message, number(queues[1]));
-    usleep(200000);
+    until_waiting(threads, 2, SYS_read), until_waiting(threads + 2, 1, SYS_sendto), until_waiting(threads + 3, 1, SYS_accept);
+    until_waiting(threads + 4, 2, SYS_mq_timedreceive);
     for (at = 0; at < ENDS; at++) {
         SAY(setsockopt(pairs[at][0], SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof brief));
         SAY(setsockopt(pairs[at][0], SOL_SOCKET, SO_SNDTIMEO, &brief, sizeof brief));
     }
     SAY(fcntl(pairs[3][0], F_SETFL, O_NONBLOCK)), SAY(mq_setattr(queues[0], &errors, NULL)), SAY(mq_close(queues[1]));
-    // So long that what was set behind the calls' back would be noticed.
-    sleep(3);
+    until_looked_at();
     SAY(write(pairs[0][1], &byte, 1)), SAY(join(threads[0]));
     while (recv(pairs[1][1], name, sizeof name, MSG_DONTWAIT) > 0);
-    SAY(join(threads[1])), SAY(connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&address, length)), SAY(join(threads[2]));
-    SAY(write(pairs[3][1], &byte, 1)), SAY(join(threads[3]));
+    SAY(join(threads[2])), SAY(connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&address, length)), SAY(join(threads[3]));
+    SAY(write(pairs[3][1], &byte, 1)), SAY(join(threads[1]));
     SAY(mq_send(queues[0], &byte, 1, 0)), SAY(join(threads[4])), SAY(mq_send(other, &byte, 1, 0)), SAY(join(threads[5]));
     // The next call's it is.
     SAY(join(start(reads, number(pairs[0][0])))), SAY(join(start(takes_message, number(queues[0]))));

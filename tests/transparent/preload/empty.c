@@ -74,6 +74,77 @@ static void tcp(void) {
     close(client), close(listener);
 }
 
+// Calls that have no room for a byte, of sockets with a time: TCP's end with their first wait, however that ends.
+static void without_room(const char *kind, int fd) {
+    struct iovec empty = {bytes, 0};
+    struct msghdr no_room = {.msg_iov = &empty, .msg_iovlen = 1}, no_buffers = {0};
+    struct mmsghdr list = {.msg_hdr = no_buffers};
+    say(kind, "recv", recv(fd, bytes, 0, 0));
+    say(kind, "recv of all", recv(fd, bytes, 0, MSG_WAITALL));
+    say(kind, "recv that looks", recv(fd, bytes, 0, MSG_PEEK));
+    say(kind, "recv that does not wait", recv(fd, bytes, 0, MSG_DONTWAIT));
+    say(kind, "recvfrom", recvfrom(fd, NULL, 0, MSG_TRUNC, NULL, NULL));
+    say(kind, "recvmsg", recvmsg(fd, &no_room, 0));
+    say(kind, "recvmsg without buffers", recvmsg(fd, &no_buffers, MSG_WAITALL));
+    say(kind, "recvmmsg", recvmmsg(fd, &list, 1, 0, NULL));
+    say(kind, "recvmmsg of none", recvmmsg(fd, &list, 0, 0, NULL));
+    say(kind, "sendmmsg of none", sendmmsg(fd, &list, 0, 0));
+    say(kind, "read", read(fd, bytes, 0));
+    say(kind, "send", send(fd, bytes, 0, 0));
+    say(kind, "sendmsg", sendmsg(fd, &no_room, 0));
+}
+
+static pthread_t interrupted;
+static volatile sig_atomic_t handled, is_over;
+static void counts(int signal) { (void)signal, handled++; }
+static void *interrupts(void *unused) {
+    while (!is_over) pthread_kill(interrupted, SIGUSR1), sched_yield();
+    return unused;
+}
+
+// A handler, restarting or not, ends a call of TCP's, and one of another kind only if it does not restart.
+static void after_handlers(const char *kind, int fd) {
+    for (int flags = 0; flags <= SA_RESTART; flags += SA_RESTART) {
+        struct sigaction action = {.sa_handler = counts, .sa_flags = flags};
+        struct iovec empty = {bytes, 0};
+        struct msghdr no_room = {.msg_iov = &empty, .msg_iovlen = 1};
+        pthread_t other;
+        sigaction(SIGUSR1, &action, NULL), is_over = 0, interrupted = pthread_self();
+        pthread_create(&other, NULL, interrupts, NULL);
+        say(kind, "recv with handlers", recv(fd, bytes, 0, 0));
+        say(kind, "recvmsg with handlers", recvmsg(fd, &no_room, 0));
+        is_over = 1, pthread_join(other, NULL);
+    }
+    signal(SIGUSR1, SIG_IGN);
+}
+
+static void timed(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    struct timeval brief = {0, 20000}, ever = {0, 0};
+    int listener = socket(AF_INET, SOCK_STREAM, 0), datagrams = socket(AF_INET, SOCK_DGRAM, 0), ends[2];
+    bind(listener, (void *)&address, length), listen(listener, 1), getsockname(listener, (void *)&address, &length);
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    connect(client, (void *)&address, length);
+    int server = accept(listener, NULL, NULL);
+    socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+    // Its own peer would read what it sends.
+    bind(datagrams, (void *)&(struct sockaddr_in){.sin_family = AF_INET}, sizeof address), connect(datagrams, (void *)&address, length);
+    int all[] = {client, ends[0], datagrams};
+    const char *names[] = {"timed tcp", "timed stream", "timed datagrams"};
+    for (int i = 0; i < 3; i++) {
+        setsockopt(all[i], SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof brief), setsockopt(all[i], SOL_SOCKET, SO_SNDTIMEO, &brief, sizeof brief);
+        if (i < 2) without_room(names[i], all[i]);
+        else say(names[i], "recv", recv(all[i], bytes, 0, 0)), say(names[i], "read", read(all[i], bytes, 0));
+    }
+    setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &ever, sizeof ever);
+    after_handlers("tcp", client);
+    write(server, "some", 4), without_room("tcp with some", client), say("tcp with some", "recv of some", recv(client, bytes, 8, 0));
+    shutdown(server, SHUT_WR), without_room("tcp at its end", client);
+    for (int i = 0; i < 3; i++) close(all[i]);
+    close(server), close(listener), close(ends[1]);
+}
+
 static void files(void) {
     int numbers = eventfd(0, 0), timer = timerfd_create(CLOCK_MONOTONIC, 0), folder = open("/", O_RDONLY), null = open("/dev/null", O_RDWR);
     both("eventfd", numbers, numbers);
@@ -116,7 +187,7 @@ static void fifo(void) {
 }
 
 static void *calls(void *unused) {
-    pairs(), tcp(), files(), fifo();
+    pairs(), tcp(), timed(), files(), fifo();
     return unused;
 }
 

@@ -73,24 +73,6 @@ fn pthreads_and_c11s_functions_answer_as_libcs() {
     is_as_on_threads("pthreads.c", &["1", "3", "3", "3", "3"]);
 }
 
-/// The same of a program that leaves others time to wait, which on a busy machine may not be enough, on threads as well: it is tried again.
-fn is_once_as_on_threads(source: &str, workers: &[&str]) {
-    let program = build(source);
-    let on_threads = run(&program, None);
-    assert!(on_threads.status.success(), "{on_threads:?}");
-    for workers in workers {
-        let is_same = || {
-            let on_fibers = run(&program, Some(workers));
-            let is_same = (lines(&on_fibers), on_fibers.status) == (lines(&on_threads), on_threads.status);
-            if !is_same {
-                println!("on {workers} workers: {on_fibers:?}, on threads: {on_threads:?}");
-            }
-            is_same
-        };
-        assert!((0..3).any(|_| is_same()), "on {workers} workers it is never the same");
-    }
-}
-
 #[test]
 fn calls_that_wait_end_as_the_kernels_whatever_ends_them() {
     is_as_on_threads("ways.c", &["1", "2"]);
@@ -98,7 +80,17 @@ fn calls_that_wait_end_as_the_kernels_whatever_ends_them() {
 
 #[test]
 fn calls_that_wait_meet_changes_as_in_the_kernel() {
-    is_once_as_on_threads("changes.c", &["1", "2"]);
+    is_as_on_threads("changes.c", &["1", "2"]);
+}
+
+#[test]
+fn waits_for_several_go_on_with_what_is_closed_under_them() {
+    is_as_on_threads("several.c", &["1", "2"]);
+}
+
+#[test]
+fn a_thread_is_refused_whichever_allocation_for_it_fails() {
+    is_as_on_threads("scarce.c", &["1", "2"]);
 }
 
 #[test]
@@ -122,6 +114,11 @@ fn a_cancelled_thread_ends_from_every_call_that_waits() {
 }
 
 #[test]
+fn a_thread_that_wants_to_end_anywhere_ends_where_it_computes() {
+    is_as_on_threads("asynchronous.c", &["1", "2"]);
+}
+
+#[test]
 fn what_is_refused_at_once_and_what_ends_by_itself_is_so_on_fibers() {
     is_as_on_threads("kinds.c", &["1", "2"]);
 }
@@ -129,6 +126,16 @@ fn what_is_refused_at_once_and_what_ends_by_itself_is_so_on_fibers() {
 #[test]
 fn reads_and_writes_of_nothing_end_at_once() {
     is_as_on_threads("empty.c", &["1", "2"]);
+}
+
+#[test]
+fn a_lock_is_not_kept_for_ever_by_who_takes_it_again_at_once() {
+    is_as_on_threads("fair.c", &["1", "2"]);
+}
+
+#[test]
+fn a_filter_may_refuse_system_calls_that_it_does_not_know() {
+    is_as_on_threads("filters.c", &["1", "2"]);
 }
 
 #[test]

@@ -356,6 +356,7 @@ static void threads(void) {
     WITH(__pthread_mutex_init, int, pthread_mutex_t *, const void *) SAY("%d", f(&mutex, NULL));
     WITH(__pthread_mutex_unlock, int, void *) unlock = f, SAY("found");
     WITH(__pthread_mutex_lock, int, void *) lock = f, excludes(&mutex);
+    WITH(__pthread_mutex_trylock, int, void *) SAY("%d", f(&mutex)), SAY("%d", f(&mutex)), SAY("%d", pthread_mutex_unlock(&mutex));
     WITH(__pthread_rwlock_unlock, int, void *) unlock = f, SAY("found");
     WITH(__pthread_rwlock_wrlock, int, void *) lock = f, excludes(&rwlock);
     WITH(__pthread_rwlock_rdlock, int, void *) SAY("%d", f(&rwlock));

@@ -30,12 +30,14 @@
 #include <time.h>
 #include <unistd.h>
 #include <wchar.h>
+#include "waits.h"
 
 static char bytes[1 << 20], folder[] = "/tmp/ways-XXXXXX", path[4][64];
 static struct iovec all = {bytes, sizeof bytes}, one = {bytes, 1};
 static const struct timespec hour = {3600, 0};
 static pthread_t waiter;
 static volatile int handled, marked, ended, value, error;
+static volatile long number;
 static sem_t begun, never;
 
 // What a call waits with. Whoever lets it go on uses the other end.
@@ -294,7 +296,7 @@ static const struct row timed[] = {
     ROW(sendfile, full_for_a_time, nothing), ROW(splice_out, full_for_a_time, nothing)};
 
 static void *calls(void *row) {
-    sem_post(&begun);
+    number = number_in_kernel(), sem_post(&begun);
     errno = 0;
     value = ((struct row *)row)->call(), error = errno;
     ended = 1;
@@ -306,7 +308,7 @@ static void begin(const struct row *row) {
     row->before();
     if (row->call == call_splice || row->call == call_tee) MUST(pipe(beyond)), queue = beyond[1];
     if (row->call == call_splice_out) MUST(pipe(beyond)), queue = beyond[0], MUST(write(beyond[1], "abcd", 4));
-    ended = handled = 0;
+    ended = handled = number = 0;
     pthread_create(&waiter, NULL, calls, (void *)row), sem_wait(&begun);
 }
 static void end(const struct row *row, const char *how) {
@@ -349,15 +351,11 @@ static void storm(const struct row *row) {
     row->after();
     end(row, handled > before ? "in a storm" : "taken for its event");
 }
-// Until the call waited already when its descriptor was closed. If it did not, the number may be that of a connection which was accepted since.
+// The call waits already when its descriptor is closed.
 static void close_under(const struct row *row) {
-    for (int pause = 2000; pause < 4000000; pause *= 4) {
-        begin(row);
-        moment(pause);
-        if (!ended) close(here), here = -1, moment(1000), row->after();
-        pthread_join(waiter, NULL);
-        if (value >= 0 || (error != EBADF && error != EISCONN)) break;
-    }
+    begin(row);
+    until_in_any_call(waiter, &number);
+    close(here), here = -1, moment(1000), row->after();
     end(row, "closed");
 }
 

@@ -82,10 +82,12 @@ fn main() -> ExitCode {
             abaca_transparent::threads_are_fibers().unwrap();
             of_others();
         }
+        Ok("overflow of a thread") => overflow::on_a_thread(),
         Ok("overflow") => overflow::on_a_fiber(),
         Ok("fault") => faults::on_a_fiber(),
         _ => {
             overflow::is_told_by_a_handler_that_parks_nobody();
+            overflow::of_a_thread_tells_its_name();
             faults::have_handlers_in_which_nobody_is_parked();
             return compare();
         }

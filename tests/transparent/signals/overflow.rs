@@ -5,13 +5,31 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+#[expect(unconditional_recursion, reason = "it is to overflow")]
+fn deep(depth: usize) -> usize {
+    black_box(deep(black_box(depth) + 1)) + 1
+}
+
+/// Overflows the stack of a thread that is a fiber.
+pub(super) fn on_a_thread() {
+    abaca_transparent::threads_are_fibers().unwrap();
+    let thread = std::thread::Builder::new().name("deep one".into()).spawn(|| deep(0)).unwrap();
+    let _ = thread.join();
+}
+
+pub(super) fn of_a_thread_tells_its_name() {
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    let output = program.env("ABACA_SIGNALS", "overflow of a thread").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{output:?}");
+    for part in ["thread 'deep one'", "has overflowed its stack", "RUST_MIN_STACK"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
 /// Overflows the main fiber's stack beside another fiber, which is the next to run.
 pub(super) fn on_a_fiber() {
     static OVERFLOWS: AtomicBool = AtomicBool::new(false);
-    #[expect(unconditional_recursion, reason = "it is to overflow")]
-    fn deep(depth: usize) -> usize {
-        black_box(deep(black_box(depth) + 1)) + 1
-    }
     abaca_transparent::install().unwrap();
     abaca::Runtime::builder().workers(1).max_spare_threads(0).build().unwrap().run(|| {
         drop(abaca::spawn(|| {

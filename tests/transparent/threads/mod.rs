@@ -5,6 +5,7 @@ mod cancelled;
 mod futex;
 mod left;
 mod libraries;
+mod locked;
 mod std_sync;
 mod std_thread;
 

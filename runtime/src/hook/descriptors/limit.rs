@@ -31,6 +31,8 @@ pub struct WaitLimit {
     unattended: Unattended,
     /// In which epoch the time of its descriptor was asked for.
     epoch: u32,
+    /// Whether its next wait only goes on, after a look since its number was watched anew.
+    looks_again: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +57,7 @@ impl WaitLimit {
             has_part: false,
             unattended: Unattended::NONE,
             epoch: 0,
+            looks_again: false,
         }
     }
 
@@ -68,6 +71,7 @@ impl WaitLimit {
             has_part: false,
             unattended: Unattended::NONE,
             epoch: 0,
+            looks_again: false,
         }
     }
 
@@ -81,6 +85,7 @@ impl WaitLimit {
             has_part: false,
             unattended: Unattended::NONE,
             epoch: 0,
+            looks_again: false,
         }
     }
 
@@ -142,11 +147,20 @@ impl WaitLimit {
     /// Asks for the time again, of a call that is to wait for ever: the answer may have been wrong. Not if somebody has set one by the function
     /// that the hooks know: as in the kernel, the call has the time that there was when it began.
     pub(super) fn renew(&mut self) {
+        self.looks_again = true;
         if let Limit::OfDescriptor(deadline) = &mut self.limit
             && self.epoch == EPOCH.load(Ordering::Relaxed) as u32
         {
             *deadline = deadline.filter(Option::is_some);
         }
+    }
+}
+
+impl WaitLimit {
+    /// Whether the wait that begins now goes on after a renewal.
+    #[inline]
+    pub(super) fn goes_on_after_renewal(&mut self) -> bool {
+        mem::replace(&mut self.looks_again, false)
     }
 }
 

@@ -25,7 +25,7 @@ pub use held::Held;
 pub use limit::{WaitLimit, timeouts_changed};
 pub use renewal::{look_again_at, look_again_everywhere, rounds_of_renewal};
 pub use retry::{AFTER_PART, Attempt, retry};
-pub use several::{Interest, wait_any};
+pub use several::{Interest, Numbers, wait_any};
 pub use table::{born, born_of_listener, close_range_under, close_under, duplicated, forget, in_turn};
 pub use wish::{
     Moment, file_shared, files_shared, in_changed_mode, is_nonblocking, mode_changes, modes_changed,

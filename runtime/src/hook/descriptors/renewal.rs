@@ -15,6 +15,9 @@ use crate::park::attendant::Attendant;
 /// The time between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
 
+/// The most rounds between two looks at a wait that goes on.
+const MOST_ROUNDS: u32 = 60;
+
 /// After how many rounds in which nobody waits the thread ends.
 const IDLE_ROUNDS: u32 = 10;
 
@@ -31,26 +34,44 @@ pub fn rounds_of_renewal() -> u32 {
 
 /// The waits for a descriptor. Whether there are any at this moment its [`Source`](crate::poller::Source) knows.
 pub(super) struct Waits {
-    /// How many rounds have passed since the last began.
+    /// How many rounds have passed since the last began, or had to look.
     rounds: AtomicU32,
+    /// After how many rounds those who wait are to look: more each time, as long as they find nothing.
+    due: AtomicU32,
     /// How often the number was watched anew.
     renewals: AtomicU32,
 }
 
 impl Waits {
     pub(super) fn new() -> Self {
-        let [rounds, renewals] = [0; 2].map(AtomicU32::new);
-        Self { rounds, renewals }
+        let [rounds, due, renewals] = [0, 1, 0].map(AtomicU32::new);
+        Self { rounds, due, renewals }
     }
 
-    /// Notes a wait, whose node is linked.
+    /// Notes a wait, whose node is linked. `goes_on` is of one whose caller has only looked, since its number was watched anew, and to whom events
+    /// tell all that changes the file.
     #[inline]
-    pub(super) fn begin(&self) {
-        // Relaxed: a guess is enough.
-        self.rounds.store(0, Ordering::Relaxed);
+    pub(super) fn begin(&self, goes_on: bool) {
+        if !goes_on {
+            // Relaxed, here and below: a guess is enough.
+            self.rounds.store(0, Ordering::Relaxed);
+            self.due.store(1, Ordering::Relaxed);
+        }
         if THREAD.must_start() {
             start();
         }
+    }
+
+    /// A round has found somebody waiting. Whether they are to look now.
+    fn is_due(&self) -> bool {
+        let due = self.due.load(Ordering::Relaxed);
+        if self.rounds.fetch_add(1, Ordering::Relaxed) < due {
+            return false;
+        }
+        // Those who have not run since are not asked again any sooner.
+        self.rounds.store(0, Ordering::Relaxed);
+        self.due.store((due * 2).min(MOST_ROUNDS), Ordering::Relaxed);
+        true
     }
 
     /// How often the number was watched anew so far.
@@ -105,10 +126,8 @@ fn look() -> bool {
     for_each_watched(|watched| {
         if watched.source.is_waited_for() {
             found = true;
-            let rounds = watched.waits.rounds.fetch_add(1, Ordering::Relaxed);
-            // The second round comes after a second at the earliest. Those who wait then look, and a wait that goes on begins anew; only those
-            // who have not run since are asked again after twice as many rounds each time.
-            if rounds > 0 && rounds.is_power_of_two() {
+            // The second round comes after a second at the earliest. A wait that goes on has its next look after twice as many rounds each time.
+            if watched.waits.is_due() {
                 renew(watched);
             } else if watched.number().is_some_and(|fd| watched.wish.was_wrong(fd)) {
                 look_again(watched);
@@ -150,4 +169,100 @@ fn look_again(watched: &Watched) {
     watched.wish.forget();
     watched.waits.renewals.fetch_add(1, Ordering::Relaxed);
     watched.source.wake_all(crate::park::wake);
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::os::fd::{AsFd, AsRawFd};
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::super::retry::{Attempt, retry};
+    use super::super::several::{Interest, Numbers, wait_any};
+    use super::super::table::{close_under, find};
+    use super::super::{Direction, Ended, WaitLimit};
+    use super::*;
+    use crate::fiber;
+    use crate::os::nowait::WOULD_BLOCK;
+    use crate::os::socket;
+    use crate::runtime::Runtime;
+
+    /// A round at a time, until whoever waits for the number waits again.
+    fn round(watched: &Watched) {
+        while !watched.source.is_waited_for() {
+            fiber::yield_now();
+        }
+        look();
+    }
+
+    /// Waits for a stream by `wait`, which counts its looks, for so many rounds. Returns how often it has looked
+    /// then, and how often after an event and as many rounds again.
+    fn looks_in(rounds: usize, wait: fn(&UnixStream, &AtomicUsize)) -> Option<[usize; 2]> {
+        let runtime = Runtime::builder().workers(1).own_tls(true).build().ok()?;
+        runtime.run(|| {
+            let (here, mut there) = UnixStream::pair().unwrap();
+            let (here, looks) = (Arc::new(here), Arc::new(AtomicUsize::new(0)));
+            let waiting = fiber::spawn({
+                let (here, looks) = (here.clone(), looks.clone());
+                move || (0..2).for_each(|_| wait(&here, &looks))
+            });
+            let watched = loop {
+                match find(here.as_raw_fd()) {
+                    Some(watched) => break watched,
+                    None => fiber::yield_now(),
+                }
+            };
+            let count = |many: usize| {
+                (0..many).for_each(|_| round(&watched));
+                round(&watched);
+                looks.swap(0, Ordering::SeqCst)
+            };
+            let before = count(rounds);
+            std::io::Write::write_all(&mut there, b"x").unwrap();
+            // The second wait begins.
+            while looks.load(Ordering::SeqCst) < 2 {
+                fiber::yield_now();
+            }
+            let after = count(rounds);
+            std::io::Write::write_all(&mut there, b"x").unwrap();
+            waiting.join().unwrap();
+            close_under(here.as_raw_fd());
+            Some([before, after])
+        })
+    }
+
+    /// At most the first one, those after 2, 4, 8, 16, 32 and 60 rounds, which the thread may have made a few of, and the one that ends the wait before.
+    fn are_few(looks: [usize; 2]) -> bool {
+        looks.iter().all(|looks| (5..=10).contains(looks))
+    }
+
+    /// Takes a byte, if there is one, and counts the look. `none` is the result if there is none.
+    fn take(stream: &UnixStream, looks: &AtomicUsize, none: isize) -> isize {
+        looks.fetch_add(1, Ordering::SeqCst);
+        socket::receive(stream.as_fd(), &mut [0], socket::RecvFlags::empty())
+            .map_or(none, |moved| moved as isize)
+    }
+
+    fn read(stream: &UnixStream, looks: &AtomicUsize) {
+        let (fd, direction, mut limit) = (stream.as_raw_fd(), Direction::Read, WaitLimit::of_descriptor());
+        let call = |_| take(stream, looks, WOULD_BLOCK);
+        let ended = retry(Attempt { fd, direction, wanted: 0, limit: &mut limit, call });
+        assert_eq!(ended, Ended::Done(1));
+    }
+
+    fn poll(stream: &UnixStream, looks: &AtomicUsize) {
+        let interest = Interest { fd: stream.as_raw_fd(), direction: Direction::Read };
+        let look = |_: Option<Numbers<'_>>| take(stream, looks, 0);
+        assert_eq!(wait_any(&[interest], None, look), Ended::Done(1));
+    }
+
+    #[test]
+    fn a_wait_that_goes_on_is_looked_at_ever_less_often() {
+        for wait in [read, poll] {
+            if let Some(looks) = looks_in(120, wait) {
+                assert!(are_few(looks), "{looks:?}");
+            }
+        }
+    }
 }

@@ -108,7 +108,8 @@ fn wait(
         }
     };
     let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
-    watched.waits.begin();
+    // No event tells a writer of all that ends its call (`shutdown(SHUT_RD)` of another process at a Unix socket's other end): it looks as often as ever.
+    watched.waits.begin(limit.goes_on_after_renewal() && direction == Direction::Read);
     let (outcome, unattended) = if can_be_interrupted() {
         wait_interruptibly(&waiter, reason, deadline)
     } else {

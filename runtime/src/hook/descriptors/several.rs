@@ -34,9 +34,16 @@ struct Watching<'a> {
     seen: Snapshot<'a>,
 }
 
+/// Where the files of the interests are open now, by their indices; -1 where one is not any more.
+pub type Numbers<'a> = &'a dyn Fn(usize) -> RawFd;
+
 /// Calls `look`, which does not wait, until it returns something else than 0, and parks the calling fiber in between, until one of
-/// `interests` may have changed, or until `deadline`.
-pub fn wait_any(interests: &[Interest], deadline: Option<Instant>, mut look: impl FnMut() -> isize) -> Ended {
+/// `interests` may have changed, or until `deadline`. `look` is given the numbers of the files, but for the last look of a wait that has ended.
+pub fn wait_any(
+    interests: &[Interest],
+    deadline: Option<Instant>,
+    mut look: impl FnMut(Option<Numbers<'_>>) -> isize,
+) -> Ended {
     loop {
         match wait_or_attend(interests, deadline, &mut look) {
             Ok(ended) => return ended,
@@ -54,10 +61,14 @@ pub fn wait_any(interests: &[Interest], deadline: Option<Instant>, mut look: imp
 fn wait_or_attend(
     interests: &[Interest],
     deadline: Option<Instant>,
-    look: &mut impl FnMut() -> isize,
+    look: &mut impl FnMut(Option<Numbers<'_>>) -> isize,
 ) -> Result<Ended, (isize, Unattended)> {
     let all: Vec<(Arc<Watched>, Direction)> =
         interests.iter().map(|interest| (watched(interest.fd), interest.direction)).collect();
+    let renewals_of_all =
+        || all.iter().fold(0, |sum: u32, (watched, _)| sum.wrapping_add(watched.waits.renewals()));
+    let mut renewals = renewals_of_all();
+    let mut goes_on = false;
     loop {
         let watching: Vec<Watching<'_>> = all
             .iter()
@@ -66,22 +77,24 @@ fn wait_or_attend(
                 Watching { watched, direction: *direction, seen }
             })
             .collect();
-        match look() {
+        match look(Some(&|index: usize| all[index].0.number().unwrap_or(-1))) {
             0 => {}
             result => {
                 park::spend(Cost::SystemCall);
                 return Ok(Ended::Done(result));
             }
         }
-        let (outcome, unattended) = wait_once(&watching, deadline);
+        let (outcome, unattended) = wait_once(&watching, deadline, goes_on);
+        goes_on = renewals_of_all() != renewals;
+        renewals = renewals_of_all();
         if unattended.is_interrupted() {
-            return Err((look(), unattended));
+            return Err((look(None), unattended));
         }
         match outcome {
             Outcome::Notified => {}
             Outcome::Cancelled => return Ok(Ended::Cancelled),
             Outcome::TimedOut => {
-                return Ok(match look() {
+                return Ok(match look(None) {
                     0 => Ended::TimedOut,
                     result => Ended::Done(result),
                 });
@@ -90,8 +103,8 @@ fn wait_or_attend(
     }
 }
 
-/// Waits until there may be a change.
-fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> (Outcome, Unattended) {
+/// Waits until there may be a change. `goes_on` tells whether the caller has waited before, and only looked since a number was watched anew.
+fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>, goes_on: bool) -> (Outcome, Unattended) {
     let waiter: Waiter = park::waiter();
     // SAFETY: the waiter is in this frame, and so are the nodes, which are dropped before it.
     let nodes: Vec<Node> = watching.iter().map(|_| unsafe { Node::of(&waiter, false) }).collect();
@@ -112,7 +125,10 @@ fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> (Outcome, 
             Err(_) => {}
         }
     }
-    watching.iter().for_each(|watching| watching.watched.waits.begin());
+    for Watching { watched, direction, .. } in watching {
+        // As of a call that writes.
+        watched.waits.begin(goes_on && *direction == Direction::Read);
+    }
     // If an event was faster, its wake-up is on its way and must be taken.
     let outcome = if is_changed && waiter.claim(Outcome::Notified).is_some() {
         (Outcome::Notified, Unattended::NONE)

@@ -134,6 +134,12 @@ impl UnixStream {
 
     /// Shuts down reading, writing, or both; calls of fibers that wait return, those on clones as well.
     ///
+    /// Of the end of reading alone ([`Shutdown::Read`]) the kernel tells the other end only if somebody waits within a write there, or writes. No event
+    /// tells a poller: a fiber at the other end that waits for room already goes on waiting, as a plain thread in poll(2) does, until there is room, until
+    /// its [write timeout](Self::set_write_timeout) or deadline has passed, or until this end is shut down for both or closed. Shut down both if
+    /// the other end may be waiting. Calls that `abaca-transparent` has taken the place of find it out at once if this process shuts down, else
+    /// within two seconds.
+    ///
     /// # Errors
     ///
     /// None for an open socket; the return type is that of std.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::crowd::Crowd;
 use super::{Carrier, HandOff, SpareLimit};
 use crate::cell::Header;
-use crate::os::{self, headroom, stderr};
+use crate::os::{self, stderr};
 use crate::scheduler::here;
 use crate::scheduler::hub::Departure;
 use crate::scheduler::shared::Shared;
@@ -294,13 +294,7 @@ impl Spares {
         // Relaxed: the monitor alone starts threads.
         self.crowd.begins();
         self.count.fetch_add(1, Ordering::Relaxed);
-        // In a limited space of addresses, spares leave room to all others.
-        let started = if headroom::has_room_for_thread() {
-            (self.start)()
-        } else {
-            Err(io::ErrorKind::OutOfMemory.into())
-        };
-        let Err(error) = started else { return true };
+        let Err(error) = (self.start)() else { return true };
         self.crowd.has_come();
         self.count.fetch_sub(1, Ordering::Relaxed);
         if !self.has_reported.swap(true, Ordering::Relaxed) {

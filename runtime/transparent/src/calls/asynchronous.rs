@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use abaca::hook::descriptors::Ended;
 use libc::{EAI_SYSTEM, aiocb, sigevent, timespec};
 
-use super::kick::{Handlers, wait_elsewhere};
+use super::attempts::{Handlers, wait_elsewhere};
 use crate::answer::{errno, failed, of_c, set_errno};
 use crate::descriptors::pause::retry_until_handled;
 use crate::descriptors::poll::duration;
@@ -35,6 +35,42 @@ unsafe extern "C" {
 }
 
 hooks! {
+    /// aio_read(3). libc asks for the policy of a thread by the number that it knows of the fiber, and leaves that error in errno: so too below.
+    fn aio_read(request: *mut aiocb) -> c_int, |_| -> kernel {
+        // SAFETY: the caller's promise.
+        of_c(unsafe { own!(fn aio_read(*mut aiocb) -> c_int)(request) } as isize)
+    }
+
+    /// aio_read(3) of programs with large files.
+    fn aio_read64(request: *mut aiocb) -> c_int, |_| -> kernel {
+        // SAFETY: the caller's promise.
+        of_c(unsafe { own!(fn aio_read64(*mut aiocb) -> c_int)(request) } as isize)
+    }
+
+    /// aio_write(3).
+    fn aio_write(request: *mut aiocb) -> c_int, |_| -> kernel {
+        // SAFETY: the caller's promise.
+        of_c(unsafe { own!(fn aio_write(*mut aiocb) -> c_int)(request) } as isize)
+    }
+
+    /// aio_write(3) of programs with large files.
+    fn aio_write64(request: *mut aiocb) -> c_int, |_| -> kernel {
+        // SAFETY: the caller's promise.
+        of_c(unsafe { own!(fn aio_write64(*mut aiocb) -> c_int)(request) } as isize)
+    }
+
+    /// aio_fsync(3).
+    fn aio_fsync(operation: c_int, request: *mut aiocb) -> c_int, |_| -> kernel {
+        // SAFETY: the caller's promise.
+        of_c(unsafe { own!(fn aio_fsync(c_int, *mut aiocb) -> c_int)(operation, request) } as isize)
+    }
+
+    /// aio_fsync(3) of programs with large files.
+    fn aio_fsync64(operation: c_int, request: *mut aiocb) -> c_int, |_| -> kernel {
+        // SAFETY: the caller's promise.
+        of_c(unsafe { own!(fn aio_fsync64(c_int, *mut aiocb) -> c_int)(operation, request) } as isize)
+    }
+
     /// aio_suspend(3).
     fn aio_suspend(list: *const *const aiocb, count: c_int, time: *const timespec) -> c_int, |_| -> kernel_point {
         let own = own!(fn aio_suspend(*const *const aiocb, c_int, *const timespec) -> c_int);

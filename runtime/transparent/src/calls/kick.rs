@@ -1,7 +1,7 @@
 //! System calls that wait in the kernel, on a thread of the pool, for a fiber that may have to give up: a signal ends the call then, as it would
 //! end that of the fiber's own thread. What the call has done by then counts: a lock that it got at the last moment is the caller's.
 //!
-//! The signal is one of libc's real-time signals, which it gives away, the highest that is free. Its handler does nothing. It is sent to the
+//! The signal is one of libc's real-time signals, which it gives away, the highest that is free. Its handler does nothing to such a thread. It is sent to the
 //! thread of the pool, again and again, until the call has ended: the first may come before the thread is in the kernel. The thread has it
 //! blocked but for the call, and takes what has come too late: so it ends no other call.
 //!
@@ -9,28 +9,20 @@
 
 #![expect(unsafe_code, reason = "sets up a handler, and sends signals to threads")]
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use abaca::hook::{self, Interrupted, Sleep, Slept, Unattended};
+use abaca::hook::{self, Sleep, Slept, Unattended};
+
+use libc::siginfo_t;
 
 use crate::answer::failed;
 use crate::kernel::kernel;
 use crate::own::own;
-
-/// What ends the call besides a cancellation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Handlers {
-    /// Any handler of a signal.
-    End,
-    /// One without SA_RESTART.
-    EndUnlessRestarted,
-    /// None.
-    DoNotEnd,
-}
+use crate::threads;
 
 /// Where a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,10 +82,14 @@ unsafe extern "C" {
     fn __libc_allocate_rtsig(high: c_int) -> c_int;
 }
 
-extern "C" fn do_nothing(_: c_int) {}
+/// It does nothing but to end a call, unless it is for a thread that ends where it computes.
+unsafe extern "C-unwind" fn handle(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel's, of this handler.
+    unsafe { threads::end_where_it_computes(context) };
+}
 
 /// The handler. A static has one value; the compiler may make a function several times, each with an address of its own.
-static HANDLER: extern "C" fn(c_int) = do_nothing;
+static HANDLER: unsafe extern "C-unwind" fn(c_int, *mut siginfo_t, *mut c_void) = handle;
 
 /// The signal, if there is one.
 pub(crate) fn signal() -> Option<c_int> {
@@ -101,11 +97,12 @@ pub(crate) fn signal() -> Option<c_int> {
     *SIGNAL.get_or_init(|| {
         // SAFETY: it takes a number, and gives away the highest.
         let signal = unsafe { __libc_allocate_rtsig(0) };
-        // SAFETY: all zeros are an action without flags and with an empty mask; the handler does nothing.
+        // SAFETY: all zeros are an action without flags and with an empty mask; the handler takes what its flag promises.
         let is_set = signal > 0
             && unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
                 action.sa_sigaction = HANDLER as usize;
+                action.sa_flags = libc::SA_SIGINFO;
                 sigaction(signal, &action, ptr::null_mut()) == 0
             };
         is_set.then_some(signal)
@@ -249,59 +246,8 @@ impl Lent {
     }
 }
 
-/// Makes a system call on a thread of the pool, and parks the calling fiber meanwhile. It ends early, in `-ECANCELED` or `-EINTR`, if the
-/// fiber is cancelled, or a handler of a signal runs for it that ends such a call.
-///
-/// # Safety
-///
-/// `call` may be called on another thread while the caller waits, several times, and returns the kernel's result; no signal blocks it from
-/// ending in `-EINTR`.
-pub(crate) unsafe fn wait_elsewhere(handlers: Handlers, call: impl FnMut() -> isize) -> isize {
-    // SAFETY: the caller's promise.
-    unsafe { wait_elsewhere_or(handlers, &|| false, call) }.unwrap_or(failed(libc::EINTR))
-}
-
-/// The same; `None` if the caller was interrupted, `is_over` says so then, and the call has ended without a result.
-///
-/// # Safety
-///
-/// As [`wait_elsewhere`].
-pub(crate) unsafe fn wait_elsewhere_or(
-    handlers: Handlers,
-    is_over: &dyn Fn() -> bool,
-    mut call: impl FnMut() -> isize,
-) -> Option<isize> {
-    loop {
-        if hook::ends_in_error() {
-            return Some(failed(libc::ECANCELED));
-        }
-        let (ended, unattended) = wait_once(&mut call);
-        if !unattended.is_interrupted() {
-            return Some(ended);
-        }
-        let was_over = is_over();
-        // No thread has anything of the caller's any more.
-        let by = unattended.attend();
-        if ended != failed(libc::EINTR) {
-            return Some(ended);
-        }
-        if was_over {
-            return None;
-        }
-        let ends = match handlers {
-            Handlers::End => by != Interrupted::Looks,
-            Handlers::EndUnlessRestarted => by == Interrupted::Ends,
-            Handlers::DoNotEnd => false,
-        };
-        if ends {
-            return Some(ended);
-        }
-        // As in the kernel, the call is made anew.
-    }
-}
-
 /// Makes the call once. A handler that is to run ends it, in `-EINTR`.
-fn wait_once(call: &mut dyn FnMut() -> isize) -> (isize, Unattended) {
+pub(super) fn wait_once(call: &mut dyn FnMut() -> isize) -> (isize, Unattended) {
     let state = Arc::new(Call::new());
     let borrowed: *mut (dyn FnMut() -> isize + '_) = call;
     // SAFETY: only the lifetime changes. It is used as long as this function waits.

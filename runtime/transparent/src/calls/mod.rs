@@ -3,6 +3,7 @@
 mod addresses;
 mod aliases;
 mod asynchronous;
+pub(crate) mod attempts;
 mod children;
 mod elsewhere;
 mod entries;

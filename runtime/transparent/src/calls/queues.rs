@@ -11,7 +11,7 @@ use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, close_under, retry
 use libc::{EAGAIN, ETIMEDOUT, IPC_NOWAIT, mqd_t, sembuf, size_t, ssize_t, timespec};
 
 use crate::answer::{failed, of_c};
-use crate::calls::kick::{Handlers, wait_elsewhere};
+use crate::calls::attempts::{Handlers, wait_elsewhere};
 use crate::descriptors::wishes::result;
 use crate::enter::{looked, would_block};
 use crate::hooks::hooks;

@@ -10,7 +10,7 @@ use libc::off_t;
 use super::pause::retry_on_file;
 use super::wishes::result;
 use crate::answer::{answer, errno, failed};
-use crate::calls::kick::{Handlers, wait_elsewhere};
+use crate::calls::attempts::{Handlers, wait_elsewhere};
 use crate::enter::{Within, enter};
 use crate::hooks::hooks;
 use crate::kernel::kernel;

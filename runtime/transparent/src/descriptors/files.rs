@@ -9,7 +9,7 @@ use abaca::hook::descriptors::forget;
 use libc::{FILE, mode_t};
 
 use crate::answer::{answer, failed};
-use crate::calls::kick::{Handlers, wait_elsewhere};
+use crate::calls::attempts::{Handlers, wait_elsewhere};
 use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::kernel::kernel;

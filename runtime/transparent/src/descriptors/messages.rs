@@ -5,12 +5,12 @@
 use std::ffi::{c_int, c_uint};
 use std::time::{Duration, Instant};
 
-use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, retry};
+use abaca::hook::descriptors::{AFTER_PART, Attempt, Direction, WaitLimit, retry};
 use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, MSG_WAITFORONE, mmsghdr, msghdr, ssize_t, timespec};
 
 use super::broken::{is_broken_and_empty, kept};
 use super::options::least;
-use super::receive::{NEVER_WAITS, has_ended, is_stream, waits_for_a_peek};
+use super::receive::{NEVER_WAITS, ended_nothing, has_ended, is_stream, is_tcp, waits_for_a_peek};
 use super::rights::forget_received;
 use super::send::after_part;
 use super::shut::unless_shut;
@@ -45,6 +45,19 @@ unsafe fn room(message: *const msghdr) -> usize {
     unsafe { Vectors::of((*message).msg_iov, (*message).msg_iovlen) }.bytes()
 }
 
+/// Whether a header has no room for a byte.
+///
+/// # Safety
+///
+/// As [`room`].
+unsafe fn is_of_nothing(message: *const msghdr) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { Vectors::of((*message).msg_iov, (*message).msg_iovlen) }
+        .rest()
+        .iter()
+        .all(|buffer| buffer.iov_len == 0)
+}
+
 /// recvmsg(2) on a fiber.
 ///
 /// # Safety
@@ -76,6 +89,7 @@ pub(super) unsafe fn receive_message(
         let peeks = least > 1 && is_stream(fd) && waits_for_a_peek(fd);
         let flags = flags & !MSG_WAITALL;
         let mut before = 0;
+        let mut waits_for_nothing = false;
         let call = |fd| {
             if before > 0
                 && let Some((_, bytes)) = control
@@ -84,6 +98,11 @@ pub(super) unsafe fn receive_message(
                 unsafe { (*message).msg_controllen = bytes };
             }
             let found = unless_shut(fd, |look| call(fd, flags | look));
+            // SAFETY: a header that the kernel would wait with is one that it has taken.
+            if found == failed(libc::EAGAIN) && unsafe { is_of_nothing(message) } && is_tcp(fd) {
+                waits_for_nothing = true;
+                return AFTER_PART;
+            }
             // SAFETY: as above.
             if !peeks || found <= 0 || found as usize >= unsafe { room(message) }.min(least) || has_ended(fd)
             {
@@ -93,7 +112,7 @@ pub(super) unsafe fn receive_message(
             failed(libc::EAGAIN)
         };
         let ended = retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit, call });
-        match result(ended, libc::EAGAIN) {
+        match if waits_for_nothing { ended_nothing(ended) } else { result(ended, libc::EAGAIN) } {
             error if error < 0 && before > 0 => before,
             found => found,
         }

@@ -21,6 +21,7 @@ pub(crate) mod poll;
 pub(crate) mod read;
 mod receive;
 mod rights;
+pub(crate) mod second;
 mod select;
 mod send;
 mod shut;

@@ -10,7 +10,7 @@ use abaca::hook::descriptors::{born, close_under, duplicated, forget};
 
 use super::options;
 use crate::answer::answer;
-use crate::calls::kick::{Handlers, wait_elsewhere};
+use crate::calls::attempts::{Handlers, wait_elsewhere};
 use crate::enter::is_installed;
 use crate::hooks::hooks;
 use crate::kernel::kernel;

@@ -5,7 +5,7 @@
 use std::ffi::{c_int, c_short};
 use std::time::{Duration, Instant};
 
-use abaca::hook::descriptors::{Attempt, Direction, Ended, Interest, WaitLimit, retry, wait_any};
+use abaca::hook::descriptors::{Attempt, Direction, Ended, Interest, Numbers, WaitLimit, retry, wait_any};
 use abaca::hook::{Slept, sleep_until};
 use libc::{nfds_t, pollfd, sigset_t, size_t, timespec};
 
@@ -174,9 +174,41 @@ pub(super) fn wait_for(
 ) -> Ended {
     match *interests {
         [] => wait_for_nothing(deadline),
-        [Interest { fd, direction }] => wait_on_file(fd, direction, deadline, |_| look()),
-        _ => wait_any(interests, deadline, look),
+        [Interest { fd, direction }] => {
+            let mut has_moved = false;
+            let ended = wait_on_file(fd, direction, deadline, |now| {
+                has_moved |= now != fd;
+                if is_quiet(interests, &|_| now) { 0 } else { look() }
+            });
+            match ended {
+                Ended::TimedOut | Ended::Interrupted if has_moved => match look() {
+                    0 => ended,
+                    result => Ended::Done(result),
+                },
+                ended => ended,
+            }
+        }
+        _ => wait_any(interests, deadline, |numbers| match numbers {
+            Some(numbers) if is_quiet(interests, numbers) => 0,
+            _ => look(),
+        }),
     }
+}
+
+/// Whether a number was closed under the call, which waits for its file as before, and none of the files has an event: then nothing has woken the
+/// kernel's call either, which would see that the number is not open any more.
+fn is_quiet(interests: &[Interest], numbers: Numbers<'_>) -> bool {
+    let numbers = || (0..interests.len()).map(numbers);
+    if numbers().zip(interests).all(|(number, interest)| number == interest.fd)
+        || numbers().any(|number| number < 0)
+    {
+        return false;
+    }
+    let events = |direction| if direction == Direction::Read { READS } else { WRITES };
+    let entry =
+        |(fd, interest): (c_int, &Interest)| pollfd { fd, events: events(interest.direction), revents: 0 };
+    let mut list: Vec<pollfd> = numbers().zip(interests).map(entry).collect();
+    self::look(&mut list) == 0
 }
 
 /// A wait that only its time ends, or a signal.

@@ -21,7 +21,7 @@ use super::told::is_eventfd;
 use super::vectors::total;
 use super::wishes::result;
 use crate::answer::{failed, of_c};
-use crate::calls::kick::{Handlers, wait_elsewhere};
+use crate::calls::attempts::{Handlers, wait_elsewhere_on};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
@@ -248,17 +248,17 @@ pub(super) unsafe fn read_now(fd: c_int, list: *const iovec, count: c_int) -> is
         }
         _ => {
             // SAFETY: the caller's promise.
-            let read = || unsafe { kernel!(libc::SYS_readv, fd, list, count) };
+            let read = |fd| unsafe { kernel!(libc::SYS_readv, fd, list, count) };
             let look_and_read = || match look_at(fd, libc::POLLIN) {
                 Ok(0) => match patience(fd) {
                     Patience::Endless if has_no_writer(fd) => 0,
                     Patience::Endless => failed(libc::EAGAIN),
-                    Patience::None => read(),
+                    Patience::None => read(fd),
                     // SAFETY: the user's buffers stay while the fiber waits. Who else reads from the terminal waits, as in the kernel.
-                    Patience::Limited => unsafe { wait_elsewhere(Handlers::EndUnlessRestarted, read) },
+                    Patience::Limited => unsafe { wait_elsewhere_on(fd, Handlers::EndUnlessRestarted, read) },
                 },
                 // Nobody else of this process reads meanwhile.
-                Ok(_) => read(),
+                Ok(_) => read(fd),
                 Err(error) => error,
             };
             in_turn(fd, look_and_read).unwrap_or(failed(libc::ECANCELED))
@@ -266,7 +266,8 @@ pub(super) unsafe fn read_now(fd: c_int, list: *const iovec, count: c_int) -> is
     }
 }
 
-/// Whether the kernel cannot make the call without waiting for this kind of file: a terminal, an old kernel's pipe.
+/// Whether the kernel cannot make the call without waiting for this kind of file: a terminal, an old kernel's pipe. Filters of system
+/// calls say EPERM of those that they do not know; the file's own is told by the call that comes then.
 pub(super) fn is_unsupported(result: isize) -> bool {
-    [libc::EOPNOTSUPP, libc::ENOSYS, libc::EINVAL].iter().any(|error| result == failed(*error))
+    [libc::EOPNOTSUPP, libc::ENOSYS, libc::EINVAL, libc::EPERM].iter().any(|error| result == failed(*error))
 }

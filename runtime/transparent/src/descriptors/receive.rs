@@ -4,7 +4,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, retry};
+use abaca::hook::descriptors::{AFTER_PART, Attempt, Direction, Ended, WaitLimit, retry};
 use libc::{
     MSG_DONTWAIT, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_WAITALL, size_t, sockaddr, socklen_t,
     ssize_t,
@@ -27,7 +27,7 @@ pub(super) const NEVER_WAITS: c_int = MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB;
 hooks! {
     /// recv(2).
     fn recv(fd: c_int, buffer: *mut c_void, bytes: size_t, flags: c_int) -> ssize_t, |_| -> kernel_point {
-        if flags & (NEVER_WAITS | MSG_WAITALL) != 0 || may_have_least() {
+        if flags & (NEVER_WAITS | MSG_WAITALL) != 0 || bytes == 0 || may_have_least() {
             // SAFETY: the caller's promise.
             return unsafe { receive(fd, buffer, bytes, flags, std::ptr::null_mut(), std::ptr::null_mut()) };
         }
@@ -110,6 +110,13 @@ pub(super) unsafe fn receive(
         });
     }
     let mut limit = WaitLimit::of_descriptor();
+    if bytes == 0 {
+        // SAFETY: the caller's promise.
+        let call = |fd, look| unsafe {
+            kernel!(libc::SYS_recvfrom, fd, buffer, 0, flags | look, address, address_bytes)
+        };
+        return receive_nothing(fd, &mut limit, call);
+    }
     let least = if flags & MSG_WAITALL == 0 { least(fd).min(bytes) } else { bytes };
     if least <= 1 || flags & MSG_WAITALL != 0 && !is_stream(fd) {
         // SAFETY: the caller's promise.
@@ -146,6 +153,32 @@ pub(super) unsafe fn receive(
         moved if done == 0 => moved,
         _ => done as isize,
     }
+}
+
+/// recvfrom(2) without room for a byte, which `call` makes with a flag more.
+#[cold]
+fn receive_nothing(fd: c_int, limit: &mut WaitLimit, mut call: impl FnMut(c_int, c_int) -> isize) -> isize {
+    let is_tcp = is_tcp(fd);
+    let call = |fd| match unless_shut(fd, |look| call(fd, look)) {
+        result if is_tcp && result == failed(libc::EAGAIN) => AFTER_PART,
+        result => result,
+    };
+    match retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit, call }) {
+        ended if is_tcp => ended_nothing(ended),
+        ended => result(ended, libc::EAGAIN),
+    }
+}
+
+/// How a call of TCP's without room for a byte ends, which has told [`AFTER_PART`]: its first wait is the end, however that ends.
+pub(super) fn ended_nothing(ended: Ended) -> isize {
+    match ended {
+        Ended::TimedOut | Ended::Interrupted => 0,
+        ended => result(ended, libc::EAGAIN),
+    }
+}
+
+pub(super) fn is_tcp(fd: c_int) -> bool {
+    is_stream(fd) && super::connect::option(fd, libc::SO_PROTOCOL) == Some(libc::IPPROTO_TCP)
 }
 
 /// How many bytes a call wants, for which fewer mean that there are no more; 0 if they do not mean that.

@@ -9,7 +9,7 @@ use libc::termios;
 use super::kind::{Kind, kind_of};
 use super::poll::look_at;
 use crate::answer::{failed, of_c};
-use crate::calls::kick::{Handlers, wait_elsewhere};
+use crate::calls::attempts::{Handlers, wait_elsewhere};
 use crate::hooks::hooks;
 use crate::own::own;
 

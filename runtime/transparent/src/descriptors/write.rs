@@ -17,7 +17,7 @@ use super::terminals::is_terminal;
 use super::vectors::{Vectors, total};
 use super::wishes::is_nonblocking;
 use crate::answer::{failed, of_c};
-use crate::calls::kick::{Handlers, wait_elsewhere};
+use crate::calls::attempts::{Handlers, wait_elsewhere_on};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
@@ -203,17 +203,17 @@ fn send_now(fd: c_int, rest: &Vectors) -> isize {
 /// call does not wait, it is made on a thread of the pool.
 fn write_at_once(fd: c_int, list: &Vectors) -> isize {
     // SAFETY: the buffers are the user's.
-    let write = || unsafe { kernel!(libc::SYS_writev, fd, list.pointer(), list.count()) };
+    let write = |fd| unsafe { kernel!(libc::SYS_writev, fd, list.pointer(), list.count()) };
     let look_and_write = || match look_at(fd, libc::POLLOUT) {
         Ok(0) if !is_nonblocking(fd) => None,
         // Nobody else of this process writes meanwhile.
-        Ok(_) => Some(write()),
+        Ok(_) => Some(write(fd)),
         Err(error) => Some(error),
     };
     match in_turn(fd, look_and_write) {
         Some(Some(result)) => crate::enter::looked(result),
         // SAFETY: the user's buffers stay while the fiber waits.
-        Some(None) => unsafe { wait_elsewhere(Handlers::EndUnlessRestarted, write) },
+        Some(None) => unsafe { wait_elsewhere_on(fd, Handlers::EndUnlessRestarted, write) },
         None => failed(libc::ECANCELED),
     }
 }

@@ -9,10 +9,11 @@ use std::ffi::c_int;
 use std::sync::atomic::{Ordering, fence};
 
 use abaca::hook::{self, Slept};
-use libc::{EBUSY, ETIMEDOUT};
+use libc::{EBUSY, ETIMEDOUT, pthread_mutex_t, pthread_rwlock_t};
 
 use super::cancel::Point;
 use super::until::Until;
+use crate::enter::enter;
 
 /// What sleeps at an object, as bits of a sleep.
 pub(crate) const ONE_KIND: u32 = 1;
@@ -25,6 +26,18 @@ pub(crate) const WRITERS: u32 = 4;
 #[inline(always)]
 pub(crate) fn beside<T>(object: *mut T) -> usize {
     object.addr() | 1
+}
+
+/// The address for a mutex: who looks at a dump finds its owner.
+#[inline(always)]
+pub(crate) fn beside_mutex(mutex: *mut pthread_mutex_t) -> usize {
+    mutex.addr() | hook::MUTEX_MARK
+}
+
+/// The same for a reader-writer lock.
+#[inline(always)]
+pub(crate) fn beside_rwlock(lock: *mut pthread_rwlock_t) -> usize {
+    lock.addr() | hook::RWLOCK_MARK
 }
 
 /// Attempts until the result is not `EBUSY`, sleeping at `address` meanwhile, or until the time has passed: `ETIMEDOUT`.
@@ -86,4 +99,15 @@ pub(crate) fn has_sleepers(address: usize) -> bool {
         fence(Ordering::SeqCst);
     }
     hook::has_sleepers(address)
+}
+
+/// Calls `wake`, which wakes those who sleep for what the caller has just released, and tells how many. They run before the caller goes on,
+/// if it has waited since it last let others run: else one that takes the lock again at once would keep them out for ever.
+pub(crate) fn wake_fairly(wake: impl FnOnce() -> usize) -> usize {
+    let within = enter();
+    let woken = wake();
+    if woken != 0 && within.is_some() {
+        hook::let_woken_run();
+    }
+    woken
 }

@@ -76,7 +76,10 @@ hooks! {
                 let bytes = record.stack.1.load(Ordering::Acquire);
                 let end = record.stack.0.load(Ordering::Relaxed) + bytes;
                 let told = record.asked.bytes.next_multiple_of(GUARD_BYTES).min(bytes);
-                (end - told..end, record.asked.guard_bytes.next_multiple_of(GUARD_BYTES), record.is_detached())
+                // A stack of threads begins with a page, which programs protect or map anew: the JVM does. Stacks of fibers end at
+                // different places of their last pages.
+                let begin = end - told;
+                (begin - begin % GUARD_BYTES..end, record.asked.guard_bytes.next_multiple_of(GUARD_BYTES), record.is_detached())
             }
             Target::Caller => (hook::stack().unwrap_or(0..0), GUARD_BYTES, false),
             Target::Kernel => {
@@ -294,11 +297,19 @@ pub(super) fn note_binding() {
 }
 
 /// The processors of the calling thread, which those that it creates have as well; `None` is all of the process's.
-pub(super) fn inherited_processors() -> Option<Vec<u8>> {
+/// The outer `None`: there is no memory for them.
+pub(super) fn inherited_processors() -> Option<Option<Vec<u8>>> {
     if hook::on_fiber() {
-        return Target::Caller.with_details(|details| details.processors.clone()).flatten();
+        let details = Target::Caller.with_details(|details| details.try_clone());
+        return details.map_or(Some(None), |details| Some(details?.processors));
     }
-    HAS_BOUND.load(Ordering::Relaxed).then(|| processors().to_vec())
+    if !HAS_BOUND.load(Ordering::Relaxed) {
+        return Some(None);
+    }
+    let mut bound = Vec::new();
+    bound.try_reserve_exact(size_of::<cpu_set_t>()).ok()?;
+    bound.extend_from_slice(&processors());
+    Some(Some(bound))
 }
 
 /// The processors that the calling OS thread may run on.

@@ -14,7 +14,7 @@ use libc::{
     pthread_condattr_t, pthread_mutex_t, timespec,
 };
 
-use super::acquire::{ONE_KIND, beside, has_sleepers};
+use super::acquire::{ONE_KIND, beside, beside_mutex, has_sleepers};
 use super::cancel::{self, Point};
 use super::observed::Observed;
 use super::until::Until;
@@ -127,7 +127,7 @@ unsafe fn wait(condition: Condition, mutex: Mutex, until: &Until) -> c_int {
         error == 0
     };
     let wake_for_mutex = || {
-        if has_sleepers(beside(mutex)) {
+        if has_sleepers(beside_mutex(mutex)) {
             mutex::wake_one(mutex);
         }
     };

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
 use abaca::Runtime;
-use abaca::hook;
+use abaca::hook::{self, Counted};
 use libc::{
     EAGAIN, EINVAL, PTHREAD_CREATE_DETACHED, PTHREAD_EXPLICIT_SCHED, SCHED_OTHER, cpu_set_t, pthread_attr_t,
     pthread_t, sigset_t,
@@ -317,15 +317,15 @@ unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_i
         // There are not so many addresses.
         return EINVAL;
     }
-    if !hook::has_memory_for_thread() {
-        return EAGAIN;
-    }
     let details = match Record::current() {
-        Some(creator) => creator.details().clone(),
-        None => Details { name: None, processors: inherited_processors() },
+        Some(creator) => creator.details().try_clone(),
+        None => inherited_processors().map(|processors| Details { name: None, processors }),
     };
+    let (Some(kept), Some(details)) = (hook::kept_for_thread(), details) else { return EAGAIN };
     let mask = settings.mask.unwrap_or_else(masks::of_creator);
-    let record = Record::new(settings.is_detached, details, settings.stack, mask);
+    let Some(record) = Record::new(settings.is_detached, details, settings.stack, mask) else {
+        return EAGAIN;
+    };
     // Before the thread can look.
     // SAFETY: the caller's promise.
     unsafe { thread.write(record.thread()) };
@@ -334,7 +334,7 @@ unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_i
     }
     let start = Start { record: Some(record.clone()), call };
     let _within = enter();
-    match hook::spawn(settings.stack.bytes.saturating_add(EXTRA_BYTES), runtime, move || start.run()) {
+    match hook::spawn(settings.stack.bytes.saturating_add(EXTRA_BYTES), runtime, move || start.run(), kept) {
         Ok(handle) => {
             if !settings.is_detached {
                 record.set_handle(handle);
@@ -348,7 +348,7 @@ unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_i
 /// A thread that has not started.
 struct Start {
     /// `None` once it has.
-    record: Option<std::sync::Arc<Record>>,
+    record: Option<Counted<Record>>,
     call: Call,
 }
 
@@ -357,7 +357,8 @@ impl Start {
         let record = self.record.take().expect("it starts once");
         record.enter();
         // SAFETY: the caller of pthread_create wants the call; the fiber is new.
-        let Ended { mut value, has_exited } = unsafe { begin(self.call.routine, self.call.argument) };
+        let Ended { mut value, has_exited } =
+            unsafe { begin(self.call.routine, self.call.argument, record.cancel.routine_mark()) };
         if has_exited != 0 {
             // Relaxed: this fiber has written it.
             value = record.exit_value.load(Ordering::Relaxed);

@@ -22,6 +22,7 @@ use libc::{
     FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, SYS_futex, timespec,
 };
 
+use super::acquire::wake_fairly;
 use super::asks;
 use super::number;
 use super::until::{self, Until};
@@ -257,9 +258,14 @@ fn threads_at(address: usize) -> &'static AtomicU32 {
 ///
 /// None beyond futex(2)'s, which takes the address for a key.
 unsafe fn wake(address: usize, bits: u32, most: usize) -> isize {
+    // It may be a lock that the caller has released.
+    wake_fairly(|| wake_both(address, bits, most)) as isize
+}
+
+/// [`wake`], within a hook.
+fn wake_both(address: usize, bits: u32, most: usize) -> usize {
     /// Counts the calls that could have begun with either.
     static TURN: AtomicU32 = AtomicU32::new(0);
-    let _within = enter();
     // Relaxed: hints, both.
     let threads_first = most != c_int::MAX as usize
         && threads_at(address).load(Ordering::Relaxed) != 0
@@ -268,12 +274,12 @@ unsafe fn wake(address: usize, bits: u32, most: usize) -> isize {
         // SAFETY: as this function's.
         let woken = unsafe { wake_threads(address, bits, most) };
         let rest = most - woken.min(most);
-        return (woken + if rest == 0 { 0 } else { hook::wake_at(address, bits, rest) }) as isize;
+        return woken + if rest == 0 { 0 } else { hook::wake_at(address, bits, rest) };
     }
     let woken = hook::wake_at(address, bits, most);
     let rest = most - woken;
     // SAFETY: as this function's.
-    (woken + if rest == 0 { 0 } else { unsafe { wake_threads(address, bits, rest) } }) as isize
+    woken + if rest == 0 { 0 } else { unsafe { wake_threads(address, bits, rest) } }
 }
 
 unsafe fn wake_threads(address: usize, bits: u32, most: usize) -> usize {

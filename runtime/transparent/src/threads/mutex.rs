@@ -11,10 +11,11 @@ use std::ffi::c_int;
 
 use abaca::hook;
 use libc::{
-    CLOCK_REALTIME, EBUSY, EPERM, ETIMEDOUT, clockid_t, pthread_mutex_t, pthread_mutexattr_t, timespec,
+    CLOCK_REALTIME, EBUSY, EDEADLK, EPERM, ETIMEDOUT, clockid_t, pthread_mutex_t, pthread_mutexattr_t,
+    timespec,
 };
 
-use super::acquire::{CANCELLED, Ends, ONE_KIND, acquire_lock, beside, has_sleepers};
+use super::acquire::{CANCELLED, Ends, ONE_KIND, acquire_lock, beside_mutex, has_sleepers, wake_fairly};
 use super::until::Until;
 use super::{cancel, uncontended};
 use crate::enter::{enter, is_installed};
@@ -63,6 +64,16 @@ hooks! {
         }
     }
 
+    /// pthread_mutex_trylock(3).
+    fn pthread_mutex_trylock(mutex: Mutex) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise; the word is there.
+        unsafe {
+            let result = own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex);
+            // libc says so of one whose owner inherits priorities only.
+            if result == EBUSY && tells_its_owner(mutex) && is_own(mutex) { EDEADLK } else { result }
+        }
+    }
+
     /// pthread_mutex_init(3).
     fn pthread_mutex_init(mutex: Mutex, attributes: *const pthread_mutexattr_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
@@ -84,8 +95,8 @@ hooks! {
     fn pthread_mutex_unlock(mutex: Mutex) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         let result = unsafe { unlock(mutex) };
-        if has_sleepers(beside(mutex)) {
-            wake_one(mutex);
+        if has_sleepers(beside_mutex(mutex)) {
+            wake_fairly(|| hook::wake_at(beside_mutex(mutex), ONE_KIND, 1));
         }
         result
     }
@@ -100,6 +111,12 @@ hooks! {
     fn __pthread_mutex_lock(mutex: Mutex) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe { pthread_mutex_lock(mutex) }
+    }
+
+    /// An old name, as above.
+    fn __pthread_mutex_trylock(mutex: Mutex) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { pthread_mutex_trylock(mutex) }
     }
 
     /// An old name, as above.
@@ -162,6 +179,17 @@ unsafe fn unlock_by_kind(mutex: Mutex) -> c_int {
     }
 }
 
+/// Whether a mutex was one whose owner inherits priorities, and tells its owner that it has it.
+///
+/// # Safety
+///
+/// The mutex is initialised.
+unsafe fn tells_its_owner(mutex: Mutex) -> bool {
+    // SAFETY: the caller's promise. The word changes as a whole.
+    let kind = unsafe { mutex.cast::<c_int>().add(KIND).read_volatile() };
+    kind & OWNERS != 0 && kind & 3 == libc::PTHREAD_MUTEX_ERRORCHECK
+}
+
 /// Whether the caller has a mutex, to which libc has written who has it.
 #[cold]
 unsafe fn is_own(mutex: Mutex) -> bool {
@@ -189,7 +217,7 @@ pub(crate) unsafe fn owner(mutex: Mutex) -> c_int {
 #[cold]
 pub(crate) fn wake_one(mutex: Mutex) {
     let _within = enter();
-    hook::wake_at(beside(mutex), ONE_KIND, 1);
+    hook::wake_at(beside_mutex(mutex), ONE_KIND, 1);
 }
 
 /// A time that has passed on each clock.
@@ -233,7 +261,7 @@ unsafe fn lock(mutex: Mutex, until: &Until, ends: Ends, own: &dyn Fn() -> c_int)
         }
     }
     // SAFETY: as above.
-    let result = acquire_lock(beside(mutex), ONE_KIND, until, ends, || unsafe {
+    let result = acquire_lock(beside_mutex(mutex), ONE_KIND, until, ends, || unsafe {
         own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex)
     });
     drop(within);

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use abaca::hook;
 use libc::{pthread_rwlock_t, pthread_rwlockattr_t};
 
-use super::acquire::{READERS, beside};
+use super::acquire::{READERS, beside_rwlock};
 use super::observed::Observed;
 
 /// The word of a lock that libc leaves alone, `__pad3` in `bits/struct_rwlock.h`, which programs are compiled with. It begins as zero.
@@ -50,7 +50,7 @@ impl Announced {
 
     /// The writer does without the lock.
     pub(super) fn give_up(self) {
-        let readers = beside(self.0);
+        let readers = beside_rwlock(self.0);
         drop(self);
         // A reader that has seen it announced sleeps by now, or attempts again: both look under the table's lock.
         hook::wake_at(readers, READERS, usize::MAX);

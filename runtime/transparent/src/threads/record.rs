@@ -6,12 +6,13 @@
 #![expect(unsafe_code, reason = "follows the addresses that a `pthread_t` stands for")]
 
 use std::cell::OnceCell;
-use std::ptr;
+use std::mem::ManuallyDrop;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use abaca::JoinHandle;
-use abaca::hook;
+use abaca::hook::{self, Counted};
 use libc::{EINVAL, pthread_t};
 
 use super::identity::may_have_been_fiber;
@@ -31,7 +32,7 @@ pub(crate) struct Asked {
 pub(crate) struct Finished {
     pub(crate) value: usize,
     #[expect(dead_code, reason = "keeps the record until the join")]
-    pub(crate) record: Arc<Record>,
+    pub(crate) record: Counted<Record>,
 }
 
 /// May be joined.
@@ -44,7 +45,7 @@ const DETACHED: u8 = 2;
 pub(crate) struct Record {
     state: AtomicU8,
     /// The fiber's handle, once its creator has it, until the thread is joined or detached.
-    handle: AtomicPtr<JoinHandle<Finished>>,
+    handle: AtomicPtr<()>,
     /// Where the stack begins and how many bytes it has; 0 before the fiber has started.
     pub(crate) stack: (AtomicUsize, AtomicUsize),
     pub(crate) asked: Asked,
@@ -60,12 +61,23 @@ pub(crate) struct Record {
 }
 
 /// What is rarely asked for. The threads that a thread creates begin with its own.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Details {
     /// `None` is the process's.
     pub(crate) name: Option<Name>,
     /// The processors that the thread was told to run on; `None` is all of the process's.
     pub(crate) processors: Option<Vec<u8>>,
+}
+
+impl Details {
+    /// The same of another thread. `None` if there is no memory for it.
+    pub(crate) fn try_clone(&self) -> Option<Self> {
+        let Some(own) = &self.processors else { return Some(Self { name: self.name, processors: None }) };
+        let mut processors = Vec::new();
+        processors.try_reserve_exact(own.len()).ok()?;
+        processors.extend_from_slice(own);
+        Some(Self { name: self.name, processors: Some(processors) })
+    }
 }
 
 thread_local! {
@@ -74,8 +86,9 @@ thread_local! {
 }
 
 impl Record {
-    pub(crate) fn new(is_detached: bool, details: Details, asked: Asked, mask: u64) -> Arc<Self> {
-        Arc::new(Self {
+    /// `None` if there is no memory for it.
+    pub(crate) fn new(is_detached: bool, details: Details, asked: Asked, mask: u64) -> Option<Counted<Self>> {
+        Counted::new(Self {
             state: AtomicU8::new(if is_detached { DETACHED } else { JOINABLE }),
             handle: AtomicPtr::new(ptr::null_mut()),
             stack: (AtomicUsize::new(0), AtomicUsize::new(0)),
@@ -138,16 +151,38 @@ impl Record {
     ///
     /// SeqCst, here and in `detach`: either this sees that the thread was detached, or `detach` sees the handle.
     pub(crate) fn set_handle(&self, handle: JoinHandle<Finished>) {
-        self.handle.store(Box::into_raw(Box::new(handle)), Ordering::SeqCst);
+        self.handle.store(hook::into_raw(handle).as_ptr(), Ordering::SeqCst);
         if self.state.load(Ordering::SeqCst) == DETACHED {
             drop(self.take_handle());
         }
     }
 
-    fn take_handle(&self) -> Option<Box<JoinHandle<Finished>>> {
-        let handle = self.handle.swap(ptr::null_mut(), Ordering::SeqCst);
-        // SAFETY: `set_handle` made it, and the exchange makes it the caller's.
-        (!handle.is_null()).then(|| unsafe { Box::from_raw(handle) })
+    /// Whether the thread's fiber waits.
+    ///
+    /// # Safety
+    ///
+    /// Nobody joins or detaches the thread meanwhile.
+    pub(super) unsafe fn is_waiting(&self) -> bool {
+        // SAFETY: only who joins or detaches the thread takes it.
+        unsafe { self.borrow_handle() }.is_some_and(|handle| hook::is_waiting(&handle))
+    }
+
+    fn take_handle(&self) -> Option<JoinHandle<Finished>> {
+        let handle = NonNull::new(self.handle.swap(ptr::null_mut(), Ordering::SeqCst))?;
+        // SAFETY: `set_handle` has stored it, and the exchange makes it the caller's.
+        Some(unsafe { hook::from_raw(handle) })
+    }
+
+    /// The handle, which is left to the record.
+    ///
+    /// # Safety
+    ///
+    /// Nobody takes it meanwhile.
+    unsafe fn borrow_handle(&self) -> Option<ManuallyDrop<JoinHandle<Finished>>> {
+        // Acquire: pairs with the store in `set_handle`.
+        let handle = NonNull::new(self.handle.load(Ordering::Acquire))?;
+        // SAFETY: as above; the caller's promise: the one that is taken is a handle after this one.
+        Some(ManuallyDrop::new(unsafe { hook::from_raw(handle) }))
     }
 
     /// Detaches the thread. The record may be gone afterwards.
@@ -174,16 +209,14 @@ impl Record {
     /// then the join is over. The fiber of a runtime that was shut down before it began has no result.
     pub(crate) fn join(&self, wait: impl FnOnce(&JoinHandle<Finished>) -> bool) -> Option<Option<Finished>> {
         let handle = loop {
-            // Acquire: pairs with the Release in `set_handle`.
-            let handle = self.handle.load(Ordering::Acquire);
             // SAFETY: only who joins takes it, which is the caller.
-            match unsafe { handle.as_ref() } {
+            match unsafe { self.borrow_handle() } {
                 Some(handle) => break handle,
                 // The creator, in `pthread_create`, is about to store it. It may be a fiber of this worker.
                 None => hook::yield_now(),
             }
         };
-        if !wait(handle) {
+        if !wait(&handle) {
             // Nobody else changes the state while it is `JOINING`.
             self.state.store(JOINABLE, Ordering::Release);
             return None;

@@ -11,7 +11,9 @@ use libc::{
     pthread_rwlockattr_t, timespec,
 };
 
-use super::acquire::{CANCELLED, Ends, READERS, WRITERS, acquire_lock, beside, has_sleepers};
+use super::acquire::{
+    CANCELLED, Ends, READERS, WRITERS, acquire_lock, beside_rwlock, has_sleepers, wake_fairly,
+};
 use super::cancel;
 use super::mutex::LONG_AGO;
 use super::observed::Observed;
@@ -87,7 +89,7 @@ hooks! {
     fn pthread_rwlock_unlock(lock: Lock) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         let result = unsafe { own!(fn pthread_rwlock_unlock(Lock) -> c_int)(lock) };
-        if has_sleepers(beside(lock)) {
+        if has_sleepers(beside_rwlock(lock)) {
             wake(lock);
         }
         result
@@ -121,9 +123,8 @@ hooks! {
 /// Wakes all readers, and one writer. Those who find the lock held sleep again.
 #[cold]
 fn wake(lock: Lock) {
-    let _within = enter();
-    hook::wake_at(beside(lock), READERS, usize::MAX);
-    hook::wake_at(beside(lock), WRITERS, 1);
+    let address = beside_rwlock(lock);
+    wake_fairly(|| hook::wake_at(address, READERS, usize::MAX) + hook::wake_at(address, WRITERS, 1));
 }
 
 /// # Safety
@@ -213,7 +214,7 @@ unsafe fn take(
     }
     // SAFETY: the lock is initialised, and stays while somebody waits for it.
     let announced = unsafe { (bits == WRITERS && prefers_writers(lock)).then(|| Announced::new(lock)) };
-    let result = acquire_lock(beside(lock), bits, &until, Ends::IfAsynchronous, attempt);
+    let result = acquire_lock(beside_rwlock(lock), bits, &until, Ends::IfAsynchronous, attempt);
     match result {
         0 => drop(announced),
         _ => announced.into_iter().for_each(Announced::give_up),

@@ -7,15 +7,15 @@ use std::ffi::{c_int, c_uint};
 use abaca::hook::{self, Interrupted};
 use libc::{CLOCK_REALTIME, EAGAIN, EBUSY, ECANCELED, EINTR, EINVAL, clockid_t, sem_t, timespec};
 
-use super::acquire::{ONE_KIND, acquire, beside, has_sleepers};
+use super::acquire::{ONE_KIND, acquire, beside, has_sleepers, wake_fairly};
 use super::cancel::Point;
 use super::observed::Observed;
 use super::record::Record;
 use super::relay;
 use super::until::Until;
 use crate::answer::{errno, failed};
-use crate::calls::kick::{Handlers, wait_elsewhere};
-use crate::enter::{Within, enter};
+use crate::calls::attempts::{Handlers, wait_elsewhere};
+use crate::enter::Within;
 use crate::hooks::hooks;
 use crate::own::own;
 
@@ -63,8 +63,7 @@ hooks! {
 /// Wakes one of those who sleep for a semaphore that was just posted.
 #[cold]
 fn wake_one(semaphore: Semaphore) {
-    let _within = enter();
-    hook::wake_at(beside(semaphore), ONE_KIND, 1);
+    wake_fairly(|| hook::wake_at(beside(semaphore), ONE_KIND, 1));
 }
 
 /// The result of a function of libc as the kernel's.
