@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use super::primitive::{self as park, SpinGuard, SpinLock, Waiter, Wakeup};
 use super::wait_list::{self, End, WaitList};
-use crate::atomic::{AtomicUsize, Ordering, const_fn, fence};
+use crate::atomic::{AtomicUsize, Ordering, fence};
 use crate::cell::{Awaited, Outcome, Reason};
 
 /// How many buckets there are. Addresses that share one share its lock.
@@ -56,10 +56,14 @@ struct Bucket {
 type Sleepers<'a> = SpinGuard<'a, WaitList<Key>>;
 
 impl Bucket {
-    const_fn! {
-        const fn new() -> Self {
-            Self { sleepers: SpinLock::new(WaitList::new()), count: AtomicUsize::new(0) }
-        }
+    #[cfg(not(loom))]
+    const fn new() -> Self {
+        Self { sleepers: SpinLock::new(WaitList::new()), count: AtomicUsize::new(0) }
+    }
+
+    #[cfg(loom)]
+    fn new() -> Self {
+        Self { sleepers: SpinLock::new(WaitList::new()).with_word(), count: AtomicUsize::new(0) }
     }
 }
 
@@ -173,14 +177,14 @@ impl Bucket {
     /// Counts the caller, who has just taken the lock, and looks at the word next.
     #[inline(always)]
     fn count_in(&self, _sleepers: &Sleepers<'_>) {
-        // Relaxed: whoever looks without the lock finds that taken, or has what its release has published.
-        self.count.store(self.count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         // See the module's documentation. What is left to forbid on x86_64 is that the compiler moves the look at the word before the lock.
         if cfg!(any(loom, not(target_arch = "x86_64"))) {
             fence(Ordering::SeqCst);
         } else {
             compiler_fence(Ordering::SeqCst);
         }
+        // Relaxed: whoever looks without the lock finds that taken, or has what its release has published.
+        self.count.store(self.count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// Takes somebody off the count who is in the list no more.

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
-use loom::sync::atomic::{AtomicU32, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use loom::thread::{self, Thread};
 
 pub(crate) use super::{Cost, spend, spend_as};
@@ -131,6 +131,8 @@ pub(crate) struct SpinLock<T, B = ()> {
     value: std::sync::Mutex<T>,
     /// The guard of a holder that keeps the lock.
     kept: std::sync::Mutex<Option<loom::sync::MutexGuard<'static, ()>>>,
+    /// The word of a lock at which others look. Of any other it would multiply the interleavings for nothing.
+    word: Option<AtomicBool>,
 }
 
 // SAFETY: the guard of loom's mutex goes back to the thread that kept it.
@@ -143,12 +145,34 @@ pub(crate) struct SpinGuard<'a, T, B = ()> {
     lock: &'a SpinLock<T, B>,
     // The fields are dropped in this order.
     value: std::sync::MutexGuard<'a, T>,
+    word: HeldWord<'a>,
     guard: loom::sync::MutexGuard<'a, ()>,
+}
+
+/// The word of a lock that is held, if it has one: to be cleared.
+#[derive(Debug)]
+struct HeldWord<'a>(Option<&'a AtomicBool>);
+
+impl Drop for HeldWord<'_> {
+    fn drop(&mut self) {
+        if let Some(word) = self.0 {
+            word.store(false, Ordering::Release);
+        }
+    }
 }
 
 impl<T> SpinLock<T> {
     pub(crate) fn new(value: T) -> Self {
         Self::any(value)
+    }
+
+    /// Others will look whether it is locked.
+    pub(crate) fn with_word(self) -> Self {
+        Self { word: Some(AtomicBool::new(false)), ..self }
+    }
+
+    pub(crate) fn is_locked(&self) -> bool {
+        self.word.as_ref().expect("it has a word").load(Ordering::Acquire)
     }
 }
 
@@ -169,6 +193,7 @@ impl<T, B> SpinLock<T, B> {
             mutex: loom::sync::Mutex::new(()),
             value: std::sync::Mutex::new(value),
             kept: std::sync::Mutex::new(None),
+            word: None,
         }
     }
 
@@ -177,12 +202,16 @@ impl<T, B> SpinLock<T, B> {
     }
 
     pub(crate) fn lock(&self) -> SpinGuard<'_, T, B> {
-        self.guard(self.mutex.lock().unwrap())
+        let guard = self.mutex.lock().unwrap();
+        if let Some(word) = &self.word {
+            word.swap(true, Ordering::Acquire);
+        }
+        self.guard(guard)
     }
 
     fn guard<'a>(&'a self, guard: loom::sync::MutexGuard<'a, ()>) -> SpinGuard<'a, T, B> {
         let value = self.value.try_lock().expect("loom's mutex guards it");
-        SpinGuard { lock: self, value, guard }
+        SpinGuard { lock: self, value, word: HeldWord(self.word.as_ref()), guard }
     }
 
     /// # Safety
@@ -200,8 +229,9 @@ impl<'a, T, B> SpinGuard<'a, T, B> {
     }
 
     pub(crate) fn keep(guard: Self) {
-        let Self { lock, value, guard } = guard;
+        let Self { lock, value, word, guard } = guard;
         drop(value);
+        std::mem::forget(word);
         // SAFETY: the lock outlives its guard, which `resume` takes out by its own lifetime.
         let guard = unsafe { std::mem::transmute::<_, loom::sync::MutexGuard<'static, ()>>(guard) };
         *lock.kept.lock().unwrap() = Some(guard);

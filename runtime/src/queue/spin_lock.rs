@@ -42,6 +42,7 @@ impl<T> SpinLock<T> {
     }
 
     /// Whether somebody holds it at this moment. If not, what the last holder has written is seen.
+    #[cfg(all(feature = "own-tls", not(loom)))]
     #[inline(always)]
     #[cfg_attr(
         not(feature = "own-tls"),

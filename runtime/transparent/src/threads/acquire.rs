@@ -94,7 +94,7 @@ fn acquire_by(
 /// Whether somebody sleeps at an address, seen by a caller that has just released what they sleep for.
 #[inline(always)]
 pub(crate) fn has_sleepers(address: usize) -> bool {
-    // libc releases its locks by a locked operation, which is a full fence on x86_64.
+    // Locks are released by a locked operation, by libc as by `uncontended`, which is a full fence on x86_64.
     if !cfg!(target_arch = "x86_64") {
         fence(Ordering::SeqCst);
     }
