@@ -17,6 +17,8 @@ static void unlock_mutex(void) { pthread_mutex_unlock(&mutex); }
 static void read_lock(void) { pthread_rwlock_rdlock(&rwlock); }
 static void write_lock(void) { pthread_rwlock_wrlock(&rwlock); }
 static void unlock_rwlock(void) { pthread_rwlock_unlock(&rwlock); }
+static void lock_file(void) { flockfile(stderr); }
+static void unlock_file(void) { funlockfile(stderr); }
 static void take(void) { sem_wait(&semaphore); }
 static void give(void) { sem_post(&semaphore); }
 
@@ -39,6 +41,7 @@ static const struct kind {
     {"lock that is written", write_lock, write_lock, unlock_rwlock},
     {"lock that is written, for readers", write_lock, read_lock, unlock_rwlock},
     {"lock that is read, for writers", read_lock, write_lock, unlock_rwlock},
+    {"file", lock_file, lock_file, unlock_file},
     {"semaphore", take, take, give},
     {"word", lock_word, lock_word, unlock_word},
 };
