@@ -16,7 +16,8 @@ fn run(what: &str) -> Output {
         let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("abort");
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--locked", "-p", "abaca-abort"]);
-        cargo.args(["--config", "profile.dev.panic='abort'", "--target-dir"]).arg(&target);
+        cargo.args(["--config", "profile.dev.panic='abort'", "--config", "profile.dev.debug=0"]);
+        cargo.arg("--target-dir").arg(&target);
         let built = cargo.output().expect("cargo starts");
         assert!(built.status.success(), "{}", stderr(&built));
         target.join("debug/abaca-abort")

@@ -2,13 +2,9 @@
 
 #![expect(unsafe_code, reason = "spawns what its callers promise to be `Send`, or to live long enough")]
 
-#[cfg(feature = "own-tls")]
-use super::admission::admit_thread;
 use super::admission::{Late, admit};
 use super::{JoinHandle, SpawnError};
 use crate::cell::{Fiber, Flags, Labels, Supply, allocate};
-#[cfg(feature = "own-tls")]
-use crate::cell::{site_of_threads, try_allocate};
 use crate::park::{self, Cost};
 use crate::scheduler::{self, Shared, current_worker};
 
@@ -310,62 +306,6 @@ impl Builder {
         Ok(unsafe { JoinHandle::new(cell) })
     }
 
-    /// Spawns a fiber that is a thread to the program, on the calling fiber's runtime. `kept` is dropped when all memory has been got but what a
-    /// queue may need.
-    ///
-    /// # Errors
-    ///
-    /// As [`spawn`](Self::spawn), but that a runtime that ends takes it; [`SpawnError::NoRuntime`] also if there is no memory.
-    #[cfg(feature = "own-tls")]
-    pub(crate) fn spawn_thread<F, T>(self, f: F, kept: impl Sized) -> Result<JoinHandle<T>, SpawnError>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
-        let (stack_bytes, _, _) = self.settings()?;
-        admit_thread(worker.shared())?;
-        let made = scheduler::try_new_fiber(worker, f, stack_bytes, site_of_threads());
-        let cell = made.ok_or_else(|| no_memory(worker.shared()))?;
-        // SAFETY: just allocated; nobody else knows of it.
-        unsafe { cell.as_ref() }.make_thread();
-        drop(kept);
-        scheduler::spawn_here(worker, cell);
-        // SAFETY: just allocated, for that closure.
-        Ok(unsafe { JoinHandle::new(cell) })
-    }
-
-    /// The same on another runtime, which is not about to end.
-    ///
-    /// # Errors
-    ///
-    /// As [`spawn`](Self::spawn); [`SpawnError::NoRuntime`] also if there is no memory.
-    #[cfg(feature = "own-tls")]
-    pub(crate) fn spawn_thread_onto<F, T>(
-        self,
-        shared: &Shared,
-        f: F,
-        kept: impl Sized,
-    ) -> Result<JoinHandle<T>, SpawnError>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        let (stack_bytes, _, late) = self.settings()?;
-        if shared.is_elsewhere() {
-            return Err(SpawnError::Forked);
-        }
-        let _guard = shared.guard();
-        admit(shared, late)?;
-        let supply = Supply::Depot(&shared.cells);
-        let made = try_allocate(f, stack_bytes, shared.address(), supply, site_of_threads());
-        let cell = made.ok_or_else(|| no_memory(shared))?;
-        drop(kept);
-        shared.inject(cell);
-        // SAFETY: just allocated, for that closure.
-        Ok(unsafe { JoinHandle::new(cell) })
-    }
-
     /// `spawn` onto a runtime from a thread that is not one of its workers.
     ///
     /// # Safety
@@ -399,7 +339,7 @@ impl Builder {
 
     #[inline(always)]
     #[track_caller]
-    fn settings(self) -> Result<(u32, Option<Fiber>, Late), SpawnError> {
+    pub(super) fn settings(self) -> Result<(u32, Option<Fiber>, Late), SpawnError> {
         let stack_bytes = match self.stack_bytes {
             None => 0,
             Some(bytes) => u32::try_from(bytes.max(1)).map_err(|_| SpawnError::StackTooLarge)?,
@@ -409,14 +349,6 @@ impl Builder {
 }
 
 /// The identity of a fiber with a name or labels; `None` for a fiber without either.
-/// There is no memory for a fiber that was admitted.
-#[cfg(feature = "own-tls")]
-#[cold]
-fn no_memory(shared: &Shared) -> SpawnError {
-    shared.dismiss();
-    SpawnError::NoRuntime
-}
-
 #[inline(always)]
 #[track_caller]
 fn identity(name: Option<String>, labels: Labels) -> Option<Fiber> {

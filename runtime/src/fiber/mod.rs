@@ -88,6 +88,8 @@ mod scope;
 mod scope_fibers;
 mod spawn;
 mod spawn_error;
+#[cfg(feature = "own-tls")]
+mod threads;
 pub(crate) mod try_scope;
 
 pub use std::thread::{Result, available_parallelism, panicking};

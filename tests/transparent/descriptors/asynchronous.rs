@@ -48,24 +48,33 @@ fn request(fd: RawFd, buffer: &mut [u8]) -> aiocb {
 
 #[test]
 fn what_has_begun_leaves_errno_as_it_was() {
-    type Begin = unsafe extern "C" fn(*mut aiocb) -> c_int;
-    same("aio_read and its kin", |_| {
+    type Begin = fn(*mut aiocb) -> c_int;
+    let calls: [Begin; 6] = [
+        // SAFETY: the request lives until it has ended.
+        |request| unsafe { libc::aio_read(request) },
+        // SAFETY: the request lives until it has ended.
+        |request| unsafe { aio_read64(request) },
+        // SAFETY: the request lives until it has ended.
+        |request| unsafe { libc::aio_write(request) },
+        // SAFETY: the request lives until it has ended.
+        |request| unsafe { aio_write64(request) },
+        // SAFETY: the request lives until it has ended.
+        |request| unsafe { libc::aio_fsync(libc::O_SYNC, request) },
+        // SAFETY: the request lives until it has ended.
+        |request| unsafe { aio_fsync64(libc::O_SYNC, request) },
+    ];
+    same("aio_read and its kin", move |_| {
         // SAFETY: nobody else has the number.
         let file =
             unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"asynchronous".as_ptr(), libc::MFD_CLOEXEC)) };
-        let calls: [Begin; 4] = [libc::aio_read, aio_read64, libc::aio_write, aio_write64];
         let mut buffer = [0; 8];
         let mut left = Vec::new();
         // SAFETY: each request, and the buffer, live until it has ended.
         unsafe {
-            for at in 0..6 {
+            for call in calls {
                 let mut request = request(raw(&file), &mut buffer);
                 *libc::__errno_location() = libc::EDOM;
-                let begun = match at {
-                    4 => libc::aio_fsync(libc::O_SYNC, &mut request),
-                    5 => aio_fsync64(libc::O_SYNC, &mut request),
-                    _ => calls[at](&mut request),
-                };
+                let begun = call(&mut request);
                 left.push((begun, *libc::__errno_location()));
                 while libc::aio_error(&request) == libc::EINPROGRESS {
                     std::thread::yield_now();

@@ -25,7 +25,7 @@ enum { ITS_EVENT, ANOTHERS, LATER, EVENTS };
 static const char *const events[] = {"its event", "another's event", "an event later"};
 
 struct wait {
-    int call, file, is_replaced, event, one, peer, others[2], set;
+    int call, file, is_replaced, event, one, peer, others[2], idle, set;
     pthread_t thread;
     volatile long number;
     struct sockaddr_storage address;
@@ -49,7 +49,7 @@ static void make(struct wait *wait) {
     }
     if (pipe(wait->others)) exit(3);
     // A number that nobody gets when it is closed, not even a runtime.
-    static int numbers = 300;
+    static int numbers = 750;
     int before = wait->one;
     wait->one = fcntl(before, F_DUPFD, numbers++), close(before);
     if (wait->call != EPOLL) return;
@@ -94,7 +94,7 @@ static void begin(struct wait *wait) {
     int idle[2];
     if (pipe(idle)) exit(3);
     if (wait->is_replaced) dup2(idle[0], wait->one); else close(wait->one);
-    close(idle[0]);
+    close(idle[0]), wait->idle = idle[1];
 }
 
 static void end(struct wait *wait) {
@@ -108,7 +108,7 @@ static void end(struct wait *wait) {
     printf("%s, %s %s, %s: %s\n", calls[wait->call], files[wait->file], wait->is_replaced ? "replaced" : "closed", events[wait->event], wait->said);
     if (wait->is_replaced) close(wait->one);
     if (wait->call == EPOLL) close(wait->set);
-    close(wait->peer), close(wait->others[0]), close(wait->others[1]);
+    close(wait->peer), close(wait->others[0]), close(wait->others[1]), close(wait->idle);
 }
 
 int main(void) {

@@ -15,6 +15,17 @@ pub(super) const ROWS: &[Row] = &[
         ],
     },
     Row {
+        hooks: "aio_read aio_read64 aio_write aio_write64 aio_fsync aio_fsync64",
+        ways: [
+            NEVER,
+            "asynchronous::what_has_begun_leaves_errno_as_it_was",
+            NEVER,
+            NEVER,
+            NEVER,
+            "- it is told a number, and returns at once",
+        ],
+    },
+    Row {
         hooks: "wait __wait waitpid __waitpid wait3 wait4 waitid",
         ways: [
             "files::children_are_waited_for",
