@@ -1,6 +1,6 @@
 //! Wake-ups by who has released a lock, of those who have slept for it.
 //!
-//! Locks of std's and of libc's do not queue: who releases one may take it again before those run whom it has woken. On threads of the
+//! Locks of libc's do not queue: who releases one may take it again before those run whom it has woken. On threads of the
 //! kernel they win now and then, since a wake-up there is a system call. A fiber that goes on at once, takes the lock, and waits for something
 //! else while it has it, would keep them out for ever. So it lets them run first. It need not do so again before it has waited: without
 //! waits it comes to an end, or is taken its worker.

@@ -58,14 +58,20 @@ pub fn sleep_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) 
     TABLE.sleep(Key { address, bits }, deadline, stay, then, wait).map_or(Slept::Not, Slept::from)
 }
 
-/// [`sleep_at`], which nothing cancels. What is sent to the caller ends the sleep: its handlers have run then, and the caller is to sleep
+/// [`sleep_at`], of a call that no handler ends. What is sent to the caller ends the sleep: its handlers have run then, and the caller is to sleep
 /// again.
 #[inline]
 pub fn sleep_or_handle_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) -> Slept {
-    let Sleep { address, bits, deadline, .. } = sleep;
+    let Sleep { address, bits, deadline, is_cancellable } = sleep;
     let mut was_sent = false;
     let wait = |waiter: &Waiter, reason, deadline| {
-        let wait = || park::wait_shielded(waiter, reason, deadline);
+        let wait = || {
+            if is_cancellable {
+                wait_without_unwinding(waiter, reason, deadline)
+            } else {
+                park::wait_shielded(waiter, reason, deadline)
+            }
+        };
         let (outcome, is_sent) = wait_or_leave(waiter, wait);
         was_sent = is_sent;
         outcome

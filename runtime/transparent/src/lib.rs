@@ -201,6 +201,7 @@
 //! | `accept` that waits | has no number for its connection yet, which the kernel's takes before it waits: where the process has none left when somebody connects, it ends in EMFILE |
 //! | the number of the next descriptor | need not be the lowest that the program has free: the runtime opens some of its own, also for a moment |
 //! | `pthread_create` without room for a stack | is EAGAIN where the address space is limited (RLIMIT_AS), as on threads. Where memory is refused for another reason when the thread begins, the process ends, with a line that says so. So it does if a queue must grow, for which 16 KiB are kept until then, and another thread takes them that moment |
+//! | a lock of std's that a thread takes again as soon as it has released it, and has while it waits for something else | keeps others of its worker out, which on threads get it now and then: a lock of libc's lets them in |
 //! | PTHREAD_KEYS_MAX | a few of the keys are the runtime's |
 //! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it computes on x86_64 only, by a signal that libc gives away, unless the program blocks that in the OS threads. What the signal finds in a hook ends when it leaves that |
 //! | `pthread_cancel` of a thread that is in a handler of a signal | it ends when it has left the handler: what that calls are libc's own functions |

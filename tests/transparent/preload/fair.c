@@ -1,12 +1,10 @@
 // Who takes a lock again as soon as it has released it, and waits for something else while it has it, does not keep others out for ever.
 #define _GNU_SOURCE
-#include <linux/futex.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -17,19 +15,10 @@ static void unlock_mutex(void) { pthread_mutex_unlock(&mutex); }
 static void read_lock(void) { pthread_rwlock_rdlock(&rwlock); }
 static void write_lock(void) { pthread_rwlock_wrlock(&rwlock); }
 static void unlock_rwlock(void) { pthread_rwlock_unlock(&rwlock); }
+static void lock_file(void) { flockfile(stderr); }
+static void unlock_file(void) { funlockfile(stderr); }
 static void take(void) { sem_wait(&semaphore); }
 static void give(void) { sem_post(&semaphore); }
-
-// A lock as std has it: 0 is free, 1 is held, 2 is held while others may wait.
-static atomic_int word;
-static void lock_word(void) {
-    int is_free = 0;
-    if (atomic_compare_exchange_strong(&word, &is_free, 1)) return;
-    while (atomic_exchange(&word, 2)) syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
-}
-static void unlock_word(void) {
-    if (atomic_exchange(&word, 0) == 2) syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
 
 static const struct kind {
     const char *name;
@@ -39,8 +28,8 @@ static const struct kind {
     {"lock that is written", write_lock, write_lock, unlock_rwlock},
     {"lock that is written, for readers", write_lock, read_lock, unlock_rwlock},
     {"lock that is read, for writers", read_lock, write_lock, unlock_rwlock},
+    {"file", lock_file, lock_file, unlock_file},
     {"semaphore", take, take, give},
-    {"word", lock_word, lock_word, unlock_word},
 };
 
 static atomic_int has_had, has_begun;

@@ -96,7 +96,7 @@ pub(super) const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "_IO_flush_all _IO_flush_all_linebuffered _flushlbf flockfile _IO_flockfile",
+        hooks: "_IO_flush_all _IO_flush_all_linebuffered _flushlbf flockfile funlockfile _IO_flockfile",
         ways: [
             "flushes::all_files_are_written",
             "flushes::a_lock_of_a_file_that_a_neighbour_has_is_waited_for",

@@ -3,17 +3,18 @@
 #![expect(unsafe_code, reason = "looks into files of libc")]
 
 use std::ffi::{c_char, c_int, c_void};
+use std::time::{Duration, Instant};
 
-use abaca::hook::descriptors::Ended;
+use abaca::hook::{self, Pauses, Sleep, Slept};
 use libc::FILE;
 
 use crate::answer::{errno, failed, set_errno};
 use crate::descriptors::kind::{Kind, kind_of};
-use crate::descriptors::pause::retry_with_pauses;
 use crate::descriptors::poll::look_at;
 use crate::descriptors::write::write_bytes;
 use crate::enter::Within;
-use crate::threads::{in_clean_up, wait_at_point};
+use crate::own::own;
+use crate::threads::{beside, in_clean_up, wait_at_point};
 
 /// See the module's documentation.
 #[repr(C)]
@@ -66,7 +67,6 @@ pub(super) const APPENDS: c_int = 0x1000;
 // SAFETY: as glibc defines them.
 unsafe extern "C" {
     fn ftrylockfile(file: *mut FILE) -> c_int;
-    fn funlockfile(file: *mut FILE);
     fn fwide(file: *mut FILE, mode: c_int) -> c_int;
 }
 
@@ -122,13 +122,20 @@ pub(super) unsafe fn is_unoriented(file: *mut FILE) -> bool {
     unsafe { fwide(file, 0) == 0 }
 }
 
+/// The first pause between two looks at a lock that is held.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_micros(500);
+
 /// A file's lock, if its user wants it to be taken.
-pub(super) struct Lock(Option<*mut FILE>);
+pub(super) struct Lock {
+    file: Option<*mut FILE>,
+    /// Whether those who wait for it run when it is released: where no lock of libc's own is held meanwhile.
+    is_fair: bool,
+}
 
 impl Lock {
     /// None: the caller has it, or does without.
     pub(super) const fn none() -> Self {
-        Self(None)
+        Self { file: None, is_fair: false }
     }
 
     /// The lock, if nobody else has it.
@@ -138,12 +145,7 @@ impl Lock {
     /// The file is open as long as the lock is there.
     pub(super) unsafe fn try_take(file: *mut FILE) -> Option<Self> {
         // SAFETY: the caller's promise.
-        (unsafe { ftrylockfile(file) } == 0).then_some(Self(Some(file)))
-    }
-
-    /// Whoever takes the lock's place gives it back: flockfile(3).
-    pub(super) fn keep(mut self) {
-        self.0 = None;
+        (unsafe { ftrylockfile(file) } == 0).then_some(Self { file: Some(file), is_fair: false })
     }
 
     /// `Err`: the caller was cancelled while another had the lock.
@@ -153,29 +155,56 @@ impl Lock {
     /// The file is open as long as the lock is there.
     pub(super) unsafe fn take(within: &Within, file: *mut FILE, locks: bool) -> Result<Self, ()> {
         if !locks {
-            return Ok(Self(None));
+            return Ok(Self::none());
         }
         // SAFETY: as above.
-        let attempt = || if unsafe { ftrylockfile(file) } == 0 { 0 } else { failed(libc::EAGAIN) };
-        loop {
-            match in_clean_up(|| retry_with_pauses(|| Ok(None), attempt)) {
-                Ended::Done(_) => return Ok(Self(Some(file))),
-                // No handler of a signal ends libc's wait for a lock.
-                Ended::Interrupted => {}
-                _ => {
-                    within.fails_with(libc::ECANCELED);
-                    return Err(());
-                }
-            }
+        if unsafe { lock(file, true) } {
+            return Ok(Self { file: Some(file), is_fair: true });
+        }
+        within.fails_with(libc::ECANCELED);
+        Err(())
+    }
+}
+
+/// Takes a file's lock. False: the caller was cancelled before, and may be.
+///
+/// # Safety
+///
+/// The file is open as long as the lock is taken.
+pub(super) unsafe fn lock(file: *mut FILE, is_cancellable: bool) -> bool {
+    // SAFETY: the caller's promise.
+    let attempt = || unsafe { ftrylockfile(file) } == 0;
+    attempt() || in_clean_up(|| wait_for(file, is_cancellable, attempt))
+}
+
+/// Waits for a file's lock, which functions of libc's own release as well: these wake nobody.
+#[cold]
+fn wait_for(file: *mut FILE, is_cancellable: bool, attempt: impl Fn() -> bool) -> bool {
+    let mut pauses = Pauses::starting_with(FIRST_PAUSE);
+    loop {
+        let mut is_taken = false;
+        let deadline = Some(Instant::now() + pauses.next_pause());
+        let sleep = Sleep { address: beside(file), bits: u32::MAX, deadline, is_cancellable };
+        let stay = || {
+            is_taken = attempt();
+            !is_taken
+        };
+        // No handler of a signal ends libc's wait for a lock.
+        let slept = hook::sleep_or_handle_at(sleep, stay, || ());
+        if is_taken || slept == Slept::Cancelled {
+            return is_taken;
         }
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if let Some(file) = self.0 {
-            // SAFETY: this has taken the lock.
-            unsafe { funlockfile(file) };
+        let Some(file) = self.file else { return };
+        // SAFETY: this has taken the lock.
+        unsafe { own!(fn funlockfile(*mut FILE) -> ())(file) };
+        // Who is not seen here looks again after its pause.
+        if hook::has_sleepers(beside(file)) && hook::wake_at(beside(file), u32::MAX, 1) != 0 && self.is_fair {
+            hook::let_woken_run();
         }
     }
 }

@@ -8,12 +8,12 @@
 
 use std::ffi::{c_char, c_int, c_long, c_void};
 use std::ptr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use abaca::hook::{Pauses, Sleep, Slept, sleep_at, sleep_until};
+use abaca::hook::{self, Pauses, Slept, sleep_until};
 use libc::{EOF, FILE, size_t};
 
-use super::file::{BY_LINES, Head, IS_NOT_WRITTEN, IS_WRITING, Lock, call, is_wide};
+use super::file::{BY_LINES, FIRST_PAUSE, Head, IS_NOT_WRITTEN, IS_WRITING, Lock, call, is_wide, lock};
 use super::puts::flush;
 use super::sink::Sink;
 use super::wide::{has_room, pending_wide};
@@ -21,6 +21,7 @@ use crate::answer::{errno, set_errno};
 use crate::enter::Within;
 use crate::hooks::hooks;
 use crate::own::own;
+use crate::threads::{beside, wake_fairly};
 
 hooks! {
     /// fseek(3).
@@ -93,14 +94,16 @@ hooks! {
 
     /// flockfile(3), which nothing ends but the lock.
     fn flockfile(file: *mut FILE) -> (), |_| -> c_wait {
-        let mut pauses = Pauses::starting_with(FIRST_PAUSE);
-        loop {
-            // SAFETY: the caller's promise.
-            if let Some(lock) = unsafe { Lock::try_take(file) } {
-                return lock.keep();
-            }
-            let deadline = Some(Instant::now() + pauses.next_pause());
-            sleep_at(Sleep { address: file.addr(), bits: u32::MAX, deadline, is_cancellable: false }, || true, || ());
+        // SAFETY: the caller's promise.
+        unsafe { lock(file, false) };
+    }
+
+    /// funlockfile(3).
+    fn funlockfile(file: *mut FILE) -> (), |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { own!(fn funlockfile(*mut FILE) -> ())(file) };
+        if hook::has_sleepers(beside(file)) {
+            wake_fairly(|| hook::wake_at(beside(file), u32::MAX, 1));
         }
     }
 
@@ -119,8 +122,6 @@ hooks! {
         flush_all(within, |flags| flags & BY_LINES != 0);
     }
 }
-
-const FIRST_PAUSE: Duration = Duration::from_micros(500);
 
 // SAFETY: as glibc defines them.
 unsafe extern "C" {

@@ -22,7 +22,6 @@ use libc::{
     FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, SYS_futex, timespec,
 };
 
-use super::acquire::wake_fairly;
 use super::asks;
 use super::number;
 use super::until::{self, Until};
@@ -258,8 +257,8 @@ fn threads_at(address: usize) -> &'static AtomicU32 {
 ///
 /// None beyond futex(2)'s, which takes the address for a key.
 unsafe fn wake(address: usize, bits: u32, most: usize) -> isize {
-    // It may be a lock that the caller has released.
-    wake_fairly(|| wake_both(address, bits, most)) as isize
+    let _within = enter();
+    wake_both(address, bits, most) as isize
 }
 
 /// [`wake`], within a hook.

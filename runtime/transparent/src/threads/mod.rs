@@ -53,6 +53,7 @@ pub(crate) mod uncontended;
 pub(crate) mod until;
 mod waiting;
 
+pub(crate) use acquire::{beside, wake_fairly};
 pub(crate) use asks::owned_by_caller;
 pub(crate) use borrowed::own_notes;
 pub(crate) use cancel::{
