@@ -28,6 +28,7 @@ pub(super) enum Object {
         holder: Option<Hidden>,
     },
     /// A lock of pthreads, which libc has written its owner into: by the number by which it knows that, 0 if there is none.
+    #[cfg_attr(not(feature = "own-tls"), expect(dead_code, reason = "only the hooks sleep at such locks"))]
     OfThreads {
         address: Hidden,
         owner: u32,

@@ -49,6 +49,7 @@ pub(crate) fn has_room_for_thread() -> bool {
 
 /// Memory of the allocator's that nobody else gets until this is dropped.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "own-tls"), expect(unreachable_pub, reason = "the module `hook` shows it"))]
 pub struct Kept {
     memory: NonNull<u8>,
     layout: Layout,

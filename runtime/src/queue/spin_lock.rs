@@ -42,6 +42,7 @@ impl<T> SpinLock<T> {
     }
 
     /// Whether somebody holds it at this moment. If not, what the last holder has written is seen.
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
     #[inline(always)]
     pub(crate) fn is_locked(&self) -> bool {
         // Acquire: pairs with the Release in the guard's drop.
