@@ -42,7 +42,11 @@ pub(crate) fn prepare() -> io::Result<Needs> {
 
 /// The number by which libc knows the code that runs with this thread pointer, and writes whose a lock is. `None` if that is not to be had.
 pub(crate) fn thread_number(pointer: usize) -> Option<u32> {
-    let offset = abaca_tls::support().ok().filter(|_| pointer != 0)?.number_offset();
+    // Whether there can be such storage is not to be tried out for this.
+    if pointer == 0 {
+        return None;
+    }
+    let offset = abaca_tls::support().ok()?.number_offset();
     let number = peek::value(ptr::without_provenance::<u32>(pointer.wrapping_add_signed(offset)))?;
     // SAFETY: any bytes are a valid number.
     Some(unsafe { number.assume_init() })
