@@ -18,19 +18,10 @@ use abaca::hook::{self, Call, Deferred, Ends, Sleep, Slept};
 use libc::pthread_t;
 
 use super::acquire::{ONE_KIND, beside};
-<<<<<<< ours
-use super::frames::is_in_handler;
-use super::record::{Record, Target};
-use super::shared_wait::SharedWait;
-use super::until::Until;
-use super::{faults, identity};
-use crate::calls::kick::{set_mask, usable_signal};
-=======
 use super::identity;
 use super::record::{Record, Target};
 use super::shared_wait::SharedWait;
 use super::until::Until;
->>>>>>> theirs
 use crate::enter::Within;
 use crate::hooks::hooks;
 use crate::own::own;
@@ -299,40 +290,6 @@ fn test_if_asynchronous() {
     }
 }
 
-<<<<<<< ours
-/// Has an OS thread look whether the code that it runs is to end.
-fn interrupt(thread: i32) {
-    if let Some(signal) = usable_signal() {
-        // SAFETY: no memory is involved.
-        unsafe { kernel!(libc::SYS_tgkill, kernel!(libc::SYS_getpid), thread, signal) };
-    }
-}
-
-/// Ends the calling thread if the handler of this signal has interrupted it in code of its own, where it wants to be ended.
-///
-/// # Safety
-///
-/// The context is the kernel's, of a handler that has nothing to drop.
-pub(crate) unsafe fn end_where_it_computes(context: *mut c_void) {
-    // On x86_64 alone the first frame notes when the routine has ended.
-    if !cfg!(target_arch = "x86_64") || !mail::is_in_own_code() || is_in_handler() || faults::is_in_handler()
-    {
-        return;
-    }
-    let Some(record) = Record::current().filter(|record| record.cancel.ends_anywhere()) else { return };
-    // SAFETY: the kernel has written one word of the mask, which was that of this OS thread, and is to be again.
-    unsafe {
-        let mut before: libc::sigset_t = std::mem::zeroed();
-        let word = (&raw const (*context.cast::<libc::ucontext_t>()).uc_sigmask).cast::<u64>().read();
-        (&raw mut before).cast::<u64>().write(word);
-        set_mask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
-    }
-    record.cancel.deferred.begin();
-    identity::exit(PTHREAD_CANCELED);
-}
-
-=======
->>>>>>> theirs
 /// Whether the calling thread wants to end wherever it is.
 fn is_asynchronous() -> bool {
     // Relaxed: the thread's own.
