@@ -44,10 +44,6 @@ impl<T> SpinLock<T> {
     /// Whether somebody holds it at this moment. If not, what the last holder has written is seen.
     #[cfg(all(feature = "own-tls", not(loom)))]
     #[inline(always)]
-    #[cfg_attr(
-        not(feature = "own-tls"),
-        allow(dead_code, reason = "the feature has the only tables whose locks are looked at")
-    )]
     pub(crate) fn is_locked(&self) -> bool {
         // Acquire: pairs with the Release in the guard's drop.
         self.locked.load(Ordering::Acquire)

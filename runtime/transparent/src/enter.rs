@@ -90,7 +90,7 @@ impl Drop for Within {
     }
 }
 
-/// Signals were sent to the caller while it was in the runtime: their handlers run now. Or it was cancelled, and ends wherever it is.
+/// Signals were sent to the caller while it was in the runtime: their handlers run now.
 #[cold]
 fn attend_to_mail() {
     loop {
@@ -98,8 +98,7 @@ fn attend_to_mail() {
         mail::open();
         threads::attend();
         if !mail::leave() {
-            break;
+            return;
         }
     }
-    threads::test_asynchronous_cancellation();
 }

@@ -114,11 +114,6 @@ fn a_cancelled_thread_ends_from_every_call_that_waits() {
 }
 
 #[test]
-fn a_thread_that_wants_to_end_anywhere_ends_where_it_computes() {
-    is_as_on_threads("asynchronous.c", &["1", "2"]);
-}
-
-#[test]
 fn what_is_refused_at_once_and_what_ends_by_itself_is_so_on_fibers() {
     is_as_on_threads("kinds.c", &["1", "2"]);
 }

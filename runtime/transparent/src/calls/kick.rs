@@ -1,7 +1,7 @@
 //! System calls that wait in the kernel, on a thread of the pool, for a fiber that may have to give up: a signal ends the call then, as it would
 //! end that of the fiber's own thread. What the call has done by then counts: a lock that it got at the last moment is the caller's.
 //!
-//! The signal is one of libc's real-time signals, which it gives away, the highest that is free. Its handler does nothing to such a thread. It is sent to the
+//! The signal is one of libc's real-time signals, which it gives away, the highest that is free. Its handler does nothing. It is sent to the
 //! thread of the pool, again and again, until the call has ended: the first may come before the thread is in the kernel. The thread has it
 //! blocked but for the call, and takes what has come too late: so it ends no other call.
 //!
@@ -9,7 +9,7 @@
 
 #![expect(unsafe_code, reason = "sets up a handler, and sends signals to threads")]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::ptr;
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -17,12 +17,9 @@ use std::time::{Duration, Instant};
 
 use abaca::hook::{self, Sleep, Slept, Unattended};
 
-use libc::siginfo_t;
-
 use crate::answer::failed;
 use crate::kernel::kernel;
 use crate::own::own;
-use crate::threads;
 
 /// Where a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,14 +79,10 @@ unsafe extern "C" {
     fn __libc_allocate_rtsig(high: c_int) -> c_int;
 }
 
-/// It does nothing but to end a call, unless it is for a thread that ends where it computes.
-unsafe extern "C-unwind" fn handle(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
-    // SAFETY: the kernel's, of this handler.
-    unsafe { threads::end_where_it_computes(context) };
-}
+extern "C" fn do_nothing(_: c_int) {}
 
 /// The handler. A static has one value; the compiler may make a function several times, each with an address of its own.
-static HANDLER: unsafe extern "C-unwind" fn(c_int, *mut siginfo_t, *mut c_void) = handle;
+static HANDLER: extern "C" fn(c_int) = do_nothing;
 
 /// The signal, if there is one.
 pub(crate) fn signal() -> Option<c_int> {
@@ -97,12 +90,11 @@ pub(crate) fn signal() -> Option<c_int> {
     *SIGNAL.get_or_init(|| {
         // SAFETY: it takes a number, and gives away the highest.
         let signal = unsafe { __libc_allocate_rtsig(0) };
-        // SAFETY: all zeros are an action without flags and with an empty mask; the handler takes what its flag promises.
+        // SAFETY: all zeros are an action without flags and with an empty mask; the handler does nothing.
         let is_set = signal > 0
             && unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
                 action.sa_sigaction = HANDLER as usize;
-                action.sa_flags = libc::SA_SIGINFO;
                 sigaction(signal, &action, ptr::null_mut()) == 0
             };
         is_set.then_some(signal)

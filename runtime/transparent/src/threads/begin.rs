@@ -27,13 +27,13 @@ pub(crate) struct Ended {
 }
 
 unsafe extern "C-unwind" {
-    /// Calls `routine(argument)`. `mark` is true while that may be unwound at any instruction; on x86_64 alone.
+    /// Calls `routine(argument)`.
     ///
     /// # Safety
     ///
-    /// As the call. On a stack, and in storage, on which libc has registered no other buffer. The mark is valid as long.
+    /// As the call. On a stack, and in storage, on which libc has registered no other buffer.
     #[link_name = "abaca_transparent_begin"]
-    pub(crate) fn begin(routine: Routine, argument: *mut c_void, mark: *mut bool) -> Ended;
+    pub(crate) fn begin(routine: Routine, argument: *mut c_void) -> Ended;
 }
 
 /// Whether an exception may go on from the first frame of a thread. A panic may, and what `pthread_exit` unwinds by. One of another language that nobody
@@ -74,8 +74,6 @@ global_asm!(
     // The jump restores these registers as they are at the setjmp.
     "mov rbx, rdi",
     "mov r12, rsi",
-    // Behind the buffer.
-    "mov [rsp + 240], rdx",
     "mov rdi, rsp",
     "call [rip + _setjmp@GOTPCREL]",
     "test eax, eax",
@@ -83,12 +81,7 @@ global_asm!(
     "mov rdi, rsp",
     "call [rip + __pthread_register_cancel@GOTPCREL]",
     "mov rdi, r12",
-    "mov rax, [rsp + 240]",
-    "mov byte ptr [rax], 1",
     "call rbx",
-    // The buffer is still libc's to jump to, wherever this is interrupted.
-    "mov rcx, [rsp + 240]",
-    "mov byte ptr [rcx], 0",
     "mov rbx, rax",
     "xor r12d, r12d",
     "jmp 3f",

@@ -2,35 +2,28 @@
 //!
 //! A cancelled thread ends at its next cancellation point, or from the one that it waits in: a sleep, a wait for a condition or a
 //! semaphore, a join, a call that waits for a descriptor. One with `PTHREAD_CANCEL_ASYNCHRONOUS` also ends from a wait for a lock, where it says
-//! so, where it enables its cancellation, where it cancels itself, and where it computes.
-//!
-//! A thread that computes is sent a signal, as by libc. The handler looks whose code it has interrupted: if that is code of a thread which is to end, in its
-//! routine, outside of the runtime, of hooks and of handlers, it unwinds from there, as libc's handler does. What it interrupts then has given the same promise to
-//! libc: that it may be left anywhere. A thread that the signal finds in a hook ends when it leaves that.
+//! so, where it enables its cancellation, and where it cancels itself; nobody ends it while it computes.
 //!
 //! A sleep in the table is woken there. A wait for a descriptor is ended by cancelling the fiber. The thread unwinds then, and what its clean-up
 //! handlers wait for is waited for, as on a thread: the fiber's cancellation does not end it.
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use abaca::Fiber;
-use abaca::hook::{self, Call, Deferred, Ends, Sleep, Slept, mail};
+use abaca::hook::{self, Call, Deferred, Ends, Sleep, Slept};
 use libc::pthread_t;
 
 use super::acquire::{ONE_KIND, beside};
-use super::frames::is_in_handler;
+use super::identity;
 use super::record::{Record, Target};
 use super::shared_wait::SharedWait;
 use super::until::Until;
-use super::{faults, identity};
-use crate::calls::kick::{set_mask, usable_signal};
 use crate::enter::Within;
 use crate::hooks::hooks;
-use crate::kernel::kernel;
 use crate::own::own;
 use crate::table::Hook;
 
@@ -50,10 +43,8 @@ pub(crate) struct Request {
     pub(super) shared_wait: SharedWait,
     /// Whether the thread ends when the hook that it is in has given back what it holds. Only the thread itself looks.
     ends_with_hook: AtomicBool,
-    /// Whether the thread ends wherever it is.
+    /// Whether the thread ends at once where it can be seen. Only the thread itself looks.
     is_asynchronous: AtomicBool,
-    /// Whether the thread is in its routine, from which it may be unwound. Written by the thread itself.
-    is_in_routine: AtomicBool,
 }
 
 impl Request {
@@ -64,7 +55,6 @@ impl Request {
             shared_wait: SharedWait::new(),
             ends_with_hook: AtomicBool::new(false),
             is_asynchronous: AtomicBool::new(false),
-            is_in_routine: AtomicBool::new(false),
         }
     }
 
@@ -81,24 +71,6 @@ impl Request {
     pub(super) fn leave_call(&self) {
         self.deferred.set_sleep(0);
         self.deferred.end_call();
-    }
-
-    /// Where it is noted that the thread is in its routine.
-    pub(super) fn routine_mark(&self) -> *mut bool {
-        self.is_in_routine.as_ptr()
-    }
-
-    /// The thread, which is the caller, leaves its routine: nothing else ends it.
-    pub(super) fn leaves_routine(&self) {
-        // Relaxed, here and where it is read: of the thread itself, and its handlers.
-        self.is_in_routine.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether the thread, which is the caller, is to end wherever it is.
-    fn ends_anywhere(&self) -> bool {
-        self.is_pending()
-            && self.is_asynchronous.load(Ordering::Relaxed)
-            && self.is_in_routine.load(Ordering::Relaxed)
     }
 
     /// Whether somebody has cancelled the thread.
@@ -263,8 +235,6 @@ hooks! {
                 request(&record.cancel);
                 if thread == identity::current() {
                     test_if_asynchronous();
-                } else if record.cancel.is_asynchronous.load(Ordering::SeqCst) {
-                    record.pending.tell(interrupt);
                 }
             }
             // Nothing ends a fiber of another kind in this way: `abaca::Fiber::cancel` does.
@@ -302,8 +272,8 @@ hooks! {
         if !matches!(kind, PTHREAD_CANCEL_DEFERRED | PTHREAD_CANCEL_ASYNCHRONOUS) {
             return libc::EINVAL;
         }
-        // SeqCst: who cancels the thread sees it, or the thread sees below that it is cancelled.
-        let was = record.cancel.is_asynchronous.swap(kind == PTHREAD_CANCEL_ASYNCHRONOUS, Ordering::SeqCst);
+        // Relaxed: the thread's own.
+        let was = record.cancel.is_asynchronous.swap(kind == PTHREAD_CANCEL_ASYNCHRONOUS, Ordering::Relaxed);
         if !before.is_null() {
             // SAFETY: the caller's promise.
             unsafe { before.write(if was { PTHREAD_CANCEL_ASYNCHRONOUS } else { PTHREAD_CANCEL_DEFERRED }) };
@@ -313,42 +283,11 @@ hooks! {
     }
 }
 
-/// Ends the calling thread if it is cancelled, and wants to end wherever it is. The caller is within no hook.
-pub(crate) fn test_if_asynchronous() {
-    if Record::current().is_some_and(|record| record.cancel.ends_anywhere()) {
+/// Ends the calling thread if it is cancelled, and wants to end wherever it is.
+fn test_if_asynchronous() {
+    if is_asynchronous() {
         test_thread();
     }
-}
-
-/// Has an OS thread look whether the code that it runs is to end.
-fn interrupt(thread: i32) {
-    if let Some(signal) = usable_signal() {
-        // SAFETY: no memory is involved.
-        unsafe { kernel!(libc::SYS_tgkill, kernel!(libc::SYS_getpid), thread, signal) };
-    }
-}
-
-/// Ends the calling thread if the handler of this signal has interrupted it in code of its own, where it wants to be ended.
-///
-/// # Safety
-///
-/// The context is the kernel's, of a handler that has nothing to drop.
-pub(crate) unsafe fn end_where_it_computes(context: *mut c_void) {
-    // On x86_64 alone the first frame notes when the routine has ended.
-    if !cfg!(target_arch = "x86_64") || !mail::is_in_own_code() || is_in_handler() || faults::is_in_handler()
-    {
-        return;
-    }
-    let Some(record) = Record::current().filter(|record| record.cancel.ends_anywhere()) else { return };
-    // SAFETY: the kernel has written one word of the mask, which was that of this OS thread, and is to be again.
-    unsafe {
-        let mut before: libc::sigset_t = std::mem::zeroed();
-        let word = (&raw const (*context.cast::<libc::ucontext_t>()).uc_sigmask).cast::<u64>().read();
-        (&raw mut before).cast::<u64>().write(word);
-        set_mask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
-    }
-    record.cancel.deferred.begin();
-    identity::exit(PTHREAD_CANCELED);
 }
 
 /// Whether the calling thread wants to end wherever it is.

@@ -357,8 +357,7 @@ impl Start {
         let record = self.record.take().expect("it starts once");
         record.enter();
         // SAFETY: the caller of pthread_create wants the call; the fiber is new.
-        let Ended { mut value, has_exited } =
-            unsafe { begin(self.call.routine, self.call.argument, record.cancel.routine_mark()) };
+        let Ended { mut value, has_exited } = unsafe { begin(self.call.routine, self.call.argument) };
         if has_exited != 0 {
             // Relaxed: this fiber has written it.
             value = record.exit_value.load(Ordering::Relaxed);

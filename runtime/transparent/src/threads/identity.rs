@@ -136,7 +136,6 @@ pub(crate) fn exit(value: usize) -> ! {
     if let Some(record) = Record::current() {
         // Relaxed: the fiber itself reads it, where the unwinding ends.
         record.exit_value.store(value, Ordering::Relaxed);
-        record.cancel.leaves_routine();
     } else if hook::on_fiber() {
         eprintln!(
             "abaca-transparent: pthread_exit ends a thread, and its caller is a fiber that pthread_create has not made"

@@ -57,8 +57,7 @@ pub(crate) use acquire::{beside, wake_fairly};
 pub(crate) use asks::owned_by_caller;
 pub(crate) use borrowed::own_notes;
 pub(crate) use cancel::{
-    CancellationPoint, end_where_it_computes, ends_with_hook, in_clean_up, test as test_cancellation,
-    test_if_asynchronous as test_asynchronous_cancellation, wait_at_point,
+    CancellationPoint, ends_with_hook, in_clean_up, test as test_cancellation, wait_at_point,
 };
 pub use create::{as_kernel_threads, threads_are_fibers};
 

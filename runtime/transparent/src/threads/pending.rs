@@ -69,12 +69,6 @@ impl Pending {
         self.reach.end_with_caller();
     }
 
-    /// Has the thread look for something that is no signal of the user's: when it leaves the hook that it is in, or by `signal`, which is given the
-    /// OS thread on which it runs.
-    pub(super) fn tell(&self, signal: impl FnOnce(i32)) {
-        undisturbed(|| self.reach.tell(signal));
-    }
-
     /// The thread begins a handler, or ends one.
     pub(super) fn note_handlers(&self, more: bool) {
         if more {
