@@ -70,7 +70,7 @@ pub(crate) struct Mould {
 }
 
 /// What the kernel and libc use of `struct rseq`.
-const RSEQ_WORDS: isize = 4;
+pub(crate) const RSEQ_WORDS: isize = 4;
 
 /// `RSEQ_CPU_ID_REGISTRATION_FAILED` of the kernel's `rseq.h`: -2.
 const RSEQ_REGISTRATION_FAILED: u32 = (-2_i32).cast_unsigned();

@@ -6,11 +6,14 @@
 
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use core::ptr::null_mut;
 
+use crate::birth::SignalsBlocked;
 use crate::carrier;
 use crate::glibc::Glibc;
 use crate::modules::{self, Segment};
+use crate::mould::RSEQ_WORDS;
 use crate::pointer::{ThreadPointer, thread_pointer};
 use crate::robust;
 use crate::unsupported::Unsupported;
@@ -55,13 +58,20 @@ pub(crate) struct Seen {
 struct Probe<'a> {
     glibc: &'a Glibc,
     seen: Seen,
+    /// What the kernel writes whenever the thread gets a processor: its number, and others.
+    rseq: Range<isize>,
     /// Room for libc's words: before and after.
     words: [Vec<usize>; 2],
 }
 
-/// Looks at a thread that is made for it.
-pub(crate) fn observe(glibc: &Glibc) -> Result<Seen, Unsupported> {
-    let seen = Seen {
+/// Where the kernel notes on which processor a thread runs, if libc has asked for that.
+fn rseq(glibc: &Glibc) -> Range<isize> {
+    glibc.rseq.map_or(0..0, |offset| offset..offset + RSEQ_WORDS * modules::WORD)
+}
+
+/// Nothing, with room for what there may be: nothing is allocated while a thread is looked at.
+fn empty() -> Seen {
+    Seen {
         segments: Vec::with_capacity(MOST_MODULES),
         malloc: Vec::with_capacity(MOST_WORDS),
         destructors: 0,
@@ -77,9 +87,13 @@ pub(crate) fn observe(glibc: &Glibc) -> Result<Seen, Unsupported> {
         cleared: 0,
         carrier: 0,
         error: None,
-    };
+    }
+}
+
+/// Looks at a thread that is made for it.
+pub(crate) fn observe(glibc: &Glibc) -> Result<Seen, Unsupported> {
     let words = [Vec::with_capacity(MOST_WORDS), Vec::with_capacity(MOST_WORDS)];
-    let mut probe = Probe { glibc, seen, words };
+    let mut probe = Probe { glibc, seen: empty(), rseq: rseq(glibc), words };
     run_in_new_thread(&mut |_| probe.look())?;
     let seen = probe.seen;
     if let Some(error) = seen.error {
@@ -118,6 +132,8 @@ pub(crate) fn run_in_new_thread(f: &mut dyn FnMut(ThreadPointer)) -> Result<(), 
         null_mut()
     }
     let mut f = f;
+    // The thread inherits the mask: no handler changes what is looked at.
+    let _blocked = SignalsBlocked::new();
     let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
     // SAFETY: `f` lives until the thread is joined.
     let code = unsafe { libcs_create()(thread.as_mut_ptr(), core::ptr::null(), run, (&raw mut f).cast()) };
@@ -246,7 +262,7 @@ impl Probe<'_> {
         before.extend(segment.words().map(|offset| unsafe { modules::word(own, offset) }));
     }
 
-    /// The words that have changed since, but for the one with errno; notes them as they are.
+    /// The words that have changed since, but for the one with errno and what the kernel writes; notes them as they are.
     fn changed(&mut self, segment: Segment, own: ThreadPointer, list: fn(&mut Seen) -> &mut Vec<isize>) {
         // SAFETY: a public function of libc.
         let errno = unsafe { __errno_location() }.addr().wrapping_sub(own.address()).cast_signed();
@@ -257,8 +273,43 @@ impl Probe<'_> {
         let changed = segment.words().zip(before.iter().zip(after.iter()));
         let changed = changed.filter(|(_, (before, after))| before != after).map(|(offset, _)| offset);
         let changed = changed.filter(|offset| !(*offset..offset + modules::WORD).contains(&errno));
+        let changed = changed.filter(|offset| !self.rseq.contains(offset));
         // There is room.
         list(&mut self.seen).extend(changed);
         self.words.swap(0, 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Makes the calling thread run on this processor alone. Returns whether it may.
+    fn runs_on(processor: usize) -> bool {
+        // SAFETY: the set is a local.
+        unsafe {
+            let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed().assume_init();
+            libc::CPU_SET(processor, &mut set);
+            libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) == 0
+        }
+    }
+
+    #[test]
+    fn a_thread_that_gets_another_processor_has_changed_no_word() {
+        let Ok(glibc) = Glibc::look_up() else { return };
+        let mut seen = None;
+        let mut moved = false;
+        run_in_new_thread(&mut |own| {
+            let words = [Vec::with_capacity(MOST_WORDS), Vec::with_capacity(MOST_WORDS)];
+            let record = Segment { offset: glibc.thread, bytes: glibc.record_bytes, is_wanted: false };
+            let mut probe = Probe { glibc: &glibc, seen: empty(), rseq: rseq(&glibc), words };
+            runs_on(0);
+            probe.note(record, own);
+            moved = runs_on(1);
+            probe.changed(record, own, |seen| &mut seen.cancelling);
+            seen = Some(probe.seen.cancelling);
+        })
+        .expect("a thread");
+        assert_eq!(seen, Some(Vec::new()), "moved: {moved}");
     }
 }
