@@ -4,6 +4,7 @@
 //! others have done with it.
 
 #![expect(unsafe_code, reason = "owns memory of the allocator's")]
+#![cfg_attr(loom, expect(unreachable_pub, reason = "the hooks export it, which the models do without"))]
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::ops::Deref;
@@ -114,8 +115,9 @@ mod model {
             let owner = Counted::new(Value(UnsafeCell::new(0), drops.clone())).unwrap();
             let user = owner.clone();
             let uses = thread::spawn(move || {
+                let value: &Value = &user;
                 // SAFETY: nobody else uses it before this owner goes away.
-                user.0.with_mut(|used| unsafe { *used += 1 });
+                value.0.with_mut(|used| unsafe { *used += 1 });
             });
             let another = owner.clone();
             let goes = thread::spawn(move || drop(another));
