@@ -1,6 +1,6 @@
 //! libc's blocking functions, which park the calling fiber: unmodified std, blocking crates and C libraries run on abaca's fibers.
 //!
-//! A program that calls [`install`] has, in place of libc's `recv`, `poll`, `sleep` and their like, the functions of this crate: the
+//! A program that calls [`install()`] has, in place of libc's `recv`, `poll`, `sleep` and their like, the functions of this crate: the
 //! linker takes them for the program, for std, and for the C libraries that the program loads. On a fiber such a function parks the
 //! fiber where libc's would block the thread. On a plain thread it calls libc's.
 //!
@@ -18,7 +18,7 @@
 //! ```
 //!
 //! `#[abaca::main(transparent)]` is `install` and a runtime. With [`threads_are_fibers`], each `std::thread::spawn` and `pthread_create`
-//! makes a fiber as well. [`report`] names the calls that have blocked an OS thread all the same.
+//! makes a fiber as well. [`report()`] names the calls that have blocked an OS thread all the same.
 //!
 //! # A leaf
 //!
@@ -153,7 +153,7 @@
 //!
 //! # What still waits in the kernel
 //!
-//! On an OS thread that the worker has left: it costs its own fiber only, and no deadline ends it. [`report`] names it. With [`threads_are_fibers`]
+//! On an OS thread that the worker has left: it costs its own fiber only, and no deadline ends it. [`report()`] names it. With [`threads_are_fibers`]
 //! there are as many such threads as wait, and as many of the pool, unless the runtime's builder says otherwise
 //! ([`max_spare_threads`](abaca::runtime::Builder::max_spare_threads), [`max_blocking_threads`](abaca::runtime::Builder::max_blocking_threads)): they may wait for each other.
 //!

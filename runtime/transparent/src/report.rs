@@ -91,7 +91,7 @@ pub struct BlockingCall {
     pub count: u64,
 }
 
-/// The calls that have blocked OS threads since [`install`](crate::install), those that did so most often first: where a fiber has waited in
+/// The calls that have blocked OS threads since [`install`](crate::install()), those that did so most often first: where a fiber has waited in
 /// the kernel, and not by a function that parks it, for longer than about a millisecond, while others waited for its worker.
 ///
 /// Such a call costs a thread, not the others' time. What is listed here often is worth a hook, or

@@ -183,7 +183,7 @@ impl CancellationPoint {
         self.0.is_some_and(Request::is_pending)
     }
 
-    /// [`test`], after the call. The caller is within its hook no more.
+    /// [`test()`], after the call. The caller is within its hook no more.
     #[inline(always)]
     pub(crate) fn test(&self) {
         if self.is_cancelled() {

@@ -50,7 +50,7 @@ const STACK_BYTES: usize = 2 * 1024 * 1024;
 const EXTRA_BYTES: usize = 16 * 1024;
 
 /// Makes each thread that the process starts from now on a fiber: by `std::thread::spawn`, `pthread_create`, `thrd_create`, or a library
-/// that calls them. One line, the first in `main`; it calls [`install`](crate::install) as well.
+/// that calls them. One line, the first in `main`; it calls [`install`](crate::install()) as well.
 ///
 /// A thread that a fiber starts runs on the fiber's runtime. Threads that plain threads start run on a runtime of the process, which is
 /// started for the first of them, with as many workers as the environment variable `ABACA_WORKERS` says, else one for each processor.
@@ -77,7 +77,7 @@ const EXTRA_BYTES: usize = 16 * 1024;
 ///
 /// # Errors
 ///
-/// As [`install`](crate::install).
+/// As [`install`](crate::install()).
 ///
 /// ```
 /// # if cfg!(any(abaca_asan, abaca_tsan, abaca_valgrind, abaca_corosensei)) { return; }
