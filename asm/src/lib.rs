@@ -13,7 +13,7 @@
 //!
 //! The floating-point control registers (`MXCSR` and the x87 control word, `FPCR`, `fcsr`) belong to the
 //! thread, not to the fiber: a switch neither saves nor restores them. The same holds for the signal mask,
-//! `errno` and thread-local storage. (The runtime keeps them apart for fibers with storage of their own.)
+//! `errno` and thread-local storage. (With `abaca-transparent` the runtime keeps them apart.)
 //!
 //! # Debugging tools
 //!

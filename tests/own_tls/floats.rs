@@ -36,6 +36,8 @@ fn set_mode(mode: c_int) {
 /// Half of the fibers of the runtime set a mode, and all look what theirs is while they wait and move.
 fn each_has_its_own(runtime: &Runtime) {
     const FIBERS: usize = 64;
+    // As `abaca_transparent::install` has it.
+    abaca::hook::keep_float_control();
     runtime.run(|| {
         // Later fibers have the stacks of earlier ones, whose modes they do not get.
         for _ in 0..3 {

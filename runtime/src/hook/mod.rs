@@ -46,7 +46,8 @@ pub use interrupt::{
 pub use sleepers::{Sleep, has_sleepers, sleep_at, sleep_or_handle_at, wake_at};
 pub use threads::{
     Kept, as_kernel_threads, await_end, await_end_or_cancellation, from_raw, has_memory_for_runtime,
-    into_raw, is_waiting, kept_for_thread, spawn, stack, starts_runtimes_thread, wants_kernel_threads,
+    into_raw, is_waiting, keep_float_control, kept_for_thread, spawn, stack, starts_runtimes_thread,
+    wants_kernel_threads,
 };
 
 /// Whether the caller is a fiber with storage of its own, which can be parked. Cheap: one load on a plain thread.

@@ -26,6 +26,11 @@ const THREAD_BYTES: usize = 16 * 1024;
 /// How much of the space of addresses there is to be for a runtime, which has threads of the kernel's.
 const RUNTIME_BYTES: usize = 64 * 1024 * 1024;
 
+/// From now on each fiber with storage of its own has control words of floating point of its own (`fesetround`), as a thread has.
+pub fn keep_float_control() {
+    scheduler::float_control::keep();
+}
+
 /// Memory for a thread, if there is some. What is made for it asks for some; what cannot do without, a queue, finds this in [`spawn`], which gives it back
 /// just before.
 #[must_use]

@@ -108,7 +108,7 @@ impl Builder {
     /// `ABACA_OWN_TLS` (`0` or `1`), else not. With the feature `own-tls`.
     ///
     /// Then a fiber is a thread to all code but the kernel. `thread_local!` values, [`std::thread::current`] and its id, `errno`,
-    /// the owner of a re-entrant lock, the count of panics and the modes of floating point (`fesetround`) are the fiber's, and the values' destructors run at its end. It may
+    /// the owner of a re-entrant lock and the count of panics are the fiber's, and the values' destructors run at its end. It may
     /// therefore go on on another thread, in safe code:
     ///
     /// * [`Builder::spawn_roaming`](crate::Builder::spawn_roaming) spawns a fiber that any worker may resume.

@@ -47,6 +47,7 @@ pub fn install() -> io::Result<()> {
     crate::threads::own_notes();
     crate::threads::listening::find_single_threaded();
     crate::threads::uncontended::find();
+    abaca::hook::keep_float_control();
     abaca::hook::watch_forks(crate::threads::became_thread, crate::threads::await_others);
     set_installed();
     crate::threads::relay::start_relay_if_needed();
