@@ -56,14 +56,24 @@ pub fn spawn<T: Send + 'static>(
     body: impl FnOnce() -> T + Send + 'static,
     kept: Kept,
 ) -> Result<JoinHandle<T>, SpawnError> {
-    let control = scheduler::float_control::unusual();
+    let Some(control) = scheduler::float_control::unusual() else {
+        return spawn_usual(stack_bytes, elsewhere, body, kept);
+    };
     let body = move || {
-        if let Some(control) = control {
-            // SAFETY: the thread's creator has set them, with which its routine is to begin.
-            unsafe { control.set() };
-        }
+        // SAFETY: the thread's creator has set them, with which its routine is to begin.
+        unsafe { control.set() };
         body()
     };
+    spawn_usual(stack_bytes, elsewhere, body, kept)
+}
+
+/// [`spawn`] of a fiber that begins with the usual control words.
+fn spawn_usual<T: Send + 'static>(
+    stack_bytes: usize,
+    elsewhere: impl FnOnce() -> Option<&'static Runtime>,
+    body: impl FnOnce() -> T + Send + 'static,
+    kept: Kept,
+) -> Result<JoinHandle<T>, SpawnError> {
     if let Some(worker) = scheduler::current_worker().filter(|worker| worker.shared().has_own_tls()) {
         return builder(stack_bytes, worker.shared())?.spawn_thread(body, kept);
     }
