@@ -345,7 +345,7 @@ pub(super) fn show_fiber(fiber: Option<NonNull<Header>>) {
     HERE.with(|here| here.fiber.set(fiber.map_or(ptr::null_mut(), NonNull::as_ptr)));
 }
 
-/// [`switch`], or [`switch_with`] if the other side has a thread pointer. Then the caller's control words of floating point are its own.
+/// [`switch`], or [`switch_with`] if the other side has a thread pointer. Then the caller keeps its control words of floating point, if the process wants that.
 ///
 /// # Safety
 ///
