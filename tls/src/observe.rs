@@ -58,15 +58,18 @@ pub(crate) struct Seen {
 struct Probe<'a> {
     glibc: &'a Glibc,
     seen: Seen,
-    /// What the kernel writes whenever the thread gets a processor: its number, and others.
-    rseq: Range<isize>,
+    /// What the kernel and other threads write meanwhile.
+    foreign: [Range<isize>; 2],
     /// Room for libc's words: before and after.
     words: [Vec<usize>; 2],
 }
 
-/// Where the kernel notes on which processor a thread runs, if libc has asked for that.
-fn rseq(glibc: &Glibc) -> Range<isize> {
-    glibc.rseq.map_or(0..0, |offset| offset..offset + RSEQ_WORDS * modules::WORD)
+/// Where others write while a thread does nothing: the kernel notes on which processor it runs, if libc has asked for that; and who begins
+/// or ends beside it on libc's list of threads changes its entry.
+fn foreign(glibc: &Glibc) -> [Range<isize>; 2] {
+    let words =
+        |offset: Option<isize>, count| offset.map_or(0..0, |offset| offset..offset + count * modules::WORD);
+    [words(glibc.rseq, RSEQ_WORDS), words(glibc.list, 2)]
 }
 
 /// Nothing, with room for what there may be: nothing is allocated while a thread is looked at.
@@ -93,7 +96,7 @@ fn empty() -> Seen {
 /// Looks at a thread that is made for it.
 pub(crate) fn observe(glibc: &Glibc) -> Result<Seen, Unsupported> {
     let words = [Vec::with_capacity(MOST_WORDS), Vec::with_capacity(MOST_WORDS)];
-    let mut probe = Probe { glibc, seen: empty(), rseq: rseq(glibc), words };
+    let mut probe = Probe { glibc, seen: empty(), foreign: foreign(glibc), words };
     run_in_new_thread(&mut |_| probe.look())?;
     let seen = probe.seen;
     if let Some(error) = seen.error {
@@ -262,7 +265,7 @@ impl Probe<'_> {
         before.extend(segment.words().map(|offset| unsafe { modules::word(own, offset) }));
     }
 
-    /// The words that have changed since, but for the one with errno and what the kernel writes; notes them as they are.
+    /// The words that have changed since, but for the one with errno and what others write; notes them as they are.
     fn changed(&mut self, segment: Segment, own: ThreadPointer, list: fn(&mut Seen) -> &mut Vec<isize>) {
         // SAFETY: a public function of libc.
         let errno = unsafe { __errno_location() }.addr().wrapping_sub(own.address()).cast_signed();
@@ -273,7 +276,7 @@ impl Probe<'_> {
         let changed = segment.words().zip(before.iter().zip(after.iter()));
         let changed = changed.filter(|(_, (before, after))| before != after).map(|(offset, _)| offset);
         let changed = changed.filter(|offset| !(*offset..offset + modules::WORD).contains(&errno));
-        let changed = changed.filter(|offset| !self.rseq.contains(offset));
+        let changed = changed.filter(|offset| !self.foreign.iter().any(|words| words.contains(offset)));
         // There is room.
         list(&mut self.seen).extend(changed);
         self.words.swap(0, 1);
@@ -294,22 +297,45 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_thread_that_gets_another_processor_has_changed_no_word() {
-        let Ok(glibc) = Glibc::look_up() else { return };
+    /// The words of libc's record of a new thread that are otherwise after `meanwhile`.
+    fn changed_by(meanwhile: &mut dyn FnMut()) -> Vec<isize> {
+        let Ok(glibc) = Glibc::look_up() else { return Vec::new() };
         let mut seen = None;
-        let mut moved = false;
         run_in_new_thread(&mut |own| {
             let words = [Vec::with_capacity(MOST_WORDS), Vec::with_capacity(MOST_WORDS)];
             let record = Segment { offset: glibc.thread, bytes: glibc.record_bytes, is_wanted: false };
-            let mut probe = Probe { glibc: &glibc, seen: empty(), rseq: rseq(&glibc), words };
-            runs_on(0);
+            let mut probe = Probe { glibc: &glibc, seen: empty(), foreign: foreign(&glibc), words };
             probe.note(record, own);
-            moved = runs_on(1);
+            meanwhile();
             probe.changed(record, own, |seen| &mut seen.cancelling);
             seen = Some(probe.seen.cancelling);
         })
         .expect("a thread");
-        assert_eq!(seen, Some(Vec::new()), "moved: {moved}");
+        seen.expect("the thread has looked")
+    }
+
+    #[test]
+    fn a_thread_that_gets_another_processor_has_changed_no_word() {
+        let mut moved = false;
+        let changed = changed_by(&mut || {
+            runs_on(0);
+            moved = runs_on(1);
+        });
+        assert_eq!(changed, [], "moved: {moved}");
+    }
+
+    #[test]
+    fn threads_that_begin_and_end_beside_it_have_changed_no_word() {
+        let mut beside = Vec::new();
+        // The neighbour of its entry is another thread then: one that begins, and stays until the end.
+        let changed = changed_by(&mut || {
+            let (stay, ended) = std::sync::mpsc::channel::<()>();
+            beside.push((stay, std::thread::spawn(move || ended.recv())));
+        });
+        assert_eq!(changed, []);
+        for (stay, thread) in beside {
+            drop(stay);
+            thread.join().expect("no panic").expect_err("nothing is sent");
+        }
     }
 }
