@@ -12,6 +12,10 @@ use core::arch::asm;
 #[cfg(target_arch = "x86_64")]
 const FLAGS: u32 = 0x3f;
 
+/// The exceptions in x87's words: a flag of the status tells that one has happened, and the same bit of the control word keeps it from trapping.
+#[cfg(target_arch = "x86_64")]
+const EXCEPTIONS: u16 = 0x3f;
+
 /// See the module's documentation. Of an architecture that this crate has no switch for, it is empty.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +81,8 @@ impl FloatControl {
         self.word
     }
 
-    /// Makes them the calling thread's. The flags stay as they are.
+    /// Makes them the calling thread's. The flags stay as they are, but for those of x87 that would trap: its next instruction would trap by a flag
+    /// which somebody else's computation has left. (`MXCSR`'s flags trap nobody.)
     ///
     /// # Safety
     ///
@@ -87,9 +92,14 @@ impl FloatControl {
         #[cfg(target_arch = "x86_64")]
         {
             let mut all = 0_u32;
+            let mut status: u16;
             let Self { word, x87 } = self;
             // SAFETY: the caller's promise. No reserved bit is set: the words came out of the same registers.
             unsafe {
+                asm!("fnstsw ax", out("ax") status, options(nomem, nostack, preserves_flags));
+                if status & !x87 & EXCEPTIONS != 0 {
+                    asm!("fnclex", options(nomem, nostack));
+                }
                 asm!("stmxcsr [{}]", in(reg) &raw mut all, options(nostack, preserves_flags));
                 let all = word | (all & FLAGS);
                 asm!("ldmxcsr [{}]", in(reg) &raw const all, options(nostack, preserves_flags, readonly));
@@ -111,6 +121,9 @@ impl FloatControl {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "x86_64")]
+    use core::arch::asm;
+
     use super::FloatControl;
 
     unsafe extern "C" {
@@ -145,5 +158,20 @@ mod tests {
         assert_eq!((mode, back), (UPWARD, 0));
         assert_ne!(upward.as_word(), usual.as_word());
         assert_eq!(FloatControl::current(), usual);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn words_that_trap_do_not_trap_by_what_others_have_computed() {
+        const DIVISIONS_BY_ZERO: u16 = 4;
+        let usual = FloatControl::current();
+        let traps = FloatControl { x87: usual.x87 & !DIVISIONS_BY_ZERO, ..usual };
+        // SAFETY: the registers of x87 are empty before and after; the usual words are back before Rust code computes with numbers.
+        unsafe {
+            asm!("fld1", "fldz", "fdivp st(1), st", "fstp st(0)", out("st(0)") _, out("st(1)") _, options(nostack));
+            traps.set();
+            asm!("fld1", "fstp st(0)", "fwait", out("st(0)") _, options(nostack));
+            usual.set();
+        }
     }
 }

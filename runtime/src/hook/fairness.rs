@@ -11,8 +11,8 @@ use super::yield_now;
 use crate::scheduler;
 
 thread_local! {
-    /// The caller's turn in which it has let others run. One that is taken for another costs one wake-up its fairness.
-    static LAST: Cell<Option<u32>> = const { Cell::new(None) };
+    /// The caller's turn in which it has let others run.
+    static LAST: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 /// Lets those run whom the caller has just woken, if it has waited since it let others run the last time. It must be in a hook, and where it
@@ -24,8 +24,8 @@ pub fn let_woken_run() {
     }
 }
 
-/// The caller's turn: it changes whenever the caller is suspended.
-fn turn() -> Option<u32> {
-    let worker = scheduler::current_worker()?;
-    Some(worker.slice_of(scheduler::fiber_on(worker)?).1)
+/// The caller's turn, as its worker counts them: a number that does not come again. What is left of a tick's picks would: where time slices are
+/// long, a tick has one.
+fn turn() -> Option<u64> {
+    Some(scheduler::current_worker()?.turn())
 }
