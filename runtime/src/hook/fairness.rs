@@ -29,3 +29,28 @@ pub fn let_woken_run() {
 fn turn() -> Option<u64> {
     Some(scheduler::current_worker()?.turn())
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::runtime::Runtime;
+
+    #[test]
+    fn each_turn_of_a_fiber_has_a_number_of_its_own() {
+        const TURNS: usize = 1000;
+        // Not here, if this machine or build has no storage for fibers.
+        let Ok(runtime) = Runtime::builder().workers(1).own_tls(true).build() else { return };
+        runtime.run(|| {
+            let turns: HashSet<_> = (0..TURNS)
+                .map(|_| {
+                    yield_now();
+                    assert_eq!(turn(), turn());
+                    turn().expect("a fiber")
+                })
+                .collect();
+            assert_eq!(turns.len(), TURNS);
+        });
+    }
+}

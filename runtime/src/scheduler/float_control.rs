@@ -10,8 +10,8 @@
 
 use abaca_asm::{Context, FloatControl};
 
-pub(super) use crate::os::float_control::{is_usual, make_usual, note_usual};
 use crate::os::float_control::set_usual;
+pub(super) use crate::os::float_control::{is_usual, make_usual, note_usual};
 pub(crate) use crate::os::float_control::{keep, unusual};
 
 /// [`abaca_asm::switch_with`] of a fiber whose words are not the usual ones.
