@@ -18,6 +18,10 @@ const FLAGS: u32 = if cfg!(target_arch = "x86_64") {
     0
 };
 
+/// The exceptions in x87's words: a flag of the status tells that one has happened, and the same bit of the control word keeps it from trapping.
+#[cfg(target_arch = "x86_64")]
+const EXCEPTIONS: u16 = 0x3f;
+
 /// See the module's documentation. Of an architecture that this crate has no switch for, it is empty.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +93,8 @@ impl FloatControl {
         Self { word: self.word & !FLAGS, ..self }
     }
 
-    /// Makes them the calling thread's, which has those of `now`.
+    /// Makes them the calling thread's, which has those of `now`. Flags of x87 that would trap by these words go: its next instruction would trap by
+    /// what somebody else has computed. (`MXCSR`'s flags trap nobody.)
     ///
     /// # Safety
     ///
@@ -103,6 +108,11 @@ impl FloatControl {
             unsafe {
                 asm!("ldmxcsr [{}]", in(reg) &raw const word, options(nostack, preserves_flags, readonly));
                 if x87 != now.x87 {
+                    let status: u16;
+                    asm!("fnstsw ax", out("ax") status, options(nomem, nostack, preserves_flags));
+                    if status & !x87 & EXCEPTIONS != 0 {
+                        asm!("fnclex", options(nomem, nostack));
+                    }
                     asm!("fldcw [{}]", in(reg) &raw const x87, options(nostack, preserves_flags, readonly));
                 }
             }
@@ -124,6 +134,9 @@ impl FloatControl {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "x86_64")]
+    use core::arch::asm;
+
     use super::FloatControl;
 
     unsafe extern "C" {
@@ -177,5 +190,20 @@ mod tests {
         };
         assert_ne!(raised, none);
         assert_eq!((raised.without_flags(), cleared), (none, none));
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn words_that_trap_do_not_trap_by_what_others_have_computed() {
+        const DIVISIONS_BY_ZERO: u16 = 4;
+        let usual = FloatControl::current();
+        let traps = FloatControl { x87: usual.x87 & !DIVISIONS_BY_ZERO, ..usual };
+        // SAFETY: the registers of x87 are empty before and after; the usual words are back before Rust code computes with numbers.
+        unsafe {
+            asm!("fld1", "fldz", "fdivp st(1), st", "fstp st(0)", out("st(0)") _, out("st(1)") _, options(nostack));
+            traps.set_after(usual);
+            asm!("fld1", "fstp st(0)", "fwait", out("st(0)") _, options(nostack));
+            usual.set_after(traps);
+        }
     }
 }

@@ -11,8 +11,8 @@ use super::yield_now;
 use crate::scheduler;
 
 thread_local! {
-    /// The caller's turn in which it has let others run. One that is taken for another costs one wake-up its fairness.
-    static LAST: Cell<Option<u32>> = const { Cell::new(None) };
+    /// The caller's turn in which it has let others run.
+    static LAST: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 /// Lets those run whom the caller has just woken, if it has waited since it let others run the last time. It must be in a hook, and where it
@@ -24,8 +24,33 @@ pub fn let_woken_run() {
     }
 }
 
-/// The caller's turn: it changes whenever the caller is suspended.
-fn turn() -> Option<u32> {
-    let worker = scheduler::current_worker()?;
-    Some(worker.slice_of(scheduler::fiber_on(worker)?).1)
+/// The caller's turn, as its worker counts them: a number that does not come again. What is left of a tick's picks would: where time slices are
+/// long, a tick has one.
+fn turn() -> Option<u64> {
+    Some(scheduler::current_worker()?.turn())
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::runtime::Runtime;
+
+    #[test]
+    fn each_turn_of_a_fiber_has_a_number_of_its_own() {
+        const TURNS: usize = 1000;
+        // Not here, if this machine or build has no storage for fibers.
+        let Ok(runtime) = Runtime::builder().workers(1).own_tls(true).build() else { return };
+        runtime.run(|| {
+            let turns: HashSet<_> = (0..TURNS)
+                .map(|_| {
+                    yield_now();
+                    assert_eq!(turn(), turn());
+                    turn().expect("a fiber")
+                })
+                .collect();
+            assert_eq!(turns.len(), TURNS);
+        });
+    }
 }

@@ -154,7 +154,7 @@
 //! # What still waits in the kernel
 //!
 //! On an OS thread that the worker has left: it costs its own fiber only, and no deadline ends it. [`report()`] names it. With [`threads_are_fibers`]
-//! there are as many such threads as wait, and as many of the pool, unless the runtime's builder says otherwise
+//! there are as many such threads as wait or compute, and as many of the pool, unless the runtime's builder says otherwise
 //! ([`max_spare_threads`](abaca::runtime::Builder::max_spare_threads), [`max_blocking_threads`](abaca::runtime::Builder::max_blocking_threads)): they may wait for each other.
 //!
 //! | what | why |
@@ -186,7 +186,8 @@
 //! | `pthread_cancel` of a thread that is in a handler | ends it when the handler has returned: calls of the handler that wait do so in the kernel |
 //! | a handler that leaves by `swapcontext`, and is to be gone on with | is a handler as long: calls wait in the kernel until it has returned |
 //! | `uc_link` of a context | the fiber's mask stays that of the context that ends |
-//! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`, `setfsuid` `setfsgid`, `unshare` `setns`, `capset`, filters of seccomp, `prctl` but for the name; `ptrace`, whose tracer is the thread that began it | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
+//! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`, `setfsuid` `setfsgid` and what bare system calls set of a thread's credentials, `unshare` `setns`, `capset`, filters of seccomp, `landlock_restrict_self`, memory policies, `prctl` but for the name; `ptrace`, whose tracer is the thread that began it; on x86 the base of GS (`arch_prctl`) and the rights of protection keys (`pkey_set`) | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
+//! | a ring of io_uring for one issuer (IORING_SETUP_SINGLE_ISSUER) | is the OS thread's on which its fiber was when it began: from another one, such as after a wait in `io_uring_enter`, its calls end in EEXIST. [`fiber::pin`](abaca::fiber::pin) keeps the fiber there |
 //! | the flags of floating point (`fetestexcept`) that long doubles raise on x86-64, and all of them on aarch64 | are the worker's thread's: what other fibers compute sets them as well. All others, the rounding mode, what traps, and how denormals are taken are the fiber's, as a thread's are, but for the precision of x87 if nothing but that is changed |
 //! | how nice a thread is (`setpriority` `nice` `sched_setattr`), and its class at disks (`ioprio_set`) | are noted and told, to the threads that it creates as well, and change nothing |
 //! | a timer (`timer_create` with SIGEV_THREAD_ID) for a fiber that is no thread, such as the main fiber; a file whose signals are for a thread (F_SETOWN_EX with F_OWNER_TID) | sends its signal to the OS thread on which the fiber is at that time. The handler runs there, and ends no call of the fiber's |

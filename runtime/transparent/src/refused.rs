@@ -4,7 +4,6 @@
 #![expect(unsafe_code, reason = "makes system calls")]
 
 use std::ffi::c_long;
-use std::ptr::null;
 
 use crate::kernel::{call, six};
 
@@ -45,8 +44,8 @@ pub(crate) fn first_refused() -> Option<&'static str> {
         ),
     ];
     let others = CALLS.iter().map(|(name, number, arguments)| (*name, *number, six(arguments)));
-    // SAFETY: the time is a local; all other addresses are null, of which these calls write to none.
     let mut all = waits.into_iter().chain(others);
+    // SAFETY: the time is a local; all other addresses are null, of which these calls write to none.
     all.find(|(_, number, arguments)| !is_made(unsafe { call(*number, *arguments) })).map(|(name, ..)| name)
 }
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <fenv.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -107,6 +108,22 @@ static void *does_not_flush(void *unused) {
     printf("does not: %s\n", least / thousand == 0 ? "to zero" : "not");
     return unused;
 }
+// What one divides by zero traps nobody else, though another does trap: x87 keeps what has happened until somebody asks, or wants it to trap.
+static atomic_int has_computed;
+static void *traps(void *unused) {
+    volatile long double sum = 0;
+    feenableexcept(FE_DIVBYZERO | FE_INVALID);
+    for (int round = 0; round < 20; round++) usleep(100), sum += 1;
+    has_computed = 1;
+    printf("traps: %d\n", (int)sum);
+    return unused;
+}
+static void *divides(void *unused) {
+    volatile long double zero = 0, one = 1, quotient = 0;
+    while (!has_computed) quotient = one / zero, usleep(50);
+    printf("divides: %d\n", quotient > 1);
+    return unused;
+}
 #endif
 
 int main(void) {
@@ -122,6 +139,8 @@ int main(void) {
     fesetround(FE_TONEAREST);
 #if defined(__x86_64__)
     pthread_create(&threads[0], NULL, flushes, NULL), pthread_create(&threads[1], NULL, does_not_flush, NULL);
+    pthread_join(threads[0], NULL), pthread_join(threads[1], NULL);
+    pthread_create(&threads[0], NULL, traps, NULL), pthread_create(&threads[1], NULL, divides, NULL);
     pthread_join(threads[0], NULL), pthread_join(threads[1], NULL);
 #endif
 #if !defined(__aarch64__)

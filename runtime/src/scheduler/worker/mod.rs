@@ -374,7 +374,7 @@ impl Worker {
     }
 
     /// The current time slice of `me`.
-    pub(crate) fn slice_of(&self, me: NonNull<Header>) -> (usize, u32) {
+    pub(super) fn slice_of(&self, me: NonNull<Header>) -> (usize, u32) {
         (me.addr().get(), self.picks_left.load(Ordering::Relaxed))
     }
 

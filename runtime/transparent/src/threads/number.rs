@@ -12,6 +12,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_long};
+use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -44,6 +45,8 @@ unsafe impl Send for Listed {}
 thread_local! {
     /// The fiber's number; 0 before it has asked.
     static NUMBER: Cell<pid_t> = const { Cell::new(0) };
+    /// The word that the fiber's end clears; 0 if there is none.
+    static CLEARED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// The calling fiber's number; `None` of a plain thread, and in the runtime's own code.
@@ -74,6 +77,26 @@ pub(super) fn forget() {
     if NUMBER.get() != 0 && hook::on_fiber() {
         let _within = enter();
         known(|known| known.remove(&NUMBER.get()));
+        if CLEARED.get() != 0 {
+            clear(CLEARED.get());
+        }
+    }
+}
+
+/// Clears a word for those who wait for the end of its thread, and wakes one of them, as the kernel does (set_tid_address(2)). There may be no
+/// word any more.
+#[cold]
+fn clear(address: usize) {
+    let zero: c_int = 0;
+    let [from, to] = [(&raw const zero).addr(), address].map(|address| libc::iovec {
+        iov_base: ptr::with_exposed_provenance_mut(address),
+        iov_len: size_of::<c_int>(),
+    });
+    // SAFETY: the kernel writes to an address that the thread has given it for that, or fails.
+    unsafe {
+        let process = kernel!(libc::SYS_getpid);
+        kernel!(libc::SYS_process_vm_writev, process, &raw const from, 1, &raw const to, 1, 0);
+        kernel!(libc::SYS_futex, address, libc::FUTEX_WAKE, 1);
     }
 }
 
@@ -119,6 +142,11 @@ pub(super) fn of_kernel(number: pid_t) -> pid_t {
 pub(super) unsafe fn system_call(call: c_long, [a, b, c, d, ..]: [usize; 6]) -> Option<isize> {
     match call {
         libc::SYS_gettid => of_caller().map(|number| number as isize),
+        // The kernel would clear the word when the OS thread ends, whosever memory that is by then.
+        libc::SYS_set_tid_address => of_caller().map(|number| {
+            CLEARED.set(a);
+            number as isize
+        }),
         libc::SYS_tgkill if is_fibers(b as pid_t) => Some(send_in(a as pid_t, b as pid_t, c as c_int, None)),
         libc::SYS_tkill if is_fibers(a as pid_t) => Some(send(a as pid_t, b as c_int, None)),
         libc::SYS_rt_tgsigqueueinfo if is_fibers(b as pid_t) => {
