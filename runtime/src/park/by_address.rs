@@ -201,8 +201,7 @@ impl Bucket {
             let mut sleepers = self.sleepers.lock();
             let mut claimed = 0;
             while claimed < BATCH.min(most - count) {
-                let Some(wakeup) = sleepers.pop_first(|there| key.finds(there, &is_overtaken))
-                else {
+                let Some(wakeup) = sleepers.pop_first(|there| key.finds(there, &is_overtaken)) else {
                     break;
                 };
                 self.count_out(&sleepers);

@@ -207,7 +207,11 @@ impl Drop for Lock {
         // Who is not seen here looks again after its pause.
         if hook::has_sleepers(beside(file)) {
             let wake = || hook::wake_at(beside(file), u32::MAX, 1);
-            if self.is_fair { hook::wake_fairly(beside(file), wake) } else { wake() };
+            if self.is_fair {
+                hook::wake_fairly(beside(file), wake)
+            } else {
+                wake()
+            };
         }
     }
 }

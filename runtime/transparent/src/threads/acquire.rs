@@ -90,12 +90,10 @@ fn acquire_by(
         match sleep(is_overtaken, &mut stay) {
             Slept::Not => return result,
             Slept::TimedOut => return ETIMEDOUT,
-            Slept::Notified => {
-                match attempt() {
-                    EBUSY => is_overtaken = overtaken.again(),
-                    result => return result,
-                }
-            }
+            Slept::Notified => match attempt() {
+                EBUSY => is_overtaken = overtaken.again(),
+                result => return result,
+            },
             Slept::Cancelled | Slept::Handled | Slept::Interrupted => {}
         }
     }

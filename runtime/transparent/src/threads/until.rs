@@ -114,7 +114,9 @@ impl Until {
         stay: impl FnMut() -> bool,
         then: impl FnMut(),
     ) -> Slept {
-        self.sleep_by((address, bits, is_overtaken), stay, then, |sleep, stay, then| hook::sleep_at(sleep, stay, then))
+        self.sleep_by((address, bits, is_overtaken), stay, then, |sleep, stay, then| {
+            hook::sleep_at(sleep, stay, then)
+        })
     }
 
     /// The same, of a call that no handler ends: what is sent to the caller ends the sleep, after its handlers have run.
