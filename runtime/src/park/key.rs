@@ -1,5 +1,7 @@
 //! Where somebody sleeps in the table of sleepers by address, and whom a wake-up has found there.
 
+#![cfg_attr(loom, expect(unreachable_pub, reason = "the hooks export it, which the models do without"))]
+
 use std::cell::Cell;
 
 /// Where a sleeper sleeps, and for what.
