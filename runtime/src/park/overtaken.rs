@@ -45,11 +45,12 @@ impl GoneOn {
         table: &Table,
         noted: u32,
         deadline: Option<Instant>,
-        wait: impl FnOnce(&Waiter, Reason, Option<Instant>) -> Outcome,
+        mut wait: impl FnMut(&Waiter, Reason, Option<Instant>) -> Outcome,
     ) {
         // SeqCst: the sleeper's look at the word.
         let stay = || self.0.load(Ordering::SeqCst) == noted;
-        let _ended = table.sleep(self.key(), deadline, stay, || (), wait);
+        // The sleeper of an earlier wake-up may wake the caller as late as now.
+        while table.sleep(self.key(), deadline, stay, || (), &mut wait) == Some(Outcome::Notified) {}
     }
 
     fn key(&self) -> Key {
