@@ -4,7 +4,7 @@
 
 use super::admission::{admit, admit_thread};
 use super::{Builder, JoinHandle, SpawnError};
-use crate::cell::{Supply, site_of_threads, try_allocate};
+use crate::cell::{Fiber, Supply, site_of_threads, try_allocate};
 use crate::scheduler::{self, Shared, current_worker};
 
 impl Builder {
@@ -21,8 +21,11 @@ impl Builder {
     {
         let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
         let (stack_bytes, _, _) = self.settings()?;
+        // Labels are shared; what has them needs memory of its own.
+        let identity =
+            if scheduler::has_labels() { Some(Fiber::try_new().ok_or(SpawnError::NoRuntime)?) } else { None };
         admit_thread(worker.shared())?;
-        let made = scheduler::try_new_fiber(worker, f, stack_bytes, site_of_threads());
+        let made = scheduler::try_new_fiber(worker, f, (stack_bytes, identity), site_of_threads());
         let cell = made.ok_or_else(|| no_memory(worker.shared()))?;
         // SAFETY: just allocated; nobody else knows of it.
         unsafe { cell.as_ref() }.make_thread();
@@ -54,7 +57,7 @@ impl Builder {
         let _guard = shared.guard();
         admit(shared, late)?;
         let supply = Supply::Depot(&shared.cells);
-        let made = try_allocate(f, stack_bytes, shared.address(), supply, site_of_threads());
+        let made = try_allocate(f, (stack_bytes, None), shared.address(), supply, site_of_threads());
         let cell = made.ok_or_else(|| no_memory(shared))?;
         drop(kept);
         shared.inject(cell);

@@ -61,7 +61,7 @@ pub fn spawn<T: Send + 'static>(
     };
     let body = move || {
         // SAFETY: the thread's creator has set them, with which its routine is to begin.
-        unsafe { control.set() };
+        unsafe { scheduler::float_control::begin_with(control) };
         body()
     };
     spawn_usual(stack_bytes, elsewhere, body, kept)

@@ -156,12 +156,12 @@ pub(crate) fn new_fiber<F: FnOnce() -> T, T>(
 pub(crate) fn try_new_fiber<F: FnOnce() -> T, T>(
     worker: &'static Worker,
     closure: F,
-    stack_bytes: u32,
+    settings: (u32, Option<Fiber>),
     site: &'static Location<'static>,
 ) -> Option<NonNull<Header>> {
     let here = here::present_at(worker);
     let supply = here.as_ref().map_or(Supply::Allocator, |here| Supply::Worker(here.cells()));
-    try_allocate(closure, stack_bytes, worker.shared().address(), supply, site)
+    try_allocate(closure, settings, worker.shared().address(), supply, site)
 }
 
 /// Frees a cleared cell, into the memory of the calling thread's worker if there is one.
@@ -212,6 +212,13 @@ fn spawn_elsewhere(worker: &Worker, fiber: NonNull<Header>) {
     let shared = worker.shared();
     shared.inject(fiber);
     spend(if shared.injector.len() >= CROWDED { Cost::Surplus } else { Cost::Call });
+}
+
+/// Whether the calling fiber has labels, which those that it spawns inherit.
+#[cfg(feature = "own-tls")]
+pub(crate) fn has_labels() -> bool {
+    // SAFETY: the caller is this fiber.
+    current_fiber().is_some_and(|me| unsafe { me.as_ref() }.has(Flags::LABELLED))
 }
 
 /// Lets a new fiber inherit the labels of the calling one, `me`.

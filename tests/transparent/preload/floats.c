@@ -54,6 +54,45 @@ static void *creates(void *unused) {
     printf("creator: %s\n", name());
     return unused;
 }
+// What has happened is told of the caller's own, and of its creator's before.
+#if !defined(__aarch64__)
+static const char *flags(void) {
+    static __thread char text[40];
+    int now = fetestexcept(FE_ALL_EXCEPT);
+    snprintf(text, sizeof text, "%s%s%s%s", now & FE_DIVBYZERO ? "by zero " : "", now & FE_INEXACT ? "inexact " : "", now & FE_INVALID ? "invalid " : "", now & FE_OVERFLOW ? "overflow" : "");
+    return text;
+}
+static pthread_barrier_t four;
+static void *child_of_flags(void *unused) {
+    usleep(100), printf("child: %s\n", flags());
+    return unused;
+}
+static void *raises(void *number) {
+    volatile double zero = 0, one = 1, three = 3, most = 1e308, result __attribute__((unused));
+    int own = (int)(long)number;
+    feclearexcept(FE_ALL_EXCEPT), pthread_barrier_wait(&four);
+    if (own == 1) result = one / zero;
+    if (own == 2) result = one / three;
+    if (own == 3) result = zero / zero, result = most * most;
+    for (int round = 0; round < 5; round++) {
+        pthread_barrier_wait(&four);
+        if (round == own) usleep(100);
+        printf("raises %d, round %d: %s\n", own, round, flags());
+    }
+    pthread_t child;
+    if (own == 1) pthread_create(&child, NULL, child_of_flags, NULL), pthread_join(child, NULL), feclearexcept(FE_DIVBYZERO), usleep(100), printf("cleared: %s\n", flags());
+    return NULL;
+}
+static void all_flags(void) {
+    pthread_t threads[4];
+    pthread_barrier_init(&four, NULL, 4), feclearexcept(FE_ALL_EXCEPT);
+    for (long i = 0; i < 4; i++) pthread_create(&threads[i], NULL, raises, (void *)i);
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    pthread_create(&threads[0], NULL, child_of_flags, NULL), pthread_join(threads[0], NULL), printf("main: %s\n", flags());
+    volatile double most = 1e308, result __attribute__((unused)) = most * most;
+    pthread_create(&threads[0], NULL, child_of_flags, NULL), pthread_join(threads[0], NULL), printf("main: %s\n", flags());
+}
+#endif
 #if defined(__x86_64__)
 static void *flushes(void *unused) {
     volatile float least = 1e-38f, thousand = 1000;
@@ -84,6 +123,9 @@ int main(void) {
 #if defined(__x86_64__)
     pthread_create(&threads[0], NULL, flushes, NULL), pthread_create(&threads[1], NULL, does_not_flush, NULL);
     pthread_join(threads[0], NULL), pthread_join(threads[1], NULL);
+#endif
+#if !defined(__aarch64__)
+    all_flags();
 #endif
     printf("main: %s\n", name());
     return 0;

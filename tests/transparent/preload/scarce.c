@@ -29,7 +29,8 @@ static void *creates(void *unused) {
     cpu_set_t processors;
     int wrong = 0, made = 0;
     pthread_attr_init(&detached), pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-    // Those of a thread that is bound are copied.
+    // What one that has a name, and is bound, passes on is copied.
+    pthread_setname_np(pthread_self(), "creates");
     pthread_getaffinity_np(pthread_self(), sizeof processors, &processors), pthread_setaffinity_np(pthread_self(), sizeof processors, &processors);
     for (int round = 0; round < ROUNDS; round++) {
         for (int at = 1; at <= ALLOCATIONS; at++) {

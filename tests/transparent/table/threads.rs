@@ -77,10 +77,18 @@ pub(super) const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "sched_setaffinity sched_getaffinity prctl gettid tgkill getpriority setpriority timer_create \
-            sched_getscheduler sched_setscheduler sched_getparam sched_setparam capget capset getpgid getsid sched_rr_get_interval prlimit \
+        hooks: "sched_setaffinity sched_getaffinity prctl gettid tgkill \
+            capget capset getpgid getsid sched_rr_get_interval prlimit \
             prlimit64 process_vm_readv process_vm_writev",
         ways: [NEVER, "kinds.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR],
+    },
+    Row {
+        hooks: "getpriority setpriority nice sched_getscheduler sched_setscheduler sched_getparam sched_setparam",
+        ways: [NEVER, "priorities.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR],
+    },
+    Row {
+        hooks: "timer_create timer_delete timer_getoverrun",
+        ways: [NEVER, "timers.c", NEVER, "timers.c", NEVER, NO_DESCRIPTOR],
     },
     Row {
         hooks: "__sigsetjmp setjmp longjmp _longjmp siglongjmp __longjmp_chk getcontext setcontext swapcontext",

@@ -26,6 +26,7 @@ use super::{c11, given, identity, masks};
 use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::own::own;
+use crate::refused;
 
 static THREADS_ARE_FIBERS: AtomicBool = AtomicBool::new(false);
 
@@ -112,6 +113,12 @@ pub fn as_kernel_threads<R>(f: impl FnOnce() -> R) -> R {
     hook::as_kernel_threads(f)
 }
 
+/// Whether `pthread_create` makes fibers.
+fn are_fibers() -> bool {
+    // Relaxed: it publishes nothing.
+    THREADS_ARE_FIBERS.load(Ordering::Relaxed)
+}
+
 /// Whether the process's own runtime has been started.
 pub(crate) fn has_runtime() -> bool {
     !RUNTIME.load(Ordering::Acquire).is_null()
@@ -129,6 +136,12 @@ fn runtime() -> Option<&'static Runtime> {
         return Some(runtime);
     }
     if !hook::has_memory_for_runtime() {
+        return None;
+    }
+    if let Some(name) = refused::first_refused() {
+        // The filter is the program's own, which it has set up since.
+        eprintln!("abaca-transparent: threads stay threads: {}", refused::reason(name));
+        THREADS_ARE_FIBERS.store(false, Ordering::Relaxed);
         return None;
     }
     static WATCH: Once = Once::new();
@@ -157,13 +170,14 @@ hooks! {
     fn pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: Routine, argument: *mut c_void) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe {
-            match Settings::of(attributes) {
-                Some(settings) => create(thread, &settings, Call { routine, argument, is_int: false }),
-                None => {
-                    let own = own!(fn pthread_create(*mut pthread_t, *const pthread_attr_t, Routine, *mut c_void) -> c_int);
-                    given::inherited(|| own(thread, attributes, routine, argument))
+            if let Some(settings) = Settings::of(attributes) {
+                let error = create(thread, &settings, Call { routine, argument, is_int: false });
+                if error == 0 || are_fibers() {
+                    return error;
                 }
             }
+            let own = own!(fn pthread_create(*mut pthread_t, *const pthread_attr_t, Routine, *mut c_void) -> c_int);
+            given::inherited(|| own(thread, attributes, routine, argument))
         }
     }
 
@@ -178,13 +192,16 @@ hooks! {
     fn thrd_create(thread: *mut pthread_t, routine: IntRoutine, argument: *mut c_void) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe {
-            let Some(settings) = Settings::of(std::ptr::null()) else {
-                let own = own!(fn thrd_create(*mut pthread_t, IntRoutine, *mut c_void) -> c_int);
-                return given::inherited(|| own(thread, routine, argument));
-            };
-            // An int is the low half of the register in which a pointer is returned.
-            let routine = std::mem::transmute::<IntRoutine, Routine>(routine);
-            c11::result(create(thread, &settings, Call { routine, argument, is_int: true }))
+            if let Some(settings) = Settings::of(std::ptr::null()) {
+                // An int is the low half of the register in which a pointer is returned.
+                let of_pointer = std::mem::transmute::<IntRoutine, Routine>(routine);
+                let error = create(thread, &settings, Call { routine: of_pointer, argument, is_int: true });
+                if error == 0 || are_fibers() {
+                    return c11::result(error);
+                }
+            }
+            let own = own!(fn thrd_create(*mut pthread_t, IntRoutine, *mut c_void) -> c_int);
+            given::inherited(|| own(thread, routine, argument))
         }
     }
 }
@@ -215,8 +232,7 @@ impl Settings {
     ///
     /// The attributes are initialised, or null.
     unsafe fn of(attributes: *const pthread_attr_t) -> Option<Self> {
-        // Relaxed: it publishes nothing.
-        if !THREADS_ARE_FIBERS.load(Ordering::Relaxed) || hook::wants_kernel_threads() {
+        if !are_fibers() || hook::wants_kernel_threads() {
             return None;
         }
         if attributes.is_null() {
@@ -319,7 +335,7 @@ unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_i
     }
     let details = match Record::current() {
         Some(creator) => creator.details().try_clone(),
-        None => inherited_processors().map(|processors| Details { name: None, processors }),
+        None => inherited_processors().map(|processors| Details { processors, ..Details::default() }),
     };
     let (Some(kept), Some(details)) = (hook::kept_for_thread(), details) else { return EAGAIN };
     let mask = settings.mask.unwrap_or_else(masks::of_creator);

@@ -71,7 +71,8 @@ pub(crate) unsafe extern "C" fn syscall(
 /// As of `syscall`.
 #[inline(never)]
 unsafe fn other(number: c_long, arguments @ [a, b, c, ..]: [usize; 6]) -> c_long {
-    if let Some(result) = number::system_call(number, [a, b, c]) {
+    // SAFETY: the caller's promise.
+    if let Some(result) = unsafe { number::system_call(number, arguments) } {
         return answer(result) as c_long;
     }
     // SAFETY: the caller's promise.

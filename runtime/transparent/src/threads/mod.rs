@@ -36,6 +36,7 @@ mod old_signals;
 mod once;
 mod pending;
 mod preference;
+mod priorities;
 mod queued;
 mod record;
 pub(crate) mod relay;
@@ -49,6 +50,7 @@ mod signals;
 mod sleep;
 mod spin;
 pub(crate) mod thread_waits;
+mod timers;
 pub(crate) mod uncontended;
 pub(crate) mod until;
 mod waiting;
@@ -92,10 +94,12 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     number::HOOKS,
     old_signals::HOOKS,
     once::HOOKS,
+    priorities::HOOKS,
     rwlock::HOOKS,
     semaphore::HOOKS,
     signal_fd::HOOKS,
     signals::HOOKS,
     sleep::HOOKS,
     spin::HOOKS,
+    timers::HOOKS,
 ];
