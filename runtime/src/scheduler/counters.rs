@@ -62,14 +62,9 @@ impl Counters {
     /// How often the worker has begun to run a fiber, if so many picks are left of its tick. From any thread.
     pub(crate) fn picks(&self, left: u32) -> u64 {
         // A tick that begins meanwhile spoils the difference; what is too low is corrected here, what is too high by later calls.
-        let picks = self.own_picks(left);
+        let picks = self.end_of_tick.get().saturating_sub(left.into());
         // Relaxed: a number.
         self.reported.fetch_max(picks, Ordering::Relaxed).max(picks)
-    }
-
-    /// [`picks`](Self::picks), for the worker's own thread, on which no tick begins meanwhile.
-    pub(super) fn own_picks(&self, left: u32) -> u64 {
-        self.end_of_tick.get().saturating_sub(left.into())
     }
 
     /// Begins a measurement, unless one is under way. Returns whether it has begun.

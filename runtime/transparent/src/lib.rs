@@ -46,7 +46,7 @@
 //! | `flockfile` | is tried again after pauses |
 //! | `dlopen` `dlclose` | do not park: what they run is called with a lock of libc's |
 //! | `syscall(SYS_futex, ..)`, by which std, parking_lot and crossbeam wait | in a table of sleepers by address; plain threads sleep in the kernel, and each wakes the other. Words that processes share are the kernel's |
-//! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with a ceiling of priorities, and those that processes share are libc's alone; a semaphore that processes share, as one with a name is, is waited for on a thread of the pool. One whose owner inherits priorities (PTHREAD_PRIO_INHERIT) is a usual one: a fiber has none to inherit |
+//! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock` `pthread_spin_unlock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with a ceiling of priorities, and those that processes share are libc's alone; a semaphore that processes share, as one with a name is, is waited for on a thread of the pool. One whose owner inherits priorities (PTHREAD_PRIO_INHERIT) is a usual one: a fiber has none to inherit |
 //! | `pthread_cond_*` `pthread_barrier_*` `pthread_once`, `cnd_*` `call_once` | in the table, plain threads as well |
 //! | `nanosleep` `clock_nanosleep` `usleep` `sleep` `thrd_sleep` `sched_yield` | a timer; the next fiber. A sleep of a cancelled fiber ends early, as if interrupted, with nothing left of it |
 //! | `pthread_join` and its kin | of a fiber: as `JoinHandle::join`; of a thread: is tried again after pauses |
@@ -203,7 +203,7 @@
 //! | `accept` that waits | looks whether there is a number for its connection, and does not take it, as the kernel's does: where others have the last one when somebody connects, it ends in EMFILE, and the connection waits for the next call. Before Linux 5.15 it does not look |
 //! | the number of the next descriptor | need not be the lowest that the program has free: the runtime opens some of its own, also for a moment |
 //! | `pthread_create` without room for a stack | is EAGAIN where the address space is limited (RLIMIT_AS), as on threads. Where memory is refused for another reason when the thread begins, the process ends, with a line that says so. So it does if a queue must grow, for which 16 KiB are kept until then, and another thread takes them that moment |
-//! | a lock of std's that a thread takes again as soon as it has released it, and has while it waits for something else | keeps others of its worker out, which on threads get it now and then: a lock of libc's lets them in |
+//! | a lock that is taken again as soon as it is released, by one who waits for something else while it has it | lets others in after half a millisecond, and a turn: who releases it waits for a fiber that has found it taken again and again for as long. On threads they get it by luck, and so does a plain thread that wants it of a fiber, or a fiber of a plain thread |
 //! | PTHREAD_KEYS_MAX | a few of the keys are the runtime's |
 //! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, from a wait for a lock, and in its next call that is a cancellation point; not while it computes |
 //! | `pthread_cancel` of a thread that is in a handler of a signal | it ends when it has left the handler: what that calls are libc's own functions |

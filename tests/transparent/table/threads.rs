@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Row] = &[
             pthread_rwlock_clockrdlock pthread_rwlock_clockwrlock pthread_rwlock_unlock pthread_rwlock_tryrdlock __pthread_rwlock_rdlock \
             __pthread_rwlock_tryrdlock __pthread_rwlock_wrlock __pthread_rwlock_unlock pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait \
             pthread_cond_signal pthread_cond_broadcast pthread_barrier_init pthread_barrier_destroy pthread_barrier_wait \
-            pthread_once __pthread_once call_once pthread_spin_lock mtx_lock mtx_timedlock mtx_unlock cnd_wait cnd_timedwait \
+            pthread_once __pthread_once call_once pthread_spin_lock pthread_spin_unlock mtx_lock mtx_timedlock mtx_unlock cnd_wait cnd_timedwait \
             cnd_signal cnd_broadcast thrd_yield sched_yield __sched_yield",
         ways: [
             "pthreads.c",

@@ -2,6 +2,7 @@
 
 mod block;
 mod cancelled;
+mod fair;
 mod futex;
 mod left;
 mod libraries;

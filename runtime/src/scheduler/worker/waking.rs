@@ -159,12 +159,6 @@ impl Worker {
         self.remote.counters.picks(self.picks_left.load(Ordering::Relaxed))
     }
 
-    /// The same on the worker's own thread, where it is exact: in each turn of a fiber it is another number.
-    #[cfg(feature = "own-tls")]
-    pub(crate) fn turn(&self) -> u64 {
-        self.remote.counters.own_picks(self.picks_left.load(Ordering::Relaxed))
-    }
-
     /// The list of the started fibers that live here. Other threads may ask for its counts only.
     pub(crate) fn live(&self) -> &LiveList {
         &self.live

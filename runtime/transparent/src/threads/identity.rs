@@ -163,7 +163,7 @@ fn exit_main(value: usize) -> ! {
 /// Waits until the last thread that is a fiber has ended. The runtime's own threads never do.
 pub(crate) fn await_others() {
     let address = beside(ALIVE.as_ptr());
-    let sleep = Sleep { address, bits: ONE_KIND, deadline: None, is_cancellable: false };
+    let sleep = Sleep { address, bits: ONE_KIND, deadline: None, is_cancellable: false, is_overtaken: false };
     while ALIVE.load(Ordering::SeqCst) != 0 {
         hook::sleep_at(sleep, || ALIVE.load(Ordering::SeqCst) != 0, || ());
     }
