@@ -7,6 +7,7 @@ mod futex;
 mod left;
 mod libraries;
 mod locked;
+mod resting;
 mod std_sync;
 mod std_thread;
 
