@@ -5,8 +5,10 @@
 //! `pool.rs`).
 #![expect(unsafe_code, reason = "owns mapped memory and reaches it through raw pointers")]
 
+use alloc::alloc::{alloc as allocate, dealloc};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::alloc::Layout;
 use core::mem::offset_of;
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -112,8 +114,16 @@ impl Slab {
             None => None,
         };
         let bytes = shape.stride_bytes.saturating_mul(count);
-        let base = os::map(bytes).map_err(|errno| StackError::new("mmap", bytes, errno))?;
-        Ok(Box::new(Self {
+        let layout = Layout::new::<Self>();
+        // SAFETY: its size is not zero.
+        let memory = NonNull::new(unsafe { allocate(layout) }).map(NonNull::cast::<Self>);
+        let memory = memory.ok_or_else(|| StackError::new("allocation", layout.size(), libc::ENOMEM))?;
+        let base = os::map(bytes).map_err(|errno| {
+            // SAFETY: the memory is the allocator's, by this layout.
+            unsafe { dealloc(memory.as_ptr().cast(), layout) };
+            StackError::new("mmap", bytes, errno)
+        })?;
+        let slab = Self {
             base,
             shape,
             pool,
@@ -123,7 +133,12 @@ impl Slab {
             bare: AtomicUsize::new(0),
             #[cfg(abaca_valgrind)]
             registered: crate::lock::Lock::new(Vec::new()),
-        }))
+        };
+        // SAFETY: the memory is the allocator's, for this type, and nobody else knows it.
+        unsafe {
+            memory.write(slab);
+            Ok(Box::from_raw(memory.as_ptr()))
+        }
     }
 
     /// How many stacks the slab has.

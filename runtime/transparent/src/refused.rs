@@ -4,7 +4,6 @@
 #![expect(unsafe_code, reason = "makes system calls")]
 
 use std::ffi::c_long;
-use std::ptr::null;
 
 use crate::kernel::{call, six};
 

@@ -297,6 +297,24 @@ impl Worker {
     #[inline]
     pub(super) fn push_unstarted(&self, unstarted: NonNull<Header>) -> bool {
         let count = self.backlog.push(Stealable(unstarted));
+        self.note_unstarted(count)
+    }
+
+    /// [`push_unstarted`](Self::push_unstarted) without memory.
+    #[cfg(feature = "own-tls")]
+    pub(super) fn push_without_memory(&self, unstarted: NonNull<Header>) -> bool {
+        match self.backlog.push_into_window(Stealable(unstarted)) {
+            Ok(count) => self.note_unstarted(count),
+            Err(Stealable(unstarted)) => {
+                self.place(unstarted);
+                true
+            }
+        }
+    }
+
+    /// So many unstarted fibers wait, of which one is new. Whether they are too many for the current fiber to go on.
+    #[inline(always)]
+    fn note_unstarted(&self, count: usize) -> bool {
         if count > WORTH_WAKING && self.shared().sleepers.has_sleepers() {
             self.shared().unpark_one();
         }

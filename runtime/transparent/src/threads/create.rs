@@ -135,13 +135,13 @@ fn runtime() -> Option<&'static Runtime> {
     if let Some(runtime) = unsafe { RUNTIME.load(Ordering::Acquire).as_ref() } {
         return Some(runtime);
     }
-    if !hook::has_memory_for_runtime() {
-        return None;
-    }
     if let Some(name) = refused::first_refused() {
         // The filter is the program's own, which it has set up since.
         eprintln!("abaca-transparent: threads stay threads: {}", refused::reason(name));
         THREADS_ARE_FIBERS.store(false, Ordering::Relaxed);
+        return None;
+    }
+    if !hook::has_memory_for_runtime() {
         return None;
     }
     static WATCH: Once = Once::new();
