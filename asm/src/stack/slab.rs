@@ -5,10 +5,9 @@
 //! `pool.rs`).
 #![expect(unsafe_code, reason = "owns mapped memory and reaches it through raw pointers")]
 
-use alloc::alloc::{alloc as allocate, dealloc};
 use alloc::boxed::Box;
+#[cfg(abaca_valgrind)]
 use alloc::vec::Vec;
-use core::alloc::Layout;
 use core::mem::offset_of;
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -17,6 +16,7 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use super::error::StackError;
 use super::fixture::Fixture;
 use super::guard::Guard;
+use super::memory::{room_for, words};
 use super::registry;
 use crate::os;
 
@@ -114,15 +114,8 @@ impl Slab {
             None => None,
         };
         let bytes = shape.stride_bytes.saturating_mul(count);
-        let layout = Layout::new::<Self>();
-        // SAFETY: its size is not zero.
-        let memory = NonNull::new(unsafe { allocate(layout) }).map(NonNull::cast::<Self>);
-        let memory = memory.ok_or_else(|| StackError::new("allocation", layout.size(), libc::ENOMEM))?;
-        let base = os::map(bytes).map_err(|errno| {
-            // SAFETY: the memory is the allocator's, by this layout.
-            unsafe { dealloc(memory.as_ptr().cast(), layout) };
-            StackError::new("mmap", bytes, errno)
-        })?;
+        let memory = room_for::<Self>()?;
+        let base = os::map(bytes).map_err(|errno| StackError::new("mmap", bytes, errno))?;
         let slab = Self {
             base,
             shape,
@@ -134,11 +127,7 @@ impl Slab {
             #[cfg(abaca_valgrind)]
             registered: crate::lock::Lock::new(Vec::new()),
         };
-        // SAFETY: the memory is the allocator's, for this type, and nobody else knows it.
-        unsafe {
-            memory.write(slab);
-            Ok(Box::from_raw(memory.as_ptr()))
-        }
+        Ok(memory.fill(slab))
     }
 
     /// How many stacks the slab has.
@@ -194,15 +183,6 @@ impl Slab {
         // over.
         self.lost.load(Ordering::Acquire)
     }
-}
-
-/// A word for each of `count` stacks.
-fn words(count: usize) -> Result<Box<[AtomicPtr<()>]>, StackError> {
-    let mut words = Vec::new();
-    let no_memory = |_| StackError::new("allocation", count * size_of::<AtomicPtr<()>>(), libc::ENOMEM);
-    words.try_reserve_exact(count).map_err(no_memory)?;
-    words.resize_with(count, AtomicPtr::default);
-    Ok(words.into_boxed_slice())
 }
 
 impl Drop for Slab {
