@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "owns mapped memory and reaches it through raw pointers")]
 
 use alloc::boxed::Box;
+#[cfg(abaca_valgrind)]
 use alloc::vec::Vec;
 use core::mem::offset_of;
 use core::ops::Range;
@@ -15,6 +16,7 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use super::error::StackError;
 use super::fixture::Fixture;
 use super::guard::Guard;
+use super::memory::{room_for, words};
 use super::registry;
 use crate::os;
 
@@ -118,8 +120,9 @@ impl Slab {
             None => None,
         };
         let bytes = shape.stride_bytes.saturating_mul(count);
+        let memory = room_for::<Self>()?;
         let base = os::map(bytes).map_err(|errno| StackError::new("mmap", bytes, errno))?;
-        Ok(Box::new(Self {
+        let slab = Self {
             base,
             shape,
             pool,
@@ -129,7 +132,8 @@ impl Slab {
             bare: AtomicUsize::new(0),
             #[cfg(abaca_valgrind)]
             registered: crate::lock::Lock::new(Vec::new()),
-        }))
+        };
+        Ok(memory.fill(slab))
     }
 
     /// How many stacks the slab has.
@@ -185,15 +189,6 @@ impl Slab {
         // over.
         self.lost.load(Ordering::Acquire)
     }
-}
-
-/// A word for each of `count` stacks.
-fn words(count: usize) -> Result<Box<[AtomicPtr<()>]>, StackError> {
-    let mut words = Vec::new();
-    let no_memory = |_| StackError::new("allocation", count * size_of::<AtomicPtr<()>>(), libc::ENOMEM);
-    words.try_reserve_exact(count).map_err(no_memory)?;
-    words.resize_with(count, AtomicPtr::default);
-    Ok(words.into_boxed_slice())
 }
 
 impl Drop for Slab {

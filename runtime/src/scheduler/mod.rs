@@ -203,6 +203,25 @@ pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
     spend(if is_crowded { Cost::Surplus } else { Cost::Call });
 }
 
+/// [`spawn_here`] without memory, of a fiber that inherits no labels or has what it needs for them.
+#[cfg(feature = "own-tls")]
+#[cold]
+pub(crate) fn spawn_here_without_memory(worker: &'static Worker, fiber: NonNull<Header>) {
+    if let Some(me) = current_fiber() {
+        inherit_labels(me, fiber);
+    }
+    let Some(worker) = here::present_at(worker) else {
+        worker.shared().inject_without_memory(fiber);
+        return spend(Cost::Surplus);
+    };
+    worker.remote.counters.spawned.add(1);
+    // SAFETY: a new fiber that is in no queue yet is ours.
+    worker.record_spawn(unsafe { fiber.as_ref() });
+    let is_crowded = worker.push_without_memory(fiber);
+    worker.leave();
+    spend(if is_crowded { Cost::Surplus } else { Cost::Call });
+}
+
 /// Queues a new fiber of a spawner that its worker has left.
 #[cold]
 fn spawn_elsewhere(worker: &Worker, fiber: NonNull<Header>) {

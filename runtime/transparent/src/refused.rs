@@ -44,9 +44,10 @@ pub(crate) fn first_refused() -> Option<&'static str> {
         ),
     ];
     let others = CALLS.iter().map(|(name, number, arguments)| (*name, *number, six(arguments)));
-    let mut all = waits.into_iter().chain(others);
     // SAFETY: the time is a local; all other addresses are null, of which these calls write to none.
-    all.find(|(_, number, arguments)| !is_made(unsafe { call(*number, *arguments) })).map(|(name, ..)| name)
+    let is_refused = |number: c_long, arguments: [usize; 6]| !is_made(unsafe { call(number, arguments) });
+    let mut all = waits.into_iter().chain(others);
+    all.find(|(_, number, arguments)| is_refused(*number, *arguments)).map(|(name, ..)| name)
 }
 
 /// What is said of such a call.

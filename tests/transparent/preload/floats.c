@@ -128,6 +128,10 @@ static void *divides(void *unused) {
 
 int main(void) {
     pthread_t threads[4];
+#if !defined(__aarch64__)
+    // Before long doubles raise those of x87.
+    all_flags();
+#endif
     pthread_barrier_init(&all, NULL, 4);
     for (long i = 0; i < 4; i++) pthread_create(&threads[i], NULL, keeps, (void *)i);
     for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
@@ -142,9 +146,6 @@ int main(void) {
     pthread_join(threads[0], NULL), pthread_join(threads[1], NULL);
     pthread_create(&threads[0], NULL, traps, NULL), pthread_create(&threads[1], NULL, divides, NULL);
     pthread_join(threads[0], NULL), pthread_join(threads[1], NULL);
-#endif
-#if !defined(__aarch64__)
-    all_flags();
 #endif
     printf("main: %s\n", name());
     return 0;

@@ -40,6 +40,7 @@ mod priorities;
 mod queued;
 mod record;
 pub(crate) mod relay;
+mod runtime;
 mod rwlock;
 mod search;
 mod semaphore;
