@@ -4,9 +4,13 @@
 //! others have done with it.
 
 #![expect(unsafe_code, reason = "owns memory of the allocator's")]
-#![cfg_attr(loom, expect(unreachable_pub, reason = "the hooks export it, which the models do without"))]
+#![cfg_attr(
+    any(loom, not(feature = "own-tls")),
+    allow(unreachable_pub, reason = "the hooks export it, which are not there")
+)]
 
 use std::alloc::{Layout, alloc, dealloc};
+#[cfg(not(loom))]
 use std::mem::{ManuallyDrop, offset_of};
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -40,6 +44,7 @@ impl<T> Counted<T> {
     }
 
     /// The address of the value, which [`from_raw`](Self::from_raw) makes an owner of again.
+    #[cfg(not(loom))]
     pub(crate) fn into_raw(this: Self) -> *const T {
         let this = ManuallyDrop::new(this);
         // SAFETY: the memory is there as long as this owner, who goes on to be one.
@@ -49,6 +54,7 @@ impl<T> Counted<T> {
     /// # Safety
     ///
     /// [`into_raw`](Self::into_raw) has returned the address, or an owner was [added](Self::increment_strong_count), for each owner that is made of it.
+    #[cfg(not(loom))]
     pub(crate) unsafe fn from_raw(raw: *const T) -> Self {
         // SAFETY: the caller's promise: the value is that of an `Inner`.
         let inner = unsafe { raw.byte_sub(offset_of!(Inner<T>, value)) };
@@ -61,6 +67,7 @@ impl<T> Counted<T> {
     /// # Safety
     ///
     /// As there; an owner is there during the call.
+    #[cfg(not(loom))]
     pub(crate) unsafe fn increment_strong_count(raw: *const T) {
         // SAFETY: the caller's promise.
         let owner = ManuallyDrop::new(unsafe { Self::from_raw(raw) });
