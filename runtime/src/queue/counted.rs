@@ -4,7 +4,10 @@
 //! others have done with it.
 
 #![expect(unsafe_code, reason = "owns memory of the allocator's")]
-#![cfg_attr(loom, expect(unreachable_pub, reason = "the hooks export it, which the models do without"))]
+#![cfg_attr(
+    any(loom, not(feature = "own-tls")),
+    expect(unreachable_pub, reason = "the hooks export it, which the models do without")
+)]
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::mem::{ManuallyDrop, offset_of};
