@@ -75,8 +75,7 @@ struct Progress {
     is_alone: bool,
     /// How many more looks come soon.
     soon_looks: u32,
-    /// The worker's thread, and how much processor time it had when the worker was last seen in another position; only while there are
-    /// more threads than processors.
+    /// The worker's thread, and how much processor time it had when the worker was last seen in another position.
     #[cfg(feature = "own-tls")]
     had_run: Option<(i32, Duration)>,
 }
@@ -249,11 +248,7 @@ impl Progress {
                 #[cfg(feature = "own-tls")]
                 looked_ns: shared.now_ns(),
                 #[cfg(feature = "own-tls")]
-                had_run: shared
-                    .spares
-                    .get()
-                    .filter(|spares| spares.is_crowded(shared))
-                    .and_then(|_| has_run(worker)),
+                had_run: shared.spares.get().and_then(|_| has_run(worker)),
                 ..Self::default()
             };
             return;

@@ -122,12 +122,6 @@ impl Spares {
         self.absent.load(Ordering::Acquire) != 0
     }
 
-    /// Whether there are more threads that may want a processor than there are processors: those of the workers, and those that workers have left.
-    pub(in crate::scheduler) fn is_crowded(&self, shared: &Shared) -> bool {
-        // Relaxed: a hint.
-        self.crowd.is_one_of(shared.workers.len() + self.absent.load(Ordering::Relaxed))
-    }
-
     /// How often a worker has left a thread that was stuck.
     pub(crate) fn hand_offs(&self) -> u64 {
         self.hand_offs.load(Ordering::Relaxed)
