@@ -29,11 +29,11 @@ use slot::{Event, Slot};
 pub(crate) use source::{Notifier, Source};
 
 use crate::cell::Wakeup;
-#[cfg(feature = "own-tls")]
-use crate::os::epoll::{Ready, wait_any};
 use crate::os::epoll::{
     BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
 };
+#[cfg(feature = "own-tls")]
+use crate::os::epoll::{Ready, wait_any};
 use crate::os::fork::Generation;
 use crate::queue::Count;
 

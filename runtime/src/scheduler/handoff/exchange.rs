@@ -40,7 +40,8 @@ impl Spares {
             theirs.assign_instead(mine);
         } else {
             // Only a thread whose worker is looked after may rest.
-            if is_free && (self.rest.has_room(state.resting) || (self.is_eager() && count.is_multiple_of(2))) {
+            if is_free && (self.rest.has_room(state.resting) || (self.is_eager() && count.is_multiple_of(2)))
+            {
                 state.lay_to_rest(theirs);
             }
             theirs.assign(mine);

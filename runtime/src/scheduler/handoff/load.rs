@@ -100,7 +100,10 @@ impl Load {
             return spares.let_rest(0);
         }
         let now_ns = shared.now_ns();
-        if !spares.goes_by_load() || shared.workers.len() < 2 || now_ns - self.sums.at_ns < WINDOW.as_nanos() as u64 {
+        if !spares.goes_by_load()
+            || shared.workers.len() < 2
+            || now_ns - self.sums.at_ns < WINDOW.as_nanos() as u64
+        {
             return;
         }
         let Some(sums) = Sums::of(shared, now_ns) else { return };
@@ -117,7 +120,9 @@ impl Load {
     fn take(&mut self, window: Window, now_ns: u64, can_rest: usize) {
         let is_slow = window.sleeps >= LEAST_SLEEPS && window.waited >= LEAST_WAITED;
         self.step = match self.step {
-            Step::Watch { windows, rate } if is_slow && now_ns >= self.paused_until_ns && self.most < can_rest => {
+            Step::Watch { windows, rate }
+                if is_slow && now_ns >= self.paused_until_ns && self.most < can_rest =>
+            {
                 let rate = rate + window.rate;
                 if windows + 1 < WINDOWS {
                     Step::Watch { windows: windows + 1, rate }
@@ -235,7 +240,10 @@ mod tests {
     fn work_that_waits_for_one_that_rests_ends_it() {
         let (mut load, mut now_ns) = (Load::default(), 0);
         let waits = Window { roused: MOST_ROUSED + 1, ..FAST };
-        assert_eq!(rest(&mut load, &mut now_ns, &[SLOW, SLOW, FAST, FAST, FAST, FAST, waits], 1), [0, 1, 1, 1, 1, 1, 0]);
+        assert_eq!(
+            rest(&mut load, &mut now_ns, &[SLOW, SLOW, FAST, FAST, FAST, FAST, waits], 1),
+            [0, 1, 1, 1, 1, 1, 0]
+        );
     }
 
     #[test]
