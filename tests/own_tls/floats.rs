@@ -76,3 +76,19 @@ fn a_fiber_rounds_as_it_has_set_and_no_other_does() {
 fn it_does_so_on_whatever_thread_it_goes_on() {
     each_has_its_own(&own().workers(3).build().expect("this machine can have it"));
 }
+
+#[test]
+fn a_thread_of_the_pool_does_not_round_as_the_fiber_that_has_started_it() {
+    let runtime = runtime(1);
+    abaca::hook::keep_float_control();
+    runtime.run(|| {
+        let starts = abaca::spawn(|| {
+            set_mode(OTHERS[0]);
+            let there = abaca::blocking::run(mode);
+            set_mode(NEAREST);
+            there
+        });
+        assert_eq!(starts.join().expect("no panic"), NEAREST);
+        assert_eq!(abaca::blocking::run(mode), NEAREST, "a neighbour's call, on the same thread");
+    });
+}

@@ -47,6 +47,7 @@
 mod error;
 mod fixture;
 mod guard;
+mod memory;
 mod pool;
 mod populate;
 mod registry;

@@ -4,6 +4,7 @@
 //! of times, and finds nothing if it does not get it.
 #![expect(unsafe_code, reason = "looks at slabs through the pointers in the list")]
 
+use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -161,8 +162,15 @@ pub(crate) fn bytes_below(top: usize) -> Option<usize> {
 /// # Safety
 ///
 /// The slab stays at its address until it is dropped, which [removes](remove) it.
-pub(super) unsafe fn enter(slab: NonNull<Slab>) {
-    SLABS.lock().push(Entered(slab));
+///
+/// # Errors
+///
+/// * There is no memory for that: it is not on the list.
+pub(super) unsafe fn enter(slab: NonNull<Slab>) -> Result<(), TryReserveError> {
+    let mut slabs = SLABS.lock();
+    slabs.try_reserve(1)?;
+    slabs.push(Entered(slab));
+    Ok(())
 }
 
 /// Takes out the slab that has this base.

@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "owns mapped memory and reaches it through raw pointers")]
 
 use alloc::boxed::Box;
+#[cfg(abaca_valgrind)]
 use alloc::vec::Vec;
 use core::mem::offset_of;
 use core::ops::Range;
@@ -15,6 +16,7 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use super::error::StackError;
 use super::fixture::Fixture;
 use super::guard::Guard;
+use super::memory::{room_for, words};
 use super::registry;
 use crate::os;
 
@@ -30,6 +32,9 @@ const COLOURS: usize = 8;
 
 /// The distance between two of these places in bytes: a cache line.
 const COLOUR_BYTES: usize = 64;
+
+/// The same where fixture and frames take more than a page: enough for rings of 32 fibers, and fewer fibers touch a page more.
+const COLOURS_OF_LARGE: usize = 4;
 
 /// What the frames of a fiber may take that waits for something; those of one that receives from a channel take less.
 const RESTING_BYTES: usize = 800;
@@ -62,11 +67,14 @@ impl Shape {
     }
 
     /// The same for stacks with a fixture of so many bytes. If that shares its page with the frames of a fiber that rests, the tops
-    /// do not take the fiber to a second page.
+    /// do not take the fiber to a second page; if not, they take fewer to a third.
     pub(super) fn with_fixture(self, bytes: usize) -> Self {
         let fits = |colours: usize| bytes + RESTING_BYTES + (colours - 1) * COLOUR_BYTES <= os::page_bytes();
+        if !fits(1) {
+            return Self { colours: self.colours.min(COLOURS_OF_LARGE), ..self };
+        }
         let mut colours = self.colours;
-        while colours > 1 && fits(1) && !fits(colours) {
+        while colours > 1 && !fits(colours) {
             colours /= 2;
         }
         Self { colours, ..self }
@@ -112,8 +120,9 @@ impl Slab {
             None => None,
         };
         let bytes = shape.stride_bytes.saturating_mul(count);
+        let memory = room_for::<Self>()?;
         let base = os::map(bytes).map_err(|errno| StackError::new("mmap", bytes, errno))?;
-        Ok(Box::new(Self {
+        let slab = Self {
             base,
             shape,
             pool,
@@ -123,7 +132,8 @@ impl Slab {
             bare: AtomicUsize::new(0),
             #[cfg(abaca_valgrind)]
             registered: crate::lock::Lock::new(Vec::new()),
-        }))
+        };
+        Ok(memory.fill(slab))
     }
 
     /// How many stacks the slab has.
@@ -179,15 +189,6 @@ impl Slab {
         // over.
         self.lost.load(Ordering::Acquire)
     }
-}
-
-/// A word for each of `count` stacks.
-fn words(count: usize) -> Result<Box<[AtomicPtr<()>]>, StackError> {
-    let mut words = Vec::new();
-    let no_memory = |_| StackError::new("allocation", count * size_of::<AtomicPtr<()>>(), libc::ENOMEM);
-    words.try_reserve_exact(count).map_err(no_memory)?;
-    words.resize_with(count, AtomicPtr::default);
-    Ok(words.into_boxed_slice())
 }
 
 impl Drop for Slab {
@@ -387,8 +388,8 @@ mod tests {
         assert_eq!(colours(page - RESTING_BYTES - 7 * COLOUR_BYTES), COLOURS);
         assert_eq!(colours(page - RESTING_BYTES - 7 * COLOUR_BYTES + 1), 4);
         assert_eq!(colours(page - RESTING_BYTES), 1);
-        // They take two pages in any case.
-        assert_eq!(colours(page - RESTING_BYTES + 1), COLOURS);
-        assert_eq!(colours(2 * page), COLOURS);
+        // They take two pages in any case, and are to take no third.
+        assert_eq!(colours(page - RESTING_BYTES + 1), COLOURS_OF_LARGE);
+        assert_eq!(colours(2 * page), COLOURS_OF_LARGE);
     }
 }

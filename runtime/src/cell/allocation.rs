@@ -145,14 +145,14 @@ pub(crate) fn allocate<F: FnOnce() -> T, T>(
 #[cfg(feature = "own-tls")]
 pub(crate) fn try_allocate<F: FnOnce() -> T, T>(
     closure: F,
-    stack_bytes: u32,
+    settings: (u32, Option<Fiber>),
     runtime: *const (),
     supply: Supply<'_>,
     site: &'static Location<'static>,
 ) -> Option<NonNull<Header>> {
     let memory = supply.try_obtain(FiberCell::<F, T>::SIZE)?;
     // SAFETY: as above.
-    Some(unsafe { fill(memory, closure, Flags::default(), (stack_bytes, None), runtime, site) })
+    Some(unsafe { fill(memory, closure, Flags::default(), settings, runtime, site) })
 }
 
 /// Makes a cell in `memory`.

@@ -5,12 +5,12 @@
 
 #![expect(unsafe_code, reason = "handles are kept in raw form in a fiber's header")]
 
+use std::alloc::{Layout, handle_alloc_error};
 use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::token::ParkToken;
@@ -152,7 +152,13 @@ impl Identity {
 /// # });
 /// ```
 #[derive(Clone)]
-pub struct Fiber(Arc<Identity>);
+pub struct Fiber(Owned);
+
+/// An owner of an identity. Models have std's: they make too many steps of a count.
+#[cfg(not(loom))]
+type Owned = crate::queue::Counted<Identity>;
+#[cfg(loom)]
+type Owned = std::sync::Arc<Identity>;
 
 // A handle shows no state that a panic could leave half-changed.
 impl UnwindSafe for Fiber {}
@@ -164,14 +170,28 @@ impl Fiber {
     }
 
     pub(crate) fn with_id(id: FiberId, name: Option<Box<str>>) -> Self {
-        Self(Arc::new(Identity {
+        Self::try_with_id(id, name).unwrap_or_else(|| handle_alloc_error(Layout::new::<Identity>()))
+    }
+
+    /// The handle of a fiber without a name; `None` if there is no memory for it.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn try_new() -> Option<Self> {
+        Self::try_with_id(FiberId::next(), None)
+    }
+
+    fn try_with_id(id: FiberId, name: Option<Box<str>>) -> Option<Self> {
+        let identity = Identity {
             id,
             name,
             token: ParkToken::new(),
             header: SpinLock::new(Attached(None)),
             labels: SpinLock::default(),
             unwindings: AtomicU64::new(0),
-        }))
+        };
+        #[cfg(not(loom))]
+        return Owned::new(identity).map(Self);
+        #[cfg(loom)]
+        Some(Self(Owned::new(identity)))
     }
 
     /// The unique identifier of this fiber.
@@ -207,7 +227,7 @@ impl Fiber {
     }
 
     pub(super) fn into_raw(self) -> *mut Identity {
-        Arc::into_raw(self.0).cast_mut()
+        Owned::into_raw(self.0).cast_mut()
     }
 
     /// # Safety
@@ -215,7 +235,7 @@ impl Fiber {
     /// `raw` came from `into_raw`, whose count this takes over.
     pub(super) unsafe fn from_raw(raw: *mut Identity) -> Self {
         // SAFETY: the caller's promise.
-        Self(unsafe { Arc::from_raw(raw) })
+        Self(unsafe { Owned::from_raw(raw) })
     }
 
     /// # Safety
@@ -223,7 +243,7 @@ impl Fiber {
     /// `raw` came from `into_raw`, and its count is still held during the call.
     pub(super) unsafe fn clone_raw(raw: *mut Identity) -> Self {
         // SAFETY: the caller's promise.
-        unsafe { Arc::increment_strong_count(raw) };
+        unsafe { Owned::increment_strong_count(raw) };
         // SAFETY: the count was just added.
         unsafe { Self::from_raw(raw) }
     }

@@ -141,7 +141,8 @@ impl Fiber {
     }
 }
 
-/// Lets the other fibers of this worker run before the caller goes on; on a plain thread, the other threads.
+/// Lets the other fibers of this worker run before the caller goes on, those that are ready; on a plain thread, the other threads. A fiber that
+/// has not started comes in between some of the calls.
 /// Mirrors [`std::thread::yield_now`].
 ///
 /// For a computation that calls nothing of abaca's for a long time. A fiber that was cancelled unwinds from here, as from

@@ -4,30 +4,42 @@
 
 use super::admission::{admit, admit_thread};
 use super::{Builder, JoinHandle, SpawnError};
-use crate::cell::{Supply, site_of_threads, try_allocate};
+use crate::cell::{Fiber, Supply, site_of_threads, try_allocate};
 use crate::scheduler::{self, Shared, current_worker};
 
 impl Builder {
     /// Spawns a fiber that is a thread to the program, on the calling fiber's runtime. `kept` is dropped when all memory has been got but what a
-    /// queue may need.
+    /// queue may need; `None` if it is to do without, where memory is limited: then the fiber may be one that no other worker takes.
     ///
     /// # Errors
     ///
     /// As [`spawn`](Self::spawn), but that a runtime that ends takes it; [`SpawnError::NoRuntime`] also if there is no memory.
-    pub(crate) fn spawn_thread<F, T>(self, f: F, kept: impl Sized) -> Result<JoinHandle<T>, SpawnError>
+    pub(crate) fn spawn_thread<F, T>(
+        self,
+        f: F,
+        kept: Option<impl Sized>,
+    ) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
         let (stack_bytes, _, _) = self.settings()?;
+        // Labels are shared; what has them needs memory of its own.
+        let identity =
+            if scheduler::has_labels() { Some(Fiber::try_new().ok_or(SpawnError::NoRuntime)?) } else { None };
         admit_thread(worker.shared())?;
-        let made = scheduler::try_new_fiber(worker, f, stack_bytes, site_of_threads());
+        let made = scheduler::try_new_fiber(worker, f, (stack_bytes, identity), site_of_threads());
         let cell = made.ok_or_else(|| no_memory(worker.shared()))?;
         // SAFETY: just allocated; nobody else knows of it.
         unsafe { cell.as_ref() }.make_thread();
-        drop(kept);
-        scheduler::spawn_here(worker, cell);
+        match kept {
+            Some(kept) => {
+                drop(kept);
+                scheduler::spawn_here(worker, cell);
+            }
+            None => scheduler::spawn_here_without_memory(worker, cell),
+        }
         // SAFETY: just allocated, for that closure.
         Ok(unsafe { JoinHandle::new(cell) })
     }
@@ -41,7 +53,7 @@ impl Builder {
         self,
         shared: &Shared,
         f: F,
-        kept: impl Sized,
+        kept: Option<impl Sized>,
     ) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -54,10 +66,15 @@ impl Builder {
         let _guard = shared.guard();
         admit(shared, late)?;
         let supply = Supply::Depot(&shared.cells);
-        let made = try_allocate(f, stack_bytes, shared.address(), supply, site_of_threads());
+        let made = try_allocate(f, (stack_bytes, None), shared.address(), supply, site_of_threads());
         let cell = made.ok_or_else(|| no_memory(shared))?;
-        drop(kept);
-        shared.inject(cell);
+        match kept {
+            Some(kept) => {
+                drop(kept);
+                shared.inject(cell);
+            }
+            None => shared.inject_without_memory(cell),
+        }
         // SAFETY: just allocated, for that closure.
         Ok(unsafe { JoinHandle::new(cell) })
     }

@@ -57,7 +57,13 @@ pub(super) fn run_attending<T: Send + 'static>(call: impl FnOnce() -> T + Send +
             *end.0.result() = Some(result);
         }
     });
-    let sleep = Sleep { address: aside.address(), bits: u32::MAX, deadline: None, is_cancellable: true };
+    let sleep = Sleep {
+        address: aside.address(),
+        bits: u32::MAX,
+        deadline: None,
+        is_cancellable: true,
+        is_overtaken: false,
+    };
     loop {
         let (slept, unattended) = interruptible_at(sleep.address, |interruption| {
             sleep_at(sleep, || !aside.is_over() && !interruption.is_set(), || ())

@@ -34,9 +34,10 @@ use crate::{blocking, park, scheduler};
 
 pub use crate::park::by_address::{MUTEX_MARK, RWLOCK_MARK};
 pub use crate::park::deferred::{Call, Deferred, Ends};
+pub use crate::park::key::Found;
 pub use crate::queue::{Counted, Keyed, Listeners, Listening, Sent};
 pub use crate::time::pauses::Pauses;
-pub use fairness::let_woken_run;
+pub use fairness::{Overtaken, wake_fairly};
 pub use forked::watch_forks;
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{

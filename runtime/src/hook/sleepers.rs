@@ -5,13 +5,14 @@
 use std::time::Instant;
 
 use super::interrupt::{handle, wait_or_leave};
-use super::{Slept, wait_without_unwinding};
+use super::{Slept, fairness, wait_without_unwinding};
 use crate::cell::{Outcome, Waiter};
 use crate::park;
-use crate::park::by_address::{Key, Table};
+use crate::park::by_address::Table;
+use crate::park::key::{Found, Key};
 use crate::park::turn::Turn;
 
-static TABLE: Table = Table::new();
+pub(super) static TABLE: Table = Table::new();
 
 /// Forgets all sleepers.
 ///
@@ -39,6 +40,16 @@ pub struct Sleep {
     pub deadline: Option<Instant>,
     /// Whether a cancellation ends the sleep. A caller that would only look at its word and sleep again must not be ended.
     pub is_cancellable: bool,
+    /// Whether the caller is [overtaken](super::Overtaken): who wakes it by [`wake_fairly`](super::wake_fairly) waits until it has gone on.
+    pub is_overtaken: bool,
+}
+
+/// What is to be done when a sleep is over.
+#[inline(always)]
+fn after(sleep: Sleep, outcome: Option<Outcome>) {
+    if sleep.is_overtaken && outcome.is_some() {
+        fairness::go_on(sleep.address);
+    }
 }
 
 /// Sleeps until [`wake_at`] is called for the address, if `stay` says so once all who wake can see the caller. Calls `then` when the
@@ -47,7 +58,7 @@ pub struct Sleep {
 /// `stay` runs under a lock: it only looks at memory.
 #[inline]
 pub fn sleep_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) -> Slept {
-    let Sleep { address, bits, deadline, is_cancellable } = sleep;
+    let Sleep { address, bits, deadline, is_cancellable, is_overtaken } = sleep;
     let wait = |waiter: &Waiter, reason, deadline| {
         if is_cancellable {
             wait_without_unwinding(waiter, reason, deadline)
@@ -55,14 +66,16 @@ pub fn sleep_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) 
             park::wait_shielded(waiter, reason, deadline)
         }
     };
-    TABLE.sleep(Key { address, bits }, deadline, stay, then, wait).map_or(Slept::Not, Slept::from)
+    let outcome = TABLE.sleep(Key { address, bits, is_overtaken }, deadline, stay, then, wait);
+    after(sleep, outcome);
+    outcome.map_or(Slept::Not, Slept::from)
 }
 
 /// [`sleep_at`], of a call that no handler ends. What is sent to the caller ends the sleep: its handlers have run then, and the caller is to sleep
 /// again.
 #[inline]
 pub fn sleep_or_handle_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) -> Slept {
-    let Sleep { address, bits, deadline, is_cancellable } = sleep;
+    let Sleep { address, bits, deadline, is_cancellable, is_overtaken } = sleep;
     let mut was_sent = false;
     let wait = |waiter: &Waiter, reason, deadline| {
         let wait = || {
@@ -76,7 +89,8 @@ pub fn sleep_or_handle_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl 
         was_sent = is_sent;
         outcome
     };
-    let outcome = TABLE.sleep(Key { address, bits }, deadline, stay, then, wait);
+    let outcome = TABLE.sleep(Key { address, bits, is_overtaken }, deadline, stay, then, wait);
+    after(sleep, outcome);
     let handled = was_sent.then(handle);
     match (outcome, handled) {
         (Some(Outcome::Cancelled), Some(handled)) => handled,
@@ -92,9 +106,8 @@ pub fn has_sleepers(address: usize) -> bool {
     TABLE.has_sleepers(address)
 }
 
-/// Wakes up to `most` of those who sleep at `address` for one of `bits`, the longest first, and returns how many it were. The caller
-/// has changed the word.
+/// Wakes up to `most` of those who sleep at `address` for one of `bits`, the longest first. The caller has changed the word.
 #[inline]
-pub fn wake_at(address: usize, bits: u32, most: usize) -> usize {
-    TABLE.wake(Key { address, bits }, most)
+pub fn wake_at(address: usize, bits: u32, most: usize) -> Found {
+    TABLE.wake(Key::new(address, bits), most)
 }

@@ -61,7 +61,7 @@ pub fn spawn<T: Send + 'static>(
     };
     let body = move || {
         // SAFETY: the thread's creator has set them, with which its routine is to begin.
-        unsafe { control.set() };
+        unsafe { scheduler::float_control::begin_with(control) };
         body()
     };
     spawn_usual(stack_bytes, elsewhere, body, kept)
@@ -74,22 +74,32 @@ fn spawn_usual<T: Send + 'static>(
     body: impl FnOnce() -> T + Send + 'static,
     kept: Kept,
 ) -> Result<JoinHandle<T>, SpawnError> {
-    if let Some(worker) = scheduler::current_worker().filter(|worker| worker.shared().has_own_tls()) {
-        return builder(stack_bytes, worker.shared())?.spawn_thread(body, kept);
+    let here = scheduler::current_worker().filter(|worker| worker.shared().has_own_tls());
+    let elsewhere = match here {
+        Some(_) => None,
+        None => Some(&*elsewhere().ok_or(SpawnError::NoRuntime)?.shared),
+    };
+    let is_limited = headroom::is_limited();
+    // Whoever takes what is given back may leave nothing.
+    let kept = (!is_limited).then_some(kept);
+    match (here, elsewhere) {
+        (Some(worker), _) => builder(stack_bytes, worker.shared(), is_limited)?.spawn_thread(body, kept),
+        (None, Some(shared)) => {
+            builder(stack_bytes, shared, is_limited)?.spawn_thread_onto(shared, body, kept)
+        }
+        (None, None) => Err(SpawnError::NoRuntime),
     }
-    let runtime = elsewhere().ok_or(SpawnError::NoRuntime)?;
-    builder(stack_bytes, &runtime.shared)?.spawn_thread_onto(&runtime.shared, body, kept)
 }
 
-fn builder(stack_bytes: usize, shared: &scheduler::Shared) -> Result<Builder, SpawnError> {
+fn builder(stack_bytes: usize, shared: &scheduler::Shared, is_limited: bool) -> Result<Builder, SpawnError> {
     // Stacks of the default size are the fastest to get.
     let is_default =
         shared.stacks.default_bytes().checked_sub(stack_bytes).is_some_and(|spare| spare < PAGE_BYTES);
-    if headroom::is_limited() {
+    if is_limited {
         let bytes = if is_default { 0 } else { u32::try_from(stack_bytes.max(1)).unwrap_or(u32::MAX) };
         // A stack that must be mapped leaves the rest to others.
         let has_room = shared.stacks.has_spare(bytes) || Reserve::take(REST_BYTES).is_some();
-        if !has_room || shared.stacks.promise(bytes).is_err() {
+        if !has_room || !shared.stacks.promise(bytes) {
             return Err(SpawnError::NoRuntime);
         }
     }

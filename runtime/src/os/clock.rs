@@ -34,22 +34,29 @@ fn coarse_ns() -> u64 {
 
 /// So many ticks as a time.
 pub(crate) fn duration_of(count: u64) -> Duration {
-    let Some((ticks_then, then)) = START.get() else { return Duration::ZERO };
-    let (passed, passed_ticks) = (then.elapsed(), ticks().saturating_sub(*ticks_then).max(1));
-    Duration::from_secs_f64(passed.as_secs_f64() * (count as f64 / passed_ticks as f64))
+    let Some((passed_ns, passed_ticks)) = passed() else { return Duration::ZERO };
+    let ns = passed_ns.saturating_mul(count.into()) / passed_ticks;
+    Duration::new((ns / 1_000_000_000) as u64, (ns % 1_000_000_000) as u32)
+}
+
+/// How many nanoseconds and ticks have passed since the start, at least one. In whole numbers: others would raise a flag of floating point, which is
+/// the caller's.
+fn passed() -> Option<(u128, u128)> {
+    let (ticks_then, then) = START.get()?;
+    Some((then.elapsed().as_nanos().max(1), ticks().saturating_sub(*ticks_then).max(1).into()))
 }
 
 /// So much time as ticks: the other way round. At most some years.
 pub(crate) fn ticks_of(time: Duration) -> u64 {
-    let of_a_second = duration_of(1 << 32).as_secs_f64();
-    (time.as_secs_f64() / of_a_second * (1_u64 << 32) as f64) as u64
+    let Some((passed_ns, passed_ticks)) = passed() else { return u64::MAX };
+    (time.as_nanos().saturating_mul(passed_ticks) / passed_ns).try_into().unwrap_or(u64::MAX)
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use std::time::Duration;
 
-    use super::{duration_of, start, ticks};
+    use super::{duration_of, start, ticks, ticks_of};
 
     #[test]
     fn ticks_go_on_and_are_a_time() {
@@ -60,5 +67,8 @@ mod tests {
         }
         let time = duration_of(1 << 24);
         assert!(time > Duration::from_micros(100) && time < Duration::from_secs(60), "{time:?}");
+        // What passes between the two changes little.
+        let back = ticks_of(time);
+        assert!((1 << 23..1 << 25).contains(&back), "{back}");
     }
 }

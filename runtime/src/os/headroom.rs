@@ -7,11 +7,12 @@ use std::ffi::c_void;
 use std::hint::black_box;
 use std::ptr::{self, NonNull};
 
-use rustix::process::{Resource, getrlimit};
-
 /// Whether the process's space of addresses is limited (RLIMIT_AS).
 pub(crate) fn is_limited() -> bool {
-    getrlimit(Resource::As).current.is_some()
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // A filter of system calls may refuse the question.
+    // SAFETY: writes a local.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) == 0 && limit.rlim_cur != libc::RLIM_INFINITY }
 }
 
 /// How much of a limited space of addresses threads that are fibers leave: the runtime asks for some while they run, and its own threads need
@@ -73,6 +74,19 @@ impl Drop for Kept {
     fn drop(&mut self) {
         // SAFETY: it is the allocator's, by this layout.
         unsafe { dealloc(self.memory.as_ptr(), self.layout) };
+    }
+}
+
+/// A box of this value; `None` if there is no memory for it.
+#[cfg(feature = "own-tls")]
+pub(crate) fn try_box<T>(value: T) -> Option<Box<T>> {
+    const { assert!(size_of::<T>() != 0, "the allocator is asked for something") };
+    // SAFETY: the size is not zero.
+    let memory = NonNull::new(unsafe { alloc(Layout::new::<T>()) })?.cast::<T>();
+    // SAFETY: the memory is the allocator's, for this type, and nobody else knows it.
+    unsafe {
+        memory.write(value);
+        Some(Box::from_raw(memory.as_ptr()))
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) mod descriptor_name;
 mod dwarf;
 pub(crate) mod epoch;
 pub(crate) mod epoll;
+#[cfg(feature = "own-tls")]
+pub(crate) mod float_control;
 mod foreign_lock;
 pub(crate) mod fork;
 #[cfg(feature = "backtrace")]

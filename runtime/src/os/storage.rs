@@ -12,7 +12,7 @@ use abaca_asm::stack::{Fixture, Stack, StackPool};
 use abaca_tls::Block;
 pub(crate) use abaca_tls::Carrier as Lender;
 
-use super::peek;
+use super::{headroom, peek};
 
 /// What such storage needs of each stack.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +102,8 @@ pub(crate) fn furnish(stack: &Stack, block_bytes: usize) -> io::Result<()> {
     // before it unmaps them.
     let block = unsafe { Block::new(bottom, stack.top().addr() - bottom.addr()) }?;
     // Release: pairs with the Acquire in `block_of`.
-    word.store(Box::into_raw(Box::new(block)).cast(), Ordering::Release);
+    let block = headroom::try_box(block).ok_or(io::ErrorKind::OutOfMemory)?;
+    word.store(Box::into_raw(block).cast(), Ordering::Release);
     Ok(())
 }
 

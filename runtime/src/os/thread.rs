@@ -105,6 +105,7 @@ fn start_thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Resul
         {
             SERVES_FIBERS.set(true);
             mask::set(&mask);
+            super::float_control::make_usual();
         }
         // If this fails, handlers run on the alternate stack that `std` provides, if it does.
         let _signal_stack = AlternateStack::install();

@@ -11,9 +11,11 @@
 
 #![cfg_attr(feature = "own-tls", expect(unsafe_code, reason = "a copy of the process forgets the sleepers"))]
 
+use std::cell::Cell;
 use std::sync::atomic::compiler_fence;
 use std::time::Instant;
 
+use super::key::{Found, Key};
 use super::primitive::{self as park, SpinGuard, SpinLock, Waiter, Wakeup};
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicUsize, Ordering, fence};
@@ -32,15 +34,6 @@ pub const RWLOCK_MARK: usize = 5;
 
 /// How many sleepers are claimed each time that the lock is held.
 const BATCH: usize = if cfg!(loom) { 2 } else { 16 };
-
-/// Where a sleeper sleeps, and for what.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Key {
-    /// Only compared.
-    pub(crate) address: usize,
-    /// Who wakes must have one of these.
-    pub(crate) bits: u32,
-}
 
 /// See the module's documentation.
 pub(crate) struct Table([Bucket; BUCKETS]);
@@ -139,30 +132,24 @@ impl Table {
         self.bucket(address).may_have_sleepers()
     }
 
-    /// Wakes up to `most` of those who sleep at the key's address for one of its bits, the longest first, and returns how many it
-    /// were. The caller has changed the word.
+    /// Wakes up to `most` of those who sleep at the key's address for one of its bits, the longest first. The caller has changed the word.
     #[inline]
-    pub(crate) fn wake(&self, key: Key, most: usize) -> usize {
+    pub(crate) fn wake(&self, key: Key, most: usize) -> Found {
         let bucket = self.bucket(key.address);
         // Relaxed: who is found under the lock is woken, so the usual case needs no fence. Whether there is nobody, only the fence tells.
-        if most == 1 && bucket.count.load(Ordering::Relaxed) != 0 && bucket.wake_one(key) {
-            return 1;
+        if most == 1
+            && bucket.count.load(Ordering::Relaxed) != 0
+            && let Some(found) = bucket.wake_one(key)
+        {
+            return found;
         }
         // See the module's documentation.
         fence(Ordering::SeqCst);
         match most {
-            _ if !bucket.may_have_sleepers() => 0,
-            1 => usize::from(bucket.wake_one(key)),
+            _ if !bucket.may_have_sleepers() => Found::default(),
+            1 => bucket.wake_one(key).unwrap_or_default(),
             _ => bucket.wake(key, most),
         }
-    }
-}
-
-impl Key {
-    /// Whether who wakes for this key wakes a sleeper of that one.
-    #[inline(always)]
-    fn wakes(self, there: &Self) -> bool {
-        there.address == self.address && there.bits & self.bits != 0
     }
 }
 
@@ -195,24 +182,28 @@ impl Bucket {
     }
 
     /// [`wake`](Self::wake) for the usual number.
-    fn wake_one(&self, key: Key) -> bool {
+    fn wake_one(&self, key: Key) -> Option<Found> {
+        let is_overtaken = Cell::new(false);
         let mut sleepers = self.sleepers.lock();
-        let Some(wakeup) = sleepers.pop_first(|there| key.wakes(there)) else { return false };
+        let wakeup = sleepers.pop_first(|there| key.finds(there, &is_overtaken))?;
         self.count_out(&sleepers);
         drop(sleepers);
         park::wake(wakeup);
-        true
+        Some(Found { count: 1, is_overtaken: is_overtaken.get() })
     }
 
     #[cold]
-    fn wake(&self, key: Key, most: usize) -> usize {
+    fn wake(&self, key: Key, most: usize) -> Found {
+        let is_overtaken = Cell::new(false);
         let mut count = 0;
         while count < most {
             let mut batch: [Option<Wakeup>; BATCH] = [const { None }; BATCH];
             let mut sleepers = self.sleepers.lock();
             let mut claimed = 0;
             while claimed < BATCH.min(most - count) {
-                let Some(wakeup) = sleepers.pop_first(|there| key.wakes(there)) else { break };
+                let Some(wakeup) = sleepers.pop_first(|there| key.finds(there, &is_overtaken)) else {
+                    break;
+                };
                 self.count_out(&sleepers);
                 batch[claimed] = Some(wakeup);
                 claimed += 1;
@@ -224,7 +215,7 @@ impl Bucket {
                 break;
             }
         }
-        count
+        Found { count, is_overtaken: is_overtaken.get() }
     }
 }
 
@@ -239,7 +230,7 @@ mod model {
 
     use super::*;
 
-    const KEY: Key = Key { address: 64, bits: u32::MAX };
+    const KEY: Key = Key::new(64, u32::MAX);
 
     struct Futex {
         table: Table,
@@ -281,7 +272,7 @@ mod model {
 
         /// As a hook: first the table's, then the kernel's.
         fn wake(&self, most: usize) {
-            let rest = most - self.table.wake(KEY, most);
+            let rest = most - self.table.wake(KEY, most).count;
             // The kernel has a full fence before it looks for sleepers.
             fence(Ordering::SeqCst);
             let mut kernel = self.kernel.lock().unwrap();

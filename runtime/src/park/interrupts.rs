@@ -225,10 +225,11 @@ mod model {
 
     use super::*;
     use crate::cell::Reason;
-    use crate::park::by_address::{Key, Table};
+    use crate::park::by_address::Table;
+    use crate::park::key::Key;
 
     const ME: Who = Who { fiber: 1, is_main: false, goes_on: false, blocked: 0 };
-    const KEY: Key = Key { address: 64, bits: u32::MAX };
+    const KEY: Key = Key::new(64, u32::MAX);
 
     fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
         let mut builder = loom::model::Builder::new();

@@ -66,11 +66,15 @@ pub(crate) mod deferred;
 pub(crate) mod holder;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 pub(crate) mod interrupts;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+pub(crate) mod key;
 pub(crate) mod latch;
 #[cfg(all(test, loom))]
 mod model_cancel;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 pub(crate) mod notes;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+pub(crate) mod overtaken;
 #[cfg_attr(loom, path = "model_primitive.rs")]
 pub(crate) mod primitive;
 mod thread;

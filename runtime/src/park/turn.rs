@@ -5,7 +5,8 @@
 
 use std::time::Instant;
 
-use super::by_address::{Key, Table};
+use super::by_address::Table;
+use super::key::Key;
 use super::primitive::Waiter;
 use crate::atomic::{AtomicU32, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
@@ -28,7 +29,7 @@ impl Turn {
         mut wait: impl FnMut(&Waiter, Reason, Option<Instant>) -> Outcome,
         f: impl FnOnce() -> R,
     ) -> Option<R> {
-        let key = Key { address: std::ptr::from_ref(&self.0).addr(), bits: u32::MAX };
+        let key = Key::new(std::ptr::from_ref(&self.0).addr(), u32::MAX);
         // AcqRel: pairs with the one below.
         while self.0.swap(1, Ordering::AcqRel) != 0 {
             // SeqCst: the sleeper's look at the word.

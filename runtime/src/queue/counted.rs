@@ -7,6 +7,7 @@
 #![cfg_attr(loom, expect(unreachable_pub, reason = "the hooks export it, which the models do without"))]
 
 use std::alloc::{Layout, alloc, dealloc};
+use std::mem::{ManuallyDrop, offset_of};
 use std::ops::Deref;
 use std::ptr::NonNull;
 
@@ -36,6 +37,34 @@ impl<T> Counted<T> {
         // SAFETY: the memory is for this type, and nobody else knows it.
         unsafe { inner.write(Inner { owners: AtomicUsize::new(1), value }) };
         Some(Self(inner))
+    }
+
+    /// The address of the value, which [`from_raw`](Self::from_raw) makes an owner of again.
+    pub(crate) fn into_raw(this: Self) -> *const T {
+        let this = ManuallyDrop::new(this);
+        // SAFETY: the memory is there as long as this owner, who goes on to be one.
+        unsafe { &raw const (*this.0.as_ptr()).value }
+    }
+
+    /// # Safety
+    ///
+    /// [`into_raw`](Self::into_raw) has returned the address, or an owner was [added](Self::increment_strong_count), for each owner that is made of it.
+    pub(crate) unsafe fn from_raw(raw: *const T) -> Self {
+        // SAFETY: the caller's promise: the value is that of an `Inner`.
+        let inner = unsafe { raw.byte_sub(offset_of!(Inner<T>, value)) };
+        // SAFETY: it is the address of memory.
+        Self(unsafe { NonNull::new_unchecked(inner.cast_mut().cast()) })
+    }
+
+    /// Adds an owner, whom [`from_raw`](Self::from_raw) makes.
+    ///
+    /// # Safety
+    ///
+    /// As there; an owner is there during the call.
+    pub(crate) unsafe fn increment_strong_count(raw: *const T) {
+        // SAFETY: the caller's promise.
+        let owner = ManuallyDrop::new(unsafe { Self::from_raw(raw) });
+        let _added = ManuallyDrop::new((*owner).clone());
     }
 
     fn inner(&self) -> &Inner<T> {

@@ -20,7 +20,6 @@ mod adaptive_spin;
 mod backlog;
 mod bias;
 mod count;
-#[cfg(any(feature = "own-tls", all(test, loom)))]
 mod counted;
 mod event_ring;
 mod inbox;
@@ -43,7 +42,10 @@ pub(crate) use adaptive_spin::AdaptiveSpin;
 pub(crate) use backlog::{Backlog, Stealer};
 pub(crate) use bias::{Bias, Biasing};
 pub(crate) use count::Count;
-#[cfg(feature = "own-tls")]
+#[cfg_attr(
+    any(loom, not(feature = "own-tls")),
+    allow(unreachable_pub, unused_imports, reason = "for hooks, which are not there")
+)]
 pub use counted::Counted;
 pub(crate) use event_ring::EventRing;
 pub(crate) use inbox::{Inbox, Pushed};

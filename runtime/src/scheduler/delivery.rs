@@ -3,9 +3,13 @@
 #![expect(unsafe_code, reason = "hands cells from queue to queue")]
 
 use std::ptr::NonNull;
+#[cfg(feature = "own-tls")]
+use std::sync::atomic::Ordering;
 
 use super::shared::{Pollers, Shared};
 use super::worker::{Stealable, Worker};
+#[cfg(feature = "own-tls")]
+use crate::cell::Flags;
 use crate::cell::Header;
 use crate::queue::Pushed;
 
@@ -23,6 +27,18 @@ impl Shared {
         self.injector.push(Stealable(unstarted));
         self.unpark_one();
         self.tell_monitor();
+    }
+
+    /// [`inject`](Self::inject) without memory: to the worker with the fewest placed fibers, from which others do not steal it.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn inject_without_memory(&self, unstarted: NonNull<Header>) {
+        self.outside.count_spawned();
+        let target = self.least_loaded();
+        // SAFETY: an unstarted fiber that is in no queue yet is the caller's.
+        unsafe { unstarted.as_ref() }.set_flag(Flags::PLACED);
+        // Relaxed: a load figure.
+        target.remote.placed.fetch_add(1, Ordering::Relaxed);
+        self.deliver(target, unstarted);
     }
 
     /// Makes the monitor look at what the caller has pushed, if it sleeps although a worker is awake.

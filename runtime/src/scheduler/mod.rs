@@ -156,12 +156,12 @@ pub(crate) fn new_fiber<F: FnOnce() -> T, T>(
 pub(crate) fn try_new_fiber<F: FnOnce() -> T, T>(
     worker: &'static Worker,
     closure: F,
-    stack_bytes: u32,
+    settings: (u32, Option<Fiber>),
     site: &'static Location<'static>,
 ) -> Option<NonNull<Header>> {
     let here = here::present_at(worker);
     let supply = here.as_ref().map_or(Supply::Allocator, |here| Supply::Worker(here.cells()));
-    try_allocate(closure, stack_bytes, worker.shared().address(), supply, site)
+    try_allocate(closure, settings, worker.shared().address(), supply, site)
 }
 
 /// Frees a cleared cell, into the memory of the calling thread's worker if there is one.
@@ -203,6 +203,25 @@ pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
     spend(if is_crowded { Cost::Surplus } else { Cost::Call });
 }
 
+/// [`spawn_here`] without memory, of a fiber that inherits no labels or has what it needs for them.
+#[cfg(feature = "own-tls")]
+#[cold]
+pub(crate) fn spawn_here_without_memory(worker: &'static Worker, fiber: NonNull<Header>) {
+    if let Some(me) = current_fiber() {
+        inherit_labels(me, fiber);
+    }
+    let Some(worker) = here::present_at(worker) else {
+        worker.shared().inject_without_memory(fiber);
+        return spend(Cost::Surplus);
+    };
+    worker.remote.counters.spawned.add(1);
+    // SAFETY: a new fiber that is in no queue yet is ours.
+    worker.record_spawn(unsafe { fiber.as_ref() });
+    let is_crowded = worker.push_without_memory(fiber);
+    worker.leave();
+    spend(if is_crowded { Cost::Surplus } else { Cost::Call });
+}
+
 /// Queues a new fiber of a spawner that its worker has left.
 #[cold]
 fn spawn_elsewhere(worker: &Worker, fiber: NonNull<Header>) {
@@ -212,6 +231,13 @@ fn spawn_elsewhere(worker: &Worker, fiber: NonNull<Header>) {
     let shared = worker.shared();
     shared.inject(fiber);
     spend(if shared.injector.len() >= CROWDED { Cost::Surplus } else { Cost::Call });
+}
+
+/// Whether the calling fiber has labels, which those that it spawns inherit.
+#[cfg(feature = "own-tls")]
+pub(crate) fn has_labels() -> bool {
+    // SAFETY: the caller is this fiber.
+    current_fiber().is_some_and(|me| unsafe { me.as_ref() }.has(Flags::LABELLED))
 }
 
 /// Lets a new fiber inherit the labels of the calling one, `me`.

@@ -217,7 +217,7 @@ impl Progress {
     fn check(&mut self, shared: &Shared, worker: &Worker, since: Duration) {
         #[cfg(feature = "own-tls")]
         if let Some(spares) = shared.spares.get().filter(|spares| spares.is_eager()) {
-            spares.hand_off(worker);
+            spares.hand_off(worker, Duration::ZERO);
         }
         let position = Some(worker.position());
         #[cfg(feature = "own-tls")]
@@ -232,7 +232,7 @@ impl Progress {
             self.keeper = keeper;
             let patience = if moves { TURN } else { RESCUE };
             if self.stalled_for >= patience && !self.lacks_processor(worker) {
-                spares.rescue(worker);
+                spares.rescue(worker, self.stalled_for);
             }
             return;
         }
@@ -310,7 +310,7 @@ impl Progress {
         if self.is_alone || self.lacks_processor(worker) {
             return false;
         }
-        match spares.hand_off(worker) {
+        match spares.hand_off(worker, self.stalled_for) {
             HandOff::Done => *self = Self { soon_looks: ROW_LOOKS, ..Self::default() },
             HandOff::Soon => self.soon_looks = ROW_LOOKS,
             HandOff::Refused => return false,

@@ -15,7 +15,7 @@ use abaca_asm::stack::{Stack, StackPool, Surplus, Usage};
 
 use crate::cell::Header;
 #[cfg(feature = "own-tls")]
-use crate::os::{heap, storage};
+use crate::os::{headroom, heap, storage};
 
 /// How many stacks a worker takes from the pool at a time.
 const REFILL: usize = 32;
@@ -77,6 +77,10 @@ impl Promised {
         Some(stack)
     }
 }
+
+/// More than a pool and its place in the map take.
+#[cfg(feature = "own-tls")]
+const POOL_BYTES: usize = 4096;
 
 #[derive(Debug, Default)]
 struct Sweep {
@@ -219,19 +223,28 @@ impl StackSupply {
         if cache.is_empty() { result } else { Ok(()) }
     }
 
-    /// Takes a stack for a fiber that will start later, and wants so many bytes, where 0 is the default size: so that it can.
-    ///
-    /// # Errors
-    ///
-    /// * Those of taking a stack.
+    /// Takes a stack for a fiber that will start later, and wants so many bytes, where 0 is the default size: so that it can. Whether there is one.
     #[cfg(feature = "own-tls")]
-    pub(crate) fn promise(&self, bytes: u32) -> io::Result<()> {
-        let stack = if bytes == 0 { self.take()? } else { self.take_sized(bytes)? };
+    pub(crate) fn promise(&self, bytes: u32) -> bool {
+        // A size that nobody has asked for before brings a pool with it.
+        if bytes != 0 && !headroom::has(POOL_BYTES) {
+            return false;
+        }
+        let Ok(stack) = (if bytes == 0 { self.take() } else { self.take_sized(bytes) }) else { return false };
         let mut stacks = self.promised.stacks();
+        if stacks.try_reserve(1).is_err() {
+            drop(stacks);
+            if bytes == 0 {
+                self.default.give(stack);
+            } else {
+                self.give_sized(bytes, stack);
+            }
+            return false;
+        }
         stacks.push((bytes, stack));
         // Relaxed: the queue by which the fiber comes orders it.
         self.promised.count.store(stacks.len(), Ordering::Relaxed);
-        Ok(())
+        true
     }
 
     /// Whether there are addresses for one more stack of so many bytes, where 0 is the default size, without any new mapping.

@@ -7,7 +7,7 @@ use std::io;
 use crate::enter::{is_installed, set_installed};
 use crate::executable::has_code_on_stacks;
 use crate::own::find_all;
-use crate::{descriptors, report, table};
+use crate::{descriptors, refused, report, table};
 
 /// Makes libc's blocking functions park fibers, and gives each fiber of the runtimes that are built from now on thread-local storage
 /// of its own, without which code that was written for threads cannot run on fibers. Call it first in `main`. Later calls do nothing.
@@ -18,7 +18,8 @@ use crate::{descriptors, report, table};
 ///
 /// * [`Unsupported`](io::ErrorKind::Unsupported), with the reason: fibers can have no storage of their own here
 ///   ([`Builder::own_tls`](abaca::runtime::Builder::own_tls)), as with a sanitizer, under valgrind, and with a libc that is not
-///   known; or the functions of this crate are not the process's, as in a static binary.
+///   known; or the functions of this crate are not the process's, as in a static binary;
+///   or a filter of system calls (seccomp) refuses what fibers need, such as ppoll(2).
 ///
 /// ```
 /// # if cfg!(any(abaca_asan, abaca_tsan, abaca_valgrind, abaca_corosensei)) { return; }
@@ -36,6 +37,9 @@ pub fn install() -> io::Result<()> {
             "abaca-transparent takes the place of functions of a shared libc, in a program that is linked with it: not in a static \
              binary, nor in a library that is loaded later",
         ));
+    }
+    if let Some(name) = refused::first_refused() {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, refused::reason(name)));
     }
     abaca::hook::own_tls_by_default()?;
     if has_code_on_stacks() {

@@ -46,7 +46,7 @@
 //! | `flockfile` | is tried again after pauses |
 //! | `dlopen` `dlclose` | do not park: what they run is called with a lock of libc's |
 //! | `syscall(SYS_futex, ..)`, by which std, parking_lot and crossbeam wait | in a table of sleepers by address; plain threads sleep in the kernel, and each wakes the other. Words that processes share are the kernel's |
-//! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with a ceiling of priorities, and those that processes share are libc's alone; a semaphore that processes share, as one with a name is, is waited for on a thread of the pool. One whose owner inherits priorities (PTHREAD_PRIO_INHERIT) is a usual one: a fiber has none to inherit |
+//! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock` `pthread_spin_unlock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with a ceiling of priorities, and those that processes share are libc's alone; a semaphore that processes share, as one with a name is, is waited for on a thread of the pool. One whose owner inherits priorities (PTHREAD_PRIO_INHERIT) is a usual one: a fiber has none to inherit |
 //! | `pthread_cond_*` `pthread_barrier_*` `pthread_once`, `cnd_*` `call_once` | in the table, plain threads as well |
 //! | `nanosleep` `clock_nanosleep` `usleep` `sleep` `thrd_sleep` `sched_yield` | a timer; the next fiber. A sleep of a cancelled fiber ends early, as if interrupted, with nothing left of it |
 //! | `pthread_join` and its kin | of a fiber: as `JoinHandle::join`; of a thread: is tried again after pauses |
@@ -154,7 +154,7 @@
 //! # What still waits in the kernel
 //!
 //! On an OS thread that the worker has left: it costs its own fiber only, and no deadline ends it. [`report()`] names it. With [`threads_are_fibers`]
-//! there are as many such threads as wait, and as many of the pool, unless the runtime's builder says otherwise
+//! there are as many such threads as wait or compute, and as many of the pool, unless the runtime's builder says otherwise
 //! ([`max_spare_threads`](abaca::runtime::Builder::max_spare_threads), [`max_blocking_threads`](abaca::runtime::Builder::max_blocking_threads)): they may wait for each other.
 //!
 //! | what | why |
@@ -186,22 +186,24 @@
 //! | `pthread_cancel` of a thread that is in a handler | ends it when the handler has returned: calls of the handler that wait do so in the kernel |
 //! | a handler that leaves by `swapcontext`, and is to be gone on with | is a handler as long: calls wait in the kernel until it has returned |
 //! | `uc_link` of a context | the fiber's mask stays that of the context that ends |
-//! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`, `setpriority`, `setfsuid` `setfsgid`, `unshare` `setns`, `capset`, filters of seccomp, `prctl` but for the name; `ptrace`, whose tracer is the thread that began it | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
-//! | the flags of floating point (`fetestexcept`) | are the worker's thread's: what other fibers compute sets them as well. The rounding mode, what traps, and how denormals are taken are the fiber's, as a thread's are, but for the precision of x87 if nothing but that is changed |
-//! | a timer for a thread (`timer_create` with SIGEV_THREAD_ID) | sends its signal to the OS thread on which the fiber is at that time. The handler runs there, and ends no call of the fiber's |
+//! | `CLOCK_THREAD_CPUTIME_ID`, `RUSAGE_THREAD`, `setfsuid` `setfsgid` and what bare system calls set of a thread's credentials, `unshare` `setns`, `capset`, filters of seccomp, `landlock_restrict_self`, memory policies, `prctl` but for the name; `ptrace`, whose tracer is the thread that began it; on x86 the base of GS (`arch_prctl`) and the rights of protection keys (`pkey_set`) | are the worker's thread's. `pthread_getcpuclockid` is ENOTSUP |
+//! | a ring of io_uring for one issuer (IORING_SETUP_SINGLE_ISSUER) | is the OS thread's on which its fiber was when it began: from another one, such as after a wait in `io_uring_enter`, its calls end in EEXIST. [`fiber::pin`](abaca::fiber::pin) keeps the fiber there |
+//! | the flags of floating point (`fetestexcept`) that long doubles raise on x86-64, and all of them on aarch64 | are the worker's thread's: what other fibers compute sets them as well. All others, the rounding mode, what traps, and how denormals are taken are the fiber's, as a thread's are, but for the precision of x87 if nothing but that is changed |
+//! | how nice a thread is (`setpriority` `nice` `sched_setattr`), and its class at disks (`ioprio_set`) | are noted and told, to the threads that it creates as well, and change nothing |
+//! | a timer (`timer_create` with SIGEV_THREAD_ID) for a fiber that is no thread, such as the main fiber; a file whose signals are for a thread (F_SETOWN_EX with F_OWNER_TID) | sends its signal to the OS thread on which the fiber is at that time. The handler runs there, and ends no call of the fiber's |
 //! | PR_SET_PDEATHSIG of a child | is sent when the process ends, not with the thread that has forked: an OS thread on which a fiber forks stays |
 //! | a robust mutex that processes share | a fiber that ends with it is told of as a thread is (EOWNERDEAD), but a process that is ended with it is not, since the kernel does not know the owner: who locks it next waits |
-//! | `gettid` | is a number of the fiber's own, beyond the kernel's. `tgkill`, `sched_setaffinity` and their kin know it, and `timer_create` takes it; `/proc/self/task`, and system calls that are no functions of libc's, do not |
+//! | `gettid` | is a number of the fiber's own, beyond the kernel's. `tgkill`, `rt_tgsigqueueinfo`, `timer_create`, `sched_setaffinity` and their kin know it; `/proc/self/task`, and system calls that are no functions of libc's, do not |
 //! | `pthread_self` | is not the thread pointer, and is no more above it than that of another thread: libgomp's `omp_pause_resource` reckons so from the thread-locals of its threads, and ends the process by SIGSEGV or hangs |
 //! | a library that wants code executed on stacks (`-z execstack`), and is loaded after `install` by `dlopen` | finds threads whose stacks are not. What the program has begun with counts |
 //! | policies besides SCHED_OTHER | are ENOTSUP: a fiber has none |
 //! | processors, by `pthread_setaffinity_np` and `sched_setaffinity` | are noted and told, to the threads that it creates as well, and change nothing: `sched_getcpu` tells where the worker is |
 //! | a stack that overflows | ends the process by SIGSEGV, where std ends it by SIGABRT, with abaca's report, which tells the thread's name, and not where it was started |
 //! | `pthread_getattr_np` | tells of the stack and the guard that were asked for: the stack that there is may be larger, and the guard is a page at least |
-//! | `accept` that waits | has no number for its connection yet, which the kernel's takes before it waits: where the process has none left when somebody connects, it ends in EMFILE |
+//! | `accept` that waits | looks whether there is a number for its connection, and does not take it, as the kernel's does: where others have the last one when somebody connects, it ends in EMFILE, and the connection waits for the next call. Before Linux 5.15 it does not look |
 //! | the number of the next descriptor | need not be the lowest that the program has free: the runtime opens some of its own, also for a moment |
-//! | `pthread_create` without room for a stack | is EAGAIN where the address space is limited (RLIMIT_AS), as on threads. Where memory is refused for another reason when the thread begins, the process ends, with a line that says so. So it does if a queue must grow, for which 16 KiB are kept until then, and another thread takes them that moment |
-//! | a lock of std's that a thread takes again as soon as it has released it, and has while it waits for something else | keeps others of its worker out, which on threads get it now and then: a lock of libc's lets them in |
+//! | `pthread_create` without room for a stack | is EAGAIN where the address space is limited (RLIMIT_AS), as on threads. Where memory is refused for another reason when the thread begins, the process ends, with a line that says so. So it does where there is no such limit, a queue must grow, for which 16 KiB are kept until then, and another thread takes them that moment |
+//! | a lock that is taken again as soon as it is released, by one who waits for something else while it has it | lets others in after half a millisecond, and a turn: who releases it waits for a fiber that has found it taken again and again for as long. On threads they get it by luck, and so does a plain thread that wants it of a fiber, or a fiber of a plain thread |
 //! | PTHREAD_KEYS_MAX | a few of the keys are the runtime's |
 //! | PTHREAD_CANCEL_ASYNCHRONOUS | a thread ends where it sets the type, enables its cancellation, or cancels itself, from a wait for a lock, and in its next call that is a cancellation point; not while it computes |
 //! | `pthread_cancel` of a thread that is in a handler of a signal | it ends when it has left the handler: what that calls are libc's own functions |
@@ -231,6 +233,7 @@ mod hooks;
 mod install;
 mod kernel;
 mod own;
+mod refused;
 mod report;
 mod table;
 mod threads;

@@ -2,16 +2,19 @@
 // attributes have: the same on threads and on fibers.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -238,10 +241,24 @@ static void *has_one_processor(void *unused) {
     return unused;
 }
 
+// A word that the end of a thread clears.
+static atomic_int cleared = 1, is_own;
+static void *has_a_word(void *unused) {
+    is_own = syscall(SYS_set_tid_address, &cleared) == syscall(SYS_gettid);
+    pthread_detach(pthread_self());
+    return unused;
+}
+static void *awaits_a_word(void *unused) {
+    cleared = 1, start(has_a_word, NULL);
+    while (cleared) syscall(SYS_futex, &cleared, FUTEX_WAIT, 1, NULL);
+    SAY(is_own);
+    return unused;
+}
+
 int main(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
-    void *(*all[])(void *) = {prefers_writers, owners, threads, has_one_processor, protectors};
-    for (int i = 0; i < 5; i++) {
+    void *(*all[])(void *) = {prefers_writers, owners, threads, has_one_processor, protectors, awaits_a_word};
+    for (int i = 0; i < 6; i++) {
         if (i != 2) all[i](NULL);
         join(start(all[i], NULL));
     }

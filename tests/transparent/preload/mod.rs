@@ -84,6 +84,11 @@ fn calls_that_wait_meet_changes_as_in_the_kernel() {
 }
 
 #[test]
+fn an_accept_without_a_number_for_its_connection_ends_before_it_waits() {
+    is_as_on_threads("accepts.c", &["1", "2"]);
+}
+
+#[test]
 fn waits_for_several_go_on_with_what_is_closed_under_them() {
     is_as_on_threads("several.c", &["1", "2"]);
 }
@@ -91,6 +96,16 @@ fn waits_for_several_go_on_with_what_is_closed_under_them() {
 #[test]
 fn a_thread_is_refused_whichever_allocation_for_it_fails() {
     is_as_on_threads("scarce.c", &["1", "2"]);
+}
+
+#[test]
+fn timers_and_signals_by_its_number_reach_a_thread() {
+    is_as_on_threads("timers.c", &["1", "2"]);
+}
+
+#[test]
+fn how_a_thread_is_preferred_is_its_own_and_known_by_its_number() {
+    is_as_on_threads("priorities.c", &["1", "2"]);
 }
 
 #[test]
@@ -142,6 +157,11 @@ fn a_lock_is_not_kept_for_ever_by_who_takes_it_again_at_once() {
 #[test]
 fn a_filter_may_refuse_system_calls_that_it_does_not_know() {
     is_as_on_threads("filters.c", &["1", "2"]);
+}
+
+#[test]
+fn threads_stay_threads_where_a_filter_refuses_what_fibers_need() {
+    is_as_on_threads("refused.c", &["1", "2"]);
 }
 
 #[test]

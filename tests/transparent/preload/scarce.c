@@ -2,16 +2,19 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <threads.h>
 
 void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
 
-// The allocation of this thread's that is refused next; none if 0. Larger ones are those of queues, for which something is kept.
-enum { LARGE = 1000 };
+// The allocation of this thread's that is refused next; none if 0. Larger ones are those of queues, for which something is kept, unless the space of addresses is
+// limited: then queues do without.
+static size_t large = 1000;
 static __thread int next;
-static int is_refused(size_t bytes) { return next && bytes < LARGE && --next == 0; }
+static int is_refused(size_t bytes) { return next && bytes < large && --next == 0; }
 static void *none(void) { return errno = ENOMEM, NULL; }
 void *malloc(size_t bytes) { return is_refused(bytes) ? none() : __libc_malloc(bytes); }
 void *calloc(size_t count, size_t bytes) { return is_refused(count * bytes) ? none() : __libc_calloc(count, bytes); }
@@ -29,7 +32,8 @@ static void *creates(void *unused) {
     cpu_set_t processors;
     int wrong = 0, made = 0;
     pthread_attr_init(&detached), pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-    // Those of a thread that is bound are copied.
+    // What one that has a name, and is bound, passes on is copied.
+    pthread_setname_np(pthread_self(), "creates");
     pthread_getaffinity_np(pthread_self(), sizeof processors, &processors), pthread_setaffinity_np(pthread_self(), sizeof processors, &processors);
     for (int round = 0; round < ROUNDS; round++) {
         for (int at = 1; at <= ALLOCATIONS; at++) {
@@ -54,11 +58,33 @@ static void *creates(void *unused) {
     return unused;
 }
 
+// More at once than a worker has room for without memory.
+static void *creates_many(void *unused) {
+    enum { THREADS = 700 };
+    static pthread_t threads[THREADS];
+    int wrong = 0, made = 0, joined = 0;
+    for (int at = 0; at < THREADS; at++) {
+        next = 1 + at % 20;
+        int error = pthread_create(&threads[made], NULL, returns, threads);
+        next = 0, made += !error, wrong += error && error != EAGAIN;
+    }
+    for (int at = 0; at < made; at++) {
+        void *value = NULL;
+        joined += !pthread_join(threads[at], &value) && value == threads;
+    }
+    printf("%d wrong, some of many made: %d, joined: %d\n", wrong, made > THREADS / 4, joined == made);
+    return unused;
+}
+
 int main(void) {
     pthread_t thread;
+    struct rlimit limit = {(rlim_t)1 << 40, RLIM_INFINITY};
     // The first one may bring a runtime with it.
     pthread_create(&thread, NULL, returns, NULL), pthread_join(thread, NULL);
     creates(NULL);
     pthread_create(&thread, NULL, creates, NULL), pthread_join(thread, NULL);
+    setrlimit(RLIMIT_AS, &limit), large = SIZE_MAX;
+    creates(NULL), creates_many(NULL);
+    pthread_create(&thread, NULL, creates, NULL), pthread_join(thread, NULL), pthread_create(&thread, NULL, creates_many, NULL), pthread_join(thread, NULL);
     fflush(stdout);
 }

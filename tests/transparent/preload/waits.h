@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,13 +22,28 @@ static inline long waits_in(const char *task) {
     return call;
 }
 
-// Until so many of the kernel's threads are in this system call.
+// The calling thread's number in the kernel; on a fiber that of the thread that runs it.
+static inline long number_in_kernel(void) {
+    long number;
+#ifdef __x86_64__
+    __asm__ volatile("syscall" : "=a"(number) : "0"(SYS_gettid) : "rcx", "r11", "memory");
+#else
+    number = syscall(SYS_gettid);
+#endif
+    return number;
+}
+
+// Until so many of the kernel's threads are in this system call, besides the caller, who is in read(2) when it asks about itself.
 static inline void until_so_many_in(long call, int many) {
     for (int found = 0; found < many; sched_yield()) {
         DIR *tasks = opendir("/proc/self/task");
         struct dirent *entry;
         found = 0;
-        while (tasks && (entry = readdir(tasks))) found += waits_in(entry->d_name) == call;
+        while (tasks && (entry = readdir(tasks))) {
+            // Neither the folder of the process, which tells of the main thread.
+            long number = atol(entry->d_name);
+            found += number && number != number_in_kernel() && waits_in(entry->d_name) == call;
+        }
         closedir(tasks);
     }
 }
@@ -42,17 +58,6 @@ static inline void until_waiting(const pthread_t *threads, int many, long call) 
         }
         if (!waits) sched_yield(), at--;
     }
-}
-
-// The calling thread's number in the kernel; on a fiber that of the thread that runs it.
-static inline long number_in_kernel(void) {
-    long number;
-#ifdef __x86_64__
-    __asm__ volatile("syscall" : "=a"(number) : "0"(SYS_gettid) : "rcx", "r11", "memory");
-#else
-    number = syscall(SYS_gettid);
-#endif
-    return number;
 }
 
 // Until a thread waits, in whatever call, that has told its number before. A fiber may do so in the kernel, in a read or write that no hook sees: then it has

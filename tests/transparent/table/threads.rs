@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Row] = &[
             pthread_rwlock_clockrdlock pthread_rwlock_clockwrlock pthread_rwlock_unlock pthread_rwlock_tryrdlock __pthread_rwlock_rdlock \
             __pthread_rwlock_tryrdlock __pthread_rwlock_wrlock __pthread_rwlock_unlock pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait \
             pthread_cond_signal pthread_cond_broadcast pthread_barrier_init pthread_barrier_destroy pthread_barrier_wait \
-            pthread_once __pthread_once call_once pthread_spin_lock mtx_lock mtx_timedlock mtx_unlock cnd_wait cnd_timedwait \
+            pthread_once __pthread_once call_once pthread_spin_lock pthread_spin_unlock mtx_lock mtx_timedlock mtx_unlock cnd_wait cnd_timedwait \
             cnd_signal cnd_broadcast thrd_yield sched_yield __sched_yield",
         ways: [
             "pthreads.c",
@@ -77,10 +77,18 @@ pub(super) const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "sched_setaffinity sched_getaffinity prctl gettid tgkill getpriority setpriority timer_create \
-            sched_getscheduler sched_setscheduler sched_getparam sched_setparam capget capset getpgid getsid sched_rr_get_interval prlimit \
+        hooks: "sched_setaffinity sched_getaffinity prctl gettid tgkill \
+            capget capset getpgid getsid sched_rr_get_interval prlimit \
             prlimit64 process_vm_readv process_vm_writev",
         ways: [NEVER, "kinds.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR],
+    },
+    Row {
+        hooks: "getpriority setpriority nice sched_getscheduler sched_setscheduler sched_getparam sched_setparam",
+        ways: [NEVER, "priorities.c", NEVER, NEVER, NEVER, NO_DESCRIPTOR],
+    },
+    Row {
+        hooks: "timer_create timer_delete timer_getoverrun",
+        ways: [NEVER, "timers.c", NEVER, "timers.c", NEVER, NO_DESCRIPTOR],
     },
     Row {
         hooks: "__sigsetjmp setjmp longjmp _longjmp siglongjmp __longjmp_chk getcontext setcontext swapcontext",

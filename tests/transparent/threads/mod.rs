@@ -2,10 +2,12 @@
 
 mod block;
 mod cancelled;
+mod fair;
 mod futex;
 mod left;
 mod libraries;
 mod locked;
+mod resting;
 mod std_sync;
 mod std_thread;
 

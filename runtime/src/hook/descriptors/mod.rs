@@ -12,6 +12,8 @@
 //! The numbers are the user's: who closes one, and opens another file under it, may do so behind the runtime's back. So the numbers of waits
 //! that last are watched anew, after a second and then less and less often.
 
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
 mod borrow;
 mod held;
 mod limit;
@@ -35,6 +37,12 @@ pub use wish::{
 pub(super) fn begin_anew() {
     table::begin_anew();
     renewal::begin_anew();
+}
+
+/// The number of a descriptor that is no socket: of the poller with which the caller waits. `None` on a plain thread.
+#[must_use]
+pub fn number_of_poller() -> Option<RawFd> {
+    crate::scheduler::current_poller().map(|poller| poller.as_fd().as_raw_fd())
 }
 
 /// What a call waits for.

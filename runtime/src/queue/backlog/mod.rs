@@ -85,6 +85,13 @@ impl<T: Copy> Backlog<T> {
         self.push_behind(item)
     }
 
+    /// [`push`](Self::push) without memory; gives the item back if there is no room for it but in a block.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn push_into_window(&self, item: T) -> Result<usize, T> {
+        let has_room = is_owners(self.seen.get()) || self.has_room(1) || self.sees_room(1);
+        if has_room { Ok(self.push(item)) } else { Err(item) }
+    }
+
     fn push_behind(&self, item: T) -> usize {
         if !self.has_room(1) && !self.make_room() {
             self.push_block(Block::from([item]));

@@ -139,8 +139,8 @@ impl Spares {
         state.waiting.iter().for_each(|carrier| carrier.wake());
     }
 
-    /// Takes `worker` from its thread, which is stuck, and gives it to that of an idle worker, or to a spare. From the monitor.
-    pub(in crate::scheduler) fn hand_off(&self, worker: &Worker) -> HandOff {
+    /// Takes `worker` from its thread, which has been stuck for so long, and gives it to that of an idle worker, or to a spare. From the monitor.
+    pub(in crate::scheduler) fn hand_off(&self, worker: &Worker, stuck_for: Duration) -> HandOff {
         let mut state = self.state();
         // Before its first thread has begun, a worker has no carrier. Fibers that share, and guards, keep it for long.
         let stuck = worker.try_carrier().filter(|stuck| !stuck.is_inside() && worker.may_leave_thread());
@@ -151,7 +151,11 @@ impl Spares {
         let Some(spare) = state.waiting.pop() else {
             drop(state);
             // The next attempt finds it.
-            return if self.start_spare(Some(worker)) { HandOff::Soon } else { HandOff::Refused };
+            return if self.start_spare(Some((worker, stuck_for))) {
+                HandOff::Soon
+            } else {
+                HandOff::Refused
+            };
         };
         if !self.takes_stuck(worker, stuck) {
             state.waiting.push(spare);
@@ -226,15 +230,15 @@ impl Spares {
             && worker.should_be_awake(worker.shared().now_ns())
     }
 
-    /// Gives such a worker to a spare. From the monitor.
-    pub(in crate::scheduler) fn rescue(&self, worker: &Worker) {
+    /// Gives such a worker, which has waited for so long, to a spare. From the monitor.
+    pub(in crate::scheduler) fn rescue(&self, worker: &Worker, stuck_for: Duration) {
         let mut state = self.state();
         if self.rouse_for_work(&mut state, worker) {
             return;
         }
         let Some(spare) = state.waiting.pop() else {
             drop(state);
-            self.start_spare(Some(worker));
+            self.start_spare(Some((worker, stuck_for)));
             return;
         };
         if let Some(former) = worker.try_carrier().filter(|carrier| carrier.withdraw(worker)) {
@@ -260,13 +264,13 @@ impl Spares {
         carrier.assign(worker);
     }
 
-    /// Starts a thread that will wait for a worker, for one that is stuck or for the next, unless enough are on their way. Returns false if there
-    /// can be no more.
-    fn start_spare(&self, stuck: Option<&Worker>) -> bool {
+    /// Starts a thread that will wait for a worker, for one that has been stuck for so long or for the next, unless enough are on their way. Returns
+    /// false if there can be no more.
+    fn start_spare(&self, stuck: Option<(&Worker, Duration)>) -> bool {
         if !self.crowd.wants_another() {
             return true;
         }
-        let is_needed = || stuck.is_some_and(|worker| self.limit.yields_to(worker.thread_id()));
+        let is_needed = || stuck.is_some_and(|(worker, time)| self.limit.yields_to(worker.thread_id(), time));
         if !self.limit.allows(self.count()) && !is_needed() {
             return false;
         }

@@ -27,6 +27,7 @@ mod position;
 mod refused;
 mod request;
 mod switching;
+mod unstarted;
 mod unwinding;
 mod waking;
 
@@ -48,9 +49,7 @@ pub(super) use unwinding::carry_panics_of_coroutines;
 use super::budget::Pace;
 use super::counters::Counters;
 use super::here::prefetch_storage;
-use super::hub::WORTH_WAKING;
 use super::parker::Parker;
-use super::phase::Phase;
 use super::recording::WorkerRecorder;
 use super::requests::Requests;
 use super::shared::Shared;
@@ -297,33 +296,6 @@ impl Worker {
         unsafe { self.ready.push_back(fiber) };
     }
 
-    /// Queues a fiber that the current one has spawned. Returns whether the backlog is too long for the current fiber to go on.
-    #[inline]
-    pub(super) fn push_unstarted(&self, unstarted: NonNull<Header>) -> bool {
-        let count = self.backlog.push(Stealable(unstarted));
-        if count > WORTH_WAKING && self.shared().sleepers.has_sleepers() {
-            self.shared().unpark_one();
-        }
-        count >= CROWDED
-    }
-
-    /// Gives an unstarted fiber to the worker with the fewest placed fibers, which may be this one.
-    #[cold]
-    pub(super) fn place(&self, fiber: NonNull<Header>) {
-        let shared = self.shared();
-        // While the runtime ends, a worker without fibers has ended, and would never run it.
-        let target = if shared.phase() == Phase::Closing { self } else { shared.least_loaded() };
-        // SAFETY: an unstarted fiber that is in no queue yet is ours.
-        unsafe { fiber.as_ref() }.set_flag(Flags::PLACED);
-        // Relaxed: a load figure.
-        target.remote.placed.fetch_add(1, Ordering::Relaxed);
-        if ptr::eq(target, self) {
-            self.queue(fiber);
-        } else {
-            shared.deliver(target, fiber);
-        }
-    }
-
     /// The next fiber to run, from the sources that cost nothing to look at. If it returns `None`, the caller must enter the hub.
     #[inline(always)]
     fn pick(&self) -> Option<NonNull<Header>> {
@@ -378,7 +350,7 @@ impl Worker {
     }
 
     /// The current time slice of `me`.
-    pub(crate) fn slice_of(&self, me: NonNull<Header>) -> (usize, u32) {
+    pub(super) fn slice_of(&self, me: NonNull<Header>) -> (usize, u32) {
         (me.addr().get(), self.picks_left.load(Ordering::Relaxed))
     }
 

@@ -5,7 +5,7 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::time::{Duration, Instant};
 
-use abaca::hook::{self, Pauses, Sleep, Slept};
+use abaca::hook::{self, Overtaken, Pauses, Sleep, Slept};
 use libc::FILE;
 
 use crate::answer::{errno, failed, set_errno};
@@ -181,10 +181,11 @@ pub(super) unsafe fn lock(file: *mut FILE, is_cancellable: bool) -> bool {
 #[cold]
 fn wait_for(file: *mut FILE, is_cancellable: bool, attempt: impl Fn() -> bool) -> bool {
     let mut pauses = Pauses::starting_with(FIRST_PAUSE);
+    let (mut overtaken, mut is_overtaken) = (Overtaken::NOT, false);
     loop {
         let mut is_taken = false;
         let deadline = Some(Instant::now() + pauses.next_pause());
-        let sleep = Sleep { address: beside(file), bits: u32::MAX, deadline, is_cancellable };
+        let sleep = Sleep { address: beside(file), bits: u32::MAX, deadline, is_cancellable, is_overtaken };
         let stay = || {
             is_taken = attempt();
             !is_taken
@@ -194,6 +195,7 @@ fn wait_for(file: *mut FILE, is_cancellable: bool, attempt: impl Fn() -> bool) -
         if is_taken || slept == Slept::Cancelled {
             return is_taken;
         }
+        is_overtaken = overtaken.again();
     }
 }
 
@@ -203,8 +205,13 @@ impl Drop for Lock {
         // SAFETY: this has taken the lock.
         unsafe { own!(fn funlockfile(*mut FILE) -> ())(file) };
         // Who is not seen here looks again after its pause.
-        if hook::has_sleepers(beside(file)) && hook::wake_at(beside(file), u32::MAX, 1) != 0 && self.is_fair {
-            hook::let_woken_run();
+        if hook::has_sleepers(beside(file)) {
+            let wake = || hook::wake_at(beside(file), u32::MAX, 1);
+            if self.is_fair {
+                hook::wake_fairly(beside(file), wake)
+            } else {
+                wake()
+            };
         }
     }
 }

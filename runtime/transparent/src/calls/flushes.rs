@@ -103,7 +103,7 @@ hooks! {
         // SAFETY: the caller's promise.
         unsafe { own!(fn funlockfile(*mut FILE) -> ())(file) };
         if hook::has_sleepers(beside(file)) {
-            wake_fairly(|| hook::wake_at(beside(file), u32::MAX, 1));
+            wake_fairly(beside(file), || hook::wake_at(beside(file), u32::MAX, 1));
         }
     }
 

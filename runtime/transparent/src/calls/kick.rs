@@ -254,7 +254,13 @@ pub(super) fn wait_once(call: &mut dyn FnMut() -> isize) -> (isize, Unattended) 
         let mut call = || unsafe { (*lent.get())() };
         make(&of_thread, &mut call);
     });
-    let sleep = Sleep { address: state.address(), bits: u32::MAX, deadline: None, is_cancellable: true };
+    let sleep = Sleep {
+        address: state.address(),
+        bits: u32::MAX,
+        deadline: None,
+        is_cancellable: true,
+        is_overtaken: false,
+    };
     loop {
         let (slept, unattended) = hook::interruptible_at(state.address(), |interruption| {
             hook::sleep_at(sleep, || state.result().is_none() && !interruption.is_set(), || ())
@@ -300,7 +306,13 @@ fn give_up(call: &Call, error: c_int) -> isize {
             break;
         }
         let deadline = signal.map(|_| Instant::now() + PAUSE);
-        let sleep = Sleep { address: call.address(), bits: u32::MAX, deadline, is_cancellable: false };
+        let sleep = Sleep {
+            address: call.address(),
+            bits: u32::MAX,
+            deadline,
+            is_cancellable: false,
+            is_overtaken: false,
+        };
         hook::sleep_at(sleep, || call.result().is_none(), || ());
     }
     if error == libc::ECANCELED {

@@ -7,7 +7,7 @@ use std::ffi::c_int;
 
 use abaca::hook::accepted;
 use abaca::hook::descriptors::{
-    Attempt, Direction, Moment, WaitLimit, born, born_of_listener, in_turn, retry,
+    Attempt, Direction, Moment, WaitLimit, born, born_of_listener, in_turn, number_of_poller, retry,
 };
 use libc::{sockaddr, socklen_t};
 
@@ -55,9 +55,10 @@ unsafe fn accept_one(
         limit: &mut limit,
         call: |fd| {
             let look_and_accept = || match look_at(fd, libc::POLLIN) {
-                Ok(0) if !is_refused && (was_asked || listens(fd)) => {
+                Ok(0) if !is_refused && was_asked => failed(libc::EAGAIN),
+                Ok(0) if !is_refused && listens(fd) => {
                     was_asked = true;
-                    failed(libc::EAGAIN)
+                    refusal().unwrap_or(failed(libc::EAGAIN))
                 }
                 Ok(_) => {
                     moment = Moment::now();
@@ -82,6 +83,15 @@ unsafe fn accept_one(
         accepted();
     }
     taken
+}
+
+/// The error of a call that is about to wait, for which there is no number any more: the kernel takes one before it waits. It does so as well before it sees
+/// that a descriptor is no socket (since Linux 5.15: before, such calls end when somebody connects).
+fn refusal() -> Option<isize> {
+    let poller = number_of_poller()?;
+    // SAFETY: no memory is involved.
+    let refused = unsafe { kernel!(libc::SYS_accept4, poller, 0, 0, libc::SOCK_CLOEXEC) };
+    [libc::EMFILE, libc::ENFILE].map(failed).contains(&refused).then_some(refused)
 }
 
 /// Whether the number is that of a socket to which others connect.

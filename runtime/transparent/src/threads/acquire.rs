@@ -8,7 +8,7 @@
 use std::ffi::c_int;
 use std::sync::atomic::{Ordering, fence};
 
-use abaca::hook::{self, Slept};
+use abaca::hook::{self, Found, Overtaken, Slept};
 use libc::{EBUSY, ETIMEDOUT, pthread_mutex_t, pthread_rwlock_t};
 
 use super::cancel::Point;
@@ -42,7 +42,7 @@ pub(crate) fn beside_rwlock(lock: *mut pthread_rwlock_t) -> usize {
 
 /// Attempts until the result is not `EBUSY`, sleeping at `address` meanwhile, or until the time has passed: `ETIMEDOUT`.
 pub(crate) fn acquire(address: usize, bits: u32, until: &Until, attempt: impl FnMut() -> c_int) -> c_int {
-    acquire_by(attempt, |stay| until.sleep_at(address, bits, stay, || ()))
+    acquire_by(attempt, |is_overtaken, stay| until.sleep_at(address, bits, is_overtaken, stay, || ()))
 }
 
 /// What [`acquire_lock`] returns to a caller that is cancelled, and wants to end wherever it is.
@@ -61,7 +61,9 @@ pub(crate) fn acquire_lock(
         EBUSY if point.is_cancelled() => CANCELLED,
         result => result,
     };
-    acquire_by(attempt, |stay| until.sleep_or_handle_at(address, bits, stay, || ()))
+    acquire_by(attempt, |is_overtaken, stay| {
+        until.sleep_or_handle_at(address, bits, is_overtaken, stay, || ())
+    })
 }
 
 /// Whether a cancellation ends a wait for a lock.
@@ -75,18 +77,24 @@ pub(crate) enum Ends {
 
 fn acquire_by(
     mut attempt: impl FnMut() -> c_int,
-    sleep: impl Fn(&mut dyn FnMut() -> bool) -> Slept,
+    sleep: impl Fn(bool, &mut dyn FnMut() -> bool) -> Slept,
 ) -> c_int {
+    let mut overtaken = Overtaken::NOT;
+    let mut is_overtaken = false;
     loop {
         let mut result = EBUSY;
         let mut stay = || {
             result = attempt();
             result == EBUSY
         };
-        match sleep(&mut stay) {
+        match sleep(is_overtaken, &mut stay) {
             Slept::Not => return result,
             Slept::TimedOut => return ETIMEDOUT,
-            Slept::Notified | Slept::Cancelled | Slept::Handled | Slept::Interrupted => {}
+            Slept::Notified => match attempt() {
+                EBUSY => is_overtaken = overtaken.again(),
+                result => return result,
+            },
+            Slept::Cancelled | Slept::Handled | Slept::Interrupted => {}
         }
     }
 }
@@ -101,13 +109,11 @@ pub(crate) fn has_sleepers(address: usize) -> bool {
     hook::has_sleepers(address)
 }
 
-/// Calls `wake`, which wakes those who sleep for what the caller has just released, and tells how many. They run before the caller goes on,
-/// if it has waited since it last let others run: else one that takes the lock again at once would keep them out for ever.
-pub(crate) fn wake_fairly(wake: impl FnOnce() -> usize) -> usize {
+/// Calls `wake`, which wakes those who sleep at `address` for what the caller has just released, and returns how many it has woken. Those who
+/// are overtaken go on before the caller, if that may be parked: else one that takes the lock again at once would keep them out for ever.
+#[inline]
+pub(crate) fn wake_fairly(address: usize, wake: impl FnOnce() -> Found) -> usize {
     let within = enter();
-    let woken = wake();
-    if woken != 0 && within.is_some() {
-        hook::let_woken_run();
-    }
-    woken
+    let found = if within.is_some() { hook::wake_fairly(address, wake) } else { wake() };
+    found.count
 }

@@ -8,7 +8,8 @@ use std::ffi::{c_int, c_long, c_ulong, c_void};
 use libc::{EPERM, ESRCH, iovec, pid_t, rlimit, rlimit64, ssize_t, timespec};
 
 use super::by_number::{sched_getaffinity, sched_setaffinity};
-use super::number::{is_caller, is_fibers, of_kernel};
+use super::number::{is_caller, is_fibers, of_kernel, with_record};
+use super::priorities;
 use crate::answer::{answer, failed, of_c};
 use crate::hooks::hooks;
 use crate::kernel::{self, kernel};
@@ -71,7 +72,7 @@ pub(crate) unsafe fn owned_by_caller(fd: c_int, command: c_int, argument: usize)
     }
     // SAFETY: the caller's promise.
     let Owner { kind, number } = unsafe { (argument as *const Owner).read() };
-    if kind != IS_THREAD || !is_fibers(number) {
+    if kind != IS_THREAD || !is_fibers(number) || !is_caller(number) {
         return None;
     }
     let owner = Owner { kind, number: of_kernel(number) };
@@ -86,7 +87,9 @@ pub(crate) unsafe fn owned_by_caller(fd: c_int, command: c_int, argument: usize)
 /// The arguments are those of the call.
 pub(super) unsafe fn call(number: c_long, mut arguments: [usize; 6]) -> isize {
     // SAFETY: the caller's promise.
-    if let Some(result) = unsafe { of_processors(number, arguments) } {
+    let of_fiber =
+        unsafe { of_processors(number, arguments).or_else(|| priorities::system_call(number, arguments)) };
+    if let Some(result) = of_fiber {
         return result;
     }
     if let Some(argument) = place(number, arguments[0]).map(|place| &mut arguments[place])
@@ -113,7 +116,7 @@ pub(super) unsafe fn call(number: c_long, mut arguments: [usize; 6]) -> isize {
 /// The arguments are those of the call.
 unsafe fn of_processors(call: c_long, [thread, bytes, set, ..]: [usize; 6]) -> Option<isize> {
     let thread = thread as pid_t;
-    if !is_caller(thread) {
+    if !is_caller(thread) && with_record(thread, |_| ()).is_none() {
         return None;
     }
     match call {

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use abaca::hook;
 use libc::{
     EAGAIN, EFAULT, EINVAL, ENOTSUP, ERANGE, PTHREAD_CREATE_DETACHED, SCHED_OTHER, clockid_t, cpu_set_t,
-    pthread_attr_t, pthread_t, sched_param, sigval, size_t,
+    pthread_attr_t, pthread_t, sched_param, siginfo_t, sigval, size_t,
 };
 
 use super::details::sent;
+use super::handlers::index;
 use super::identity::{current, is_main_fiber, is_thread_of_copy};
 use super::number;
 use super::queued::NoPlace;
@@ -222,7 +223,7 @@ hooks! {
             Target::Fiber(_) if thread == super::identity::current() && signal != 0 => unsafe { sends::raise(signal) },
             // SAFETY: as above. It is the copy's first thread.
             Target::Fiber(_) if is_thread_of_copy(thread) => unsafe { number::tgkill(libc::getpid(), libc::getpid(), signal) },
-            Target::Fiber(record) => return send_to_fiber(record, signal),
+            Target::Fiber(record) => return send_to_fiber(record, signal, None),
         };
         if result == 0 { 0 } else { errno() }
     }
@@ -238,7 +239,7 @@ hooks! {
             Target::Caller => sends::queue_to_caller(signal, value),
             Target::Fiber(_) if thread == super::identity::current() => sends::queue_to_caller(signal, value),
             Target::Fiber(_) if is_thread_of_copy(thread) => sends::queue_to_main(signal, value),
-            Target::Fiber(record) => match record.pending.send(signal, |signal| sent(signal, libc::SI_QUEUE, Some(value)), || record.cancel.wake()) {
+            Target::Fiber(record) => match record.pending.send(signal, told_of(signal, value), || record.cancel.wake()) {
                 Some(Ok(())) => 0,
                 Some(Err(NoPlace)) => EAGAIN,
                 // SAFETY: as above.
@@ -248,10 +249,14 @@ hooks! {
     }
 }
 
-/// Sends a signal to another thread that is a fiber. The result is an error number, or 0.
-pub(super) fn send_to_fiber(record: &Record, signal: c_int) -> c_int {
-    let info = |signal| sent(signal, libc::SI_TKILL, None);
-    match record.pending.send(signal, info, || record.cancel.wake()) {
+/// What is told of a signal that is sent with a value.
+fn told_of(signal: c_int, value: sigval) -> Option<siginfo_t> {
+    index(signal).map(|signal| sent(signal, libc::SI_QUEUE, Some(value)))
+}
+
+/// Sends a signal to another thread that is a fiber, which is told this, or that a thread has sent it. The result is an error number, or 0.
+pub(super) fn send_to_fiber(record: &Record, signal: c_int, told: Option<siginfo_t>) -> c_int {
+    match record.pending.send(signal, told, || record.cancel.wake()) {
         Some(Ok(())) => 0,
         Some(Err(NoPlace)) => EAGAIN,
         // What has no handler is the process's, whichever thread it is for.

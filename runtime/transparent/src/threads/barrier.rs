@@ -110,7 +110,8 @@ unsafe fn wait(barrier: *mut Private) -> c_int {
     loop {
         let mut is_last = false;
         let mut is_another = false;
-        let sleep = Sleep { address, bits: bit(round), deadline: None, is_cancellable: false };
+        let sleep =
+            Sleep { address, bits: bit(round), deadline: None, is_cancellable: false, is_overtaken: false };
         let arrive = || {
             let now = barrier.round.load(Ordering::Relaxed);
             is_another = now != round;

@@ -6,14 +6,14 @@
 use std::ffi::{CStr, c_char, c_int};
 
 use abaca::hook;
-use libc::{PR_GET_NAME, PR_SET_NAME, cpu_set_t, pid_t, size_t};
+use libc::{PR_GET_NAME, PR_SET_NAME, cpu_set_t, pid_t, pthread_t, size_t};
 
 use super::attributes::{
     note_binding, pthread_getaffinity_np, pthread_getname_np, pthread_setaffinity_np, pthread_setname_np,
 };
 use super::identity;
-use super::number::is_caller;
-use super::record::Name;
+use super::number::{is_caller, with_record};
+use super::record::{Name, Record};
 use crate::answer::{answer, failed};
 use crate::hooks::hooks;
 use crate::own::own;
@@ -21,9 +21,9 @@ use crate::own::own;
 hooks! {
     /// sched_setaffinity(2).
     fn sched_setaffinity(thread: pid_t, bytes: size_t, set: *const cpu_set_t) -> c_int, |_| -> always {
-        if is_caller(thread) {
-            // SAFETY: the caller's promise.
-            return answer(failed(unsafe { pthread_setaffinity_np(identity::current(), bytes, set) })) as c_int;
+        // SAFETY: the caller's promise.
+        if let Some(result) = of_fiber(thread, |thread| unsafe { pthread_setaffinity_np(thread, bytes, set) }) {
+            return result;
         }
         note_binding();
         // SAFETY: as above.
@@ -32,9 +32,9 @@ hooks! {
 
     /// sched_getaffinity(2).
     fn sched_getaffinity(thread: pid_t, bytes: size_t, set: *mut cpu_set_t) -> c_int, |_| -> always {
-        if is_caller(thread) {
-            // SAFETY: the caller's promise.
-            return answer(failed(unsafe { pthread_getaffinity_np(identity::current(), bytes, set) })) as c_int;
+        // SAFETY: the caller's promise.
+        if let Some(result) = of_fiber(thread, |thread| unsafe { pthread_getaffinity_np(thread, bytes, set) }) {
+            return result;
         }
         // SAFETY: as above.
         unsafe { own!(fn sched_getaffinity(pid_t, size_t, *mut cpu_set_t) -> c_int)(thread, bytes, set) }
@@ -54,6 +54,13 @@ hooks! {
         // SAFETY: as above.
         unsafe { own(what, first, second, third, fourth) }
     }
+}
+
+/// What a function of pthreads says of the thread of this number; `None` if that is no fiber.
+fn of_fiber(thread: pid_t, ask: impl Fn(pthread_t) -> c_int) -> Option<c_int> {
+    let of_record = |record: &Record| ask(record.thread());
+    let error = if is_caller(thread) { ask(identity::current()) } else { with_record(thread, of_record)? };
+    Some(answer(failed(error)) as c_int)
 }
 
 /// As the kernel: what is too long is cut off.

@@ -114,7 +114,13 @@ impl Point {
     pub(crate) fn sleep(&self, until: &Until) -> Slept {
         let Some(request) = self.0 else { return until.sleep() };
         let address = request.deferred.sleeps_at();
-        let sleep = Sleep { address, bits: ONE_KIND, deadline: until.deadline(), is_cancellable: true };
+        let sleep = Sleep {
+            address,
+            bits: ONE_KIND,
+            deadline: until.deadline(),
+            is_cancellable: true,
+            is_overtaken: false,
+        };
         let (slept, unattended) = hook::interruptible_at(address, |interruption| {
             hook::sleep_at(sleep, || !self.is_cancelled() && !interruption.is_set(), || ())
         });

@@ -149,7 +149,13 @@ unsafe fn wait(condition: Condition, mutex: Mutex, until: &Until) -> c_int {
 
 /// One sleep, which may be too short if a clock was set back, or a handler has run: POSIX allows a wait to end by itself.
 fn sleep(address: usize, until: &Until, stay: impl FnOnce() -> bool, then: impl FnOnce()) -> Slept {
-    let sleep = hook::Sleep { address, bits: ONE_KIND, deadline: until.deadline(), is_cancellable: false };
+    let sleep = hook::Sleep {
+        address,
+        bits: ONE_KIND,
+        deadline: until.deadline(),
+        is_cancellable: false,
+        is_overtaken: false,
+    };
     hook::sleep_or_handle_at(sleep, stay, then)
 }
 

@@ -6,10 +6,9 @@ use std::ffi::{c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Mutex, Once, OnceLock, PoisonError};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use abaca::Runtime;
 use abaca::hook::{self, Counted};
 use libc::{
     EAGAIN, EINVAL, PTHREAD_CREATE_DETACHED, PTHREAD_EXPLICIT_SCHED, SCHED_OTHER, cpu_set_t, pthread_attr_t,
@@ -22,6 +21,7 @@ use super::begin::{Ended, Routine, begin};
 use super::number;
 use super::record::{Asked, Details, Finished, Record};
 use super::relay::start_relay_if_needed;
+use super::runtime::{EXTRA_BYTES, STACK_BYTES, runtime};
 use super::{c11, given, identity, masks};
 use crate::enter::enter;
 use crate::hooks::hooks;
@@ -29,25 +29,11 @@ use crate::own::own;
 
 static THREADS_ARE_FIBERS: AtomicBool = AtomicBool::new(false);
 
-/// The runtime of the threads that plain threads make; null before the first. It lives as long as the process. In a copy of the process by
-/// fork(2) none of its threads is left, so the copy makes another, for what the thread that has forked starts.
-static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(ptr::null_mut());
-
-/// Held by who makes the runtime.
-static MAKING: Mutex<()> = Mutex::new(());
-
 /// Whether the process has set what threads without attributes have.
 static HAS_DEFAULTS: AtomicBool = AtomicBool::new(false);
 
 /// How many threads that are fibers have not ended.
 pub(crate) static ALIVE: AtomicUsize = AtomicUsize::new(0);
-
-/// What std gives a thread, which is the most frequent size.
-const STACK_BYTES: usize = 2 * 1024 * 1024;
-
-/// Bytes of a fiber's stack that a thread of the same size does not need: where a thread makes a system call, a fiber calls the
-/// runtime.
-const EXTRA_BYTES: usize = 16 * 1024;
 
 /// Makes each thread that the process starts from now on a fiber: by `std::thread::spawn`, `pthread_create`, `thrd_create`, or a library
 /// that calls them. One line, the first in `main`; it calls [`install`](crate::install()) as well.
@@ -112,41 +98,15 @@ pub fn as_kernel_threads<R>(f: impl FnOnce() -> R) -> R {
     hook::as_kernel_threads(f)
 }
 
-/// Whether the process's own runtime has been started.
-pub(crate) fn has_runtime() -> bool {
-    !RUNTIME.load(Ordering::Acquire).is_null()
+/// From now on `pthread_create` makes threads of the kernel's.
+pub(super) fn stay_threads() {
+    THREADS_ARE_FIBERS.store(false, Ordering::Relaxed);
 }
 
-fn runtime() -> Option<&'static Runtime> {
-    // Acquire: pairs with the Release below.
-    // SAFETY: null, or a runtime that is never freed.
-    if let Some(runtime) = unsafe { RUNTIME.load(Ordering::Acquire).as_ref() } {
-        return Some(runtime);
-    }
-    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    // SAFETY: as above.
-    if let Some(runtime) = unsafe { RUNTIME.load(Ordering::Acquire).as_ref() } {
-        return Some(runtime);
-    }
-    if !hook::has_memory_for_runtime() {
-        return None;
-    }
-    static WATCH: Once = Once::new();
-    // SAFETY: the handler is static, and writes atomics.
-    WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(lose_runtime)) });
-    let builder = Runtime::builder().own_tls(true).stack_size(STACK_BYTES + EXTRA_BYTES);
-    let built = builder.build();
-    let runtime =
-        built.inspect_err(|error| eprintln!("abaca-transparent: no runtime for threads: {error}")).ok()?;
-    let runtime = Box::leak(Box::new(runtime));
-    RUNTIME.store(runtime, Ordering::Release);
-    Some(runtime)
-}
-
-/// In a child of fork(2) there is one thread, which is none of the runtime's, unless a fiber has forked.
-extern "C" fn lose_runtime() {
-    RUNTIME.store(ptr::null_mut(), Ordering::Release);
-    ALIVE.store(Record::current().is_some().into(), Ordering::Relaxed);
+/// Whether `pthread_create` makes fibers.
+fn are_fibers() -> bool {
+    // Relaxed: it publishes nothing.
+    THREADS_ARE_FIBERS.load(Ordering::Relaxed)
 }
 
 /// A C11 thread's routine.
@@ -157,13 +117,14 @@ hooks! {
     fn pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: Routine, argument: *mut c_void) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe {
-            match Settings::of(attributes) {
-                Some(settings) => create(thread, &settings, Call { routine, argument, is_int: false }),
-                None => {
-                    let own = own!(fn pthread_create(*mut pthread_t, *const pthread_attr_t, Routine, *mut c_void) -> c_int);
-                    given::inherited(|| own(thread, attributes, routine, argument))
+            if let Some(settings) = Settings::of(attributes) {
+                let error = create(thread, &settings, Call { routine, argument, is_int: false });
+                if error == 0 || are_fibers() {
+                    return error;
                 }
             }
+            let own = own!(fn pthread_create(*mut pthread_t, *const pthread_attr_t, Routine, *mut c_void) -> c_int);
+            given::inherited(|| own(thread, attributes, routine, argument))
         }
     }
 
@@ -178,13 +139,16 @@ hooks! {
     fn thrd_create(thread: *mut pthread_t, routine: IntRoutine, argument: *mut c_void) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe {
-            let Some(settings) = Settings::of(std::ptr::null()) else {
-                let own = own!(fn thrd_create(*mut pthread_t, IntRoutine, *mut c_void) -> c_int);
-                return given::inherited(|| own(thread, routine, argument));
-            };
-            // An int is the low half of the register in which a pointer is returned.
-            let routine = std::mem::transmute::<IntRoutine, Routine>(routine);
-            c11::result(create(thread, &settings, Call { routine, argument, is_int: true }))
+            if let Some(settings) = Settings::of(std::ptr::null()) {
+                // An int is the low half of the register in which a pointer is returned.
+                let of_pointer = std::mem::transmute::<IntRoutine, Routine>(routine);
+                let error = create(thread, &settings, Call { routine: of_pointer, argument, is_int: true });
+                if error == 0 || are_fibers() {
+                    return c11::result(error);
+                }
+            }
+            let own = own!(fn thrd_create(*mut pthread_t, IntRoutine, *mut c_void) -> c_int);
+            given::inherited(|| own(thread, routine, argument))
         }
     }
 }
@@ -215,8 +179,7 @@ impl Settings {
     ///
     /// The attributes are initialised, or null.
     unsafe fn of(attributes: *const pthread_attr_t) -> Option<Self> {
-        // Relaxed: it publishes nothing.
-        if !THREADS_ARE_FIBERS.load(Ordering::Relaxed) || hook::wants_kernel_threads() {
+        if !are_fibers() || hook::wants_kernel_threads() {
             return None;
         }
         if attributes.is_null() {
@@ -319,7 +282,7 @@ unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_i
     }
     let details = match Record::current() {
         Some(creator) => creator.details().try_clone(),
-        None => inherited_processors().map(|processors| Details { name: None, processors }),
+        None => inherited_processors().map(|processors| Details { processors, ..Details::default() }),
     };
     let (Some(kept), Some(details)) = (hook::kept_for_thread(), details) else { return EAGAIN };
     let mask = settings.mask.unwrap_or_else(masks::of_creator);

@@ -11,17 +11,19 @@
 
 #![expect(unsafe_code, reason = "makes system calls, and looks at the words that callers point to")]
 
+use std::cell::Cell;
 use std::ffi::{c_int, c_long, c_ulong};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use abaca::hook::{self, Slept};
+use abaca::hook::{self, Found, Overtaken, Slept};
 use libc::{
     CLOCK_MONOTONIC, CLOCK_REALTIME, EAGAIN, EINTR, EINVAL, ETIMEDOUT, FUTEX_CLOCK_REALTIME,
     FUTEX_CMP_REQUEUE, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE,
     FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, SYS_futex, timespec,
 };
 
+use super::acquire::wake_fairly;
 use super::asks;
 use super::number;
 use super::until::{self, Until};
@@ -69,7 +71,8 @@ pub(crate) unsafe extern "C" fn syscall(
 /// As of `syscall`.
 #[inline(never)]
 unsafe fn other(number: c_long, arguments @ [a, b, c, ..]: [usize; 6]) -> c_long {
-    if let Some(result) = number::system_call(number, [a, b, c]) {
+    // SAFETY: the caller's promise.
+    if let Some(result) = unsafe { number::system_call(number, arguments) } {
         return answer(result) as c_long;
     }
     // SAFETY: the caller's promise.
@@ -230,18 +233,50 @@ unsafe fn wait(call: &Call, has_bits: bool) -> isize {
         }
         Some(time) => Instant::now().checked_add(until::duration(time)).map_or(Until::Never, Until::Instant),
     };
+    let is_overtaken = is_overtaken_at(call.word);
     loop {
         // SAFETY: the caller's promise: the word can be read.
-        match until.sleep_or_handle_at(call.word, bits, || unsafe { load(call.word) } == call.value, || ()) {
+        let stay = || unsafe { load(call.word) } == call.value;
+        match until.sleep_or_handle_at(call.word, bits, is_overtaken, stay, || ()) {
             Slept::Not => return failed(EAGAIN),
             Slept::TimedOut => return failed(ETIMEDOUT),
+            Slept::Notified => {
+                WOKEN_AT.set(call.word);
+                return 0;
+            }
             // Whoever waits here looks again.
-            Slept::Notified | Slept::Cancelled => return 0,
+            Slept::Cancelled => return 0,
             Slept::Interrupted => return failed(EINTR),
             // With SA_RESTART the wait goes on.
             Slept::Handled => {}
         }
     }
+}
+
+thread_local! {
+    /// The word at which the calling fiber was woken, if it has waited at no other and woken nobody since; else 0.
+    static WOKEN_AT: Cell<usize> = const { Cell::new(0) };
+    /// As which it has slept there again.
+    static OVERTAKEN: Cell<Overtaken> = const { Cell::new(Overtaken::NOT) };
+}
+
+/// Whether the calling fiber is overtaken, which is about to sleep at this word. Who is woken for a lock of std's, and gets it, wakes somebody
+/// when it releases that. So may one who takes what others send it and answers them, but one who does not pays a little, and seldom.
+#[inline]
+fn is_overtaken_at(word: usize) -> bool {
+    if WOKEN_AT.get() == word {
+        return sleeps_again();
+    }
+    OVERTAKEN.set(Overtaken::NOT);
+    false
+}
+
+#[cold]
+fn sleeps_again() -> bool {
+    let mut overtaken = OVERTAKEN.get();
+    let is_overtaken = overtaken.again();
+    OVERTAKEN.set(if is_overtaken { Overtaken::NOT } else { overtaken });
+    is_overtaken
 }
 
 /// How many plain threads sleep at addresses that share a place in this table.
@@ -257,12 +292,13 @@ fn threads_at(address: usize) -> &'static AtomicU32 {
 ///
 /// None beyond futex(2)'s, which takes the address for a key.
 unsafe fn wake(address: usize, bits: u32, most: usize) -> isize {
-    let _within = enter();
-    wake_both(address, bits, most) as isize
+    WOKEN_AT.set(0);
+    // It may be a lock that the caller has released.
+    wake_fairly(address, || wake_both(address, bits, most)) as isize
 }
 
 /// [`wake`], within a hook.
-fn wake_both(address: usize, bits: u32, most: usize) -> usize {
+fn wake_both(address: usize, bits: u32, most: usize) -> Found {
     /// Counts the calls that could have begun with either.
     static TURN: AtomicU32 = AtomicU32::new(0);
     // Relaxed: hints, both.
@@ -271,14 +307,18 @@ fn wake_both(address: usize, bits: u32, most: usize) -> usize {
         && TURN.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
     if threads_first {
         // SAFETY: as this function's.
-        let woken = unsafe { wake_threads(address, bits, most) };
-        let rest = most - woken.min(most);
-        return woken + if rest == 0 { 0 } else { hook::wake_at(address, bits, rest) };
+        let count = unsafe { wake_threads(address, bits, most) };
+        let rest = most - count.min(most);
+        let threads = Found { count, is_overtaken: false };
+        return if rest == 0 { threads } else { threads.and(hook::wake_at(address, bits, rest)) };
     }
-    let woken = hook::wake_at(address, bits, most);
-    let rest = most - woken;
-    // SAFETY: as this function's.
-    woken + if rest == 0 { 0 } else { unsafe { wake_threads(address, bits, rest) } }
+    let mut found = hook::wake_at(address, bits, most);
+    let rest = most - found.count;
+    if rest != 0 {
+        // SAFETY: as this function's.
+        found.count += unsafe { wake_threads(address, bits, rest) };
+    }
+    found
 }
 
 unsafe fn wake_threads(address: usize, bits: u32, most: usize) -> usize {
@@ -291,7 +331,7 @@ unsafe fn wake_threads(address: usize, bits: u32, most: usize) -> usize {
 /// Wakes `value` sleepers, and moves the others to another address. The fibers among them are woken instead, as any sleeper may be.
 unsafe fn requeue(call: &Call) -> isize {
     let _within = enter();
-    let fibers = hook::wake_at(call.word, ALL, usize::MAX);
+    let fibers = hook::wake_at(call.word, ALL, usize::MAX).count;
     // SAFETY: the caller's promise.
     let threads = unsafe { call.by_kernel() };
     if threads < 0 && fibers == 0 { threads } else { threads.max(0) + fibers as isize }

@@ -10,9 +10,9 @@ use abaca::hook::{self, Sleep};
 use libc::pthread_t;
 
 use super::acquire::{ONE_KIND, beside};
-use super::create::{self, ALIVE};
+use super::create::ALIVE;
 use super::record::Record;
-use super::{given, masks};
+use super::{given, masks, runtime};
 use crate::calls::kick::set_mask;
 use crate::hooks::hooks;
 use crate::own::own;
@@ -141,7 +141,7 @@ pub(crate) fn exit(value: usize) -> ! {
             "abaca-transparent: pthread_exit ends a thread, and its caller is a fiber that pthread_create has not made"
         );
         std::process::abort();
-    } else if (create::has_runtime() || may_have_been_fiber()) && is_main() {
+    } else if (runtime::has_runtime() || may_have_been_fiber()) && is_main() {
         exit_main(value);
     }
     // SAFETY: it unwinds the caller, who wants to end.
@@ -163,7 +163,7 @@ fn exit_main(value: usize) -> ! {
 /// Waits until the last thread that is a fiber has ended. The runtime's own threads never do.
 pub(crate) fn await_others() {
     let address = beside(ALIVE.as_ptr());
-    let sleep = Sleep { address, bits: ONE_KIND, deadline: None, is_cancellable: false };
+    let sleep = Sleep { address, bits: ONE_KIND, deadline: None, is_cancellable: false, is_overtaken: false };
     while ALIVE.load(Ordering::SeqCst) != 0 {
         hook::sleep_at(sleep, || ALIVE.load(Ordering::SeqCst) != 0, || ());
     }

@@ -36,9 +36,11 @@ mod old_signals;
 mod once;
 mod pending;
 mod preference;
+mod priorities;
 mod queued;
 mod record;
 pub(crate) mod relay;
+mod runtime;
 mod rwlock;
 mod search;
 mod semaphore;
@@ -49,6 +51,7 @@ mod signals;
 mod sleep;
 mod spin;
 pub(crate) mod thread_waits;
+mod timers;
 pub(crate) mod uncontended;
 pub(crate) mod until;
 mod waiting;
@@ -92,10 +95,12 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     number::HOOKS,
     old_signals::HOOKS,
     once::HOOKS,
+    priorities::HOOKS,
     rwlock::HOOKS,
     semaphore::HOOKS,
     signal_fd::HOOKS,
     signals::HOOKS,
     sleep::HOOKS,
     spin::HOOKS,
+    timers::HOOKS,
 ];

@@ -96,7 +96,7 @@ hooks! {
         // SAFETY: the caller's promise.
         let result = unsafe { unlock(mutex) };
         if has_sleepers(beside_mutex(mutex)) {
-            wake_fairly(|| hook::wake_at(beside_mutex(mutex), ONE_KIND, 1));
+            wake_fairly(beside_mutex(mutex), || hook::wake_at(beside_mutex(mutex), ONE_KIND, 1));
         }
         result
     }

@@ -17,17 +17,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use abaca::hook;
-use libc::{ESRCH, id_t, pid_t, sigevent, timer_t};
+use libc::{ESRCH, pid_t, siginfo_t};
 
 use super::attributes::send_to_fiber;
 use super::frames::is_in_handler;
+use super::handlers::index;
 use super::record::Record;
-use super::sends;
+use super::{sends, timers};
 use crate::answer::{answer, failed};
 use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
-use crate::own::own;
 
 /// The first number that the kernel never gives (PID_MAX_LIMIT).
 const FIRST: u32 = 1 << 22;
@@ -45,6 +45,8 @@ unsafe impl Send for Listed {}
 thread_local! {
     /// The fiber's number; 0 before it has asked.
     static NUMBER: Cell<pid_t> = const { Cell::new(0) };
+    /// The word that the fiber's end clears; 0 if there is none.
+    static CLEARED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// The calling fiber's number; `None` of a plain thread, and in the runtime's own code.
@@ -75,6 +77,26 @@ pub(super) fn forget() {
     if NUMBER.get() != 0 && hook::on_fiber() {
         let _within = enter();
         known(|known| known.remove(&NUMBER.get()));
+        if CLEARED.get() != 0 {
+            clear(CLEARED.get());
+        }
+    }
+}
+
+/// Clears a word for those who wait for the end of its thread, and wakes one of them, as the kernel does (set_tid_address(2)). There may be no
+/// word any more.
+#[cold]
+fn clear(address: usize) {
+    let zero: c_int = 0;
+    let [from, to] = [(&raw const zero).addr(), address].map(|address| libc::iovec {
+        iov_base: ptr::with_exposed_provenance_mut(address),
+        iov_len: size_of::<c_int>(),
+    });
+    // SAFETY: the kernel writes to an address that the thread has given it for that, or fails.
+    unsafe {
+        let process = kernel!(libc::SYS_getpid);
+        kernel!(libc::SYS_process_vm_writev, process, &raw const from, 1, &raw const to, 1, 0);
+        kernel!(libc::SYS_futex, address, libc::FUTEX_WAKE, 1);
     }
 }
 
@@ -87,9 +109,25 @@ pub(super) fn is_caller(number: pid_t) -> bool {
     hook::on_fiber() && (number == 0 || number == NUMBER.get())
 }
 
-/// What the kernel is asked by instead of this number.
+/// Calls `f` with the record of the thread of this number, or of the caller if it is 0, if that is a fiber and has not ended.
+pub(super) fn with_record<R>(number: pid_t, f: impl FnOnce(&Record) -> R) -> Option<R> {
+    if is_caller(number) {
+        return Record::current().map(f);
+    }
+    if !is_fibers(number) {
+        return None;
+    }
+    let _within = enter();
+    known(|known| {
+        let Listed(record) = known.get(&number)?;
+        // SAFETY: a thread takes its record out of the list before it ends, under this lock.
+        Some(f(unsafe { &**record }))
+    })
+}
+
+/// What the kernel is asked by instead of this number: the caller's OS thread stands for all threads that are fibers.
 pub(super) fn of_kernel(number: pid_t) -> pid_t {
-    if !is_fibers(number) || !is_caller(number) {
+    if !is_fibers(number) || !is_caller(number) && with_record(number, |_| ()).is_none() {
         return number;
     }
     // SAFETY: no memory is involved.
@@ -97,37 +135,70 @@ pub(super) fn of_kernel(number: pid_t) -> pid_t {
 }
 
 /// A system call by number that is about a thread's number.
-pub(super) fn system_call(call: c_long, [a, b, c]: [usize; 3]) -> Option<isize> {
+///
+/// # Safety
+///
+/// The arguments are those of the call.
+pub(super) unsafe fn system_call(call: c_long, [a, b, c, d, ..]: [usize; 6]) -> Option<isize> {
     match call {
         libc::SYS_gettid => of_caller().map(|number| number as isize),
-        libc::SYS_tgkill if is_fibers(b as pid_t) => Some(send_in(a as pid_t, b as pid_t, c as c_int)),
-        libc::SYS_tkill if is_fibers(a as pid_t) => Some(send(a as pid_t, b as c_int)),
+        // The kernel would clear the word when the OS thread ends, whosever memory that is by then.
+        libc::SYS_set_tid_address => of_caller().map(|number| {
+            CLEARED.set(a);
+            number as isize
+        }),
+        libc::SYS_tgkill if is_fibers(b as pid_t) => Some(send_in(a as pid_t, b as pid_t, c as c_int, None)),
+        libc::SYS_tkill if is_fibers(a as pid_t) => Some(send(a as pid_t, b as c_int, None)),
+        libc::SYS_rt_tgsigqueueinfo if is_fibers(b as pid_t) => {
+            // SAFETY: the caller's promise.
+            let info = unsafe { *(d as *const siginfo_t) };
+            Some(send_in(a as pid_t, b as pid_t, c as c_int, Some(info)))
+        }
+        libc::SYS_timer_create => {
+            // SAFETY: the caller's promise, here and below: the kernel has written the number.
+            let made = || unsafe { *(c as *const c_int) } as usize;
+            // SAFETY: as above.
+            Some(unsafe { timers::create(b as *mut _, |event| kernel!(call, a, event, c), made) })
+        }
+        libc::SYS_timer_delete => {
+            // SAFETY: it takes a number.
+            let result = unsafe { kernel!(call, a) };
+            if result == 0 {
+                timers::forget(a);
+            }
+            Some(result)
+        }
         _ => None,
     }
 }
 
-/// Sends a signal to the fiber of this number, if that is one of this process's.
-fn send_in(process: pid_t, number: pid_t, signal: c_int) -> isize {
+/// Sends a signal to the fiber of this number, if that is one of this process's. `told`: what it is told, if not that a thread has sent it.
+fn send_in(process: pid_t, number: pid_t, signal: c_int, told: Option<siginfo_t>) -> isize {
     if process <= 0 {
         return failed(libc::EINVAL);
     }
     // SAFETY: no memory is involved.
     let own = unsafe { kernel!(libc::SYS_getpid) };
-    if process as isize == own { send(number, signal) } else { failed(ESRCH) }
+    if process as isize == own { send(number, signal, told) } else { failed(ESRCH) }
 }
 
-/// Sends a signal to the fiber of this number.
-fn send(number: pid_t, signal: c_int) -> isize {
-    if is_caller(number) {
-        // SAFETY: it takes a number.
-        return crate::answer::of_c(unsafe { sends::raise(signal) } as isize);
+/// The same, whatever the process.
+fn send(number: pid_t, signal: c_int, told: Option<siginfo_t>) -> isize {
+    if signal != 0 && index(signal).is_none() {
+        return failed(libc::EINVAL);
     }
-    let _within = enter();
-    known(|known| match known.get(&number) {
-        // SAFETY: a thread takes its record out of the list before it ends, under this lock.
-        Some(Listed(record)) => failed(send_to_fiber(unsafe { &**record }, signal)),
-        None => failed(ESRCH),
-    })
+    let told = told.map(|mut told| {
+        told.si_signo = signal;
+        told
+    });
+    match told {
+        Some(told) if is_caller(number) && signal != 0 => failed(sends::queue_told_to_caller(signal, told)),
+        // SAFETY: it takes a number.
+        None if is_caller(number) => crate::answer::of_c(unsafe { sends::raise(signal) } as isize),
+        told => {
+            with_record(number, |record| failed(send_to_fiber(record, signal, told))).unwrap_or(failed(ESRCH))
+        }
+    }
 }
 
 hooks! {
@@ -140,61 +211,9 @@ hooks! {
     /// tgkill(2).
     fn tgkill(process: pid_t, thread: pid_t, signal: c_int) -> c_int, |_| -> always {
         if is_fibers(thread) {
-            return answer(send_in(process, thread, signal)) as c_int;
+            return answer(send_in(process, thread, signal, None)) as c_int;
         }
         // SAFETY: it takes numbers.
         answer(unsafe { kernel!(libc::SYS_tgkill, process, thread, signal) }) as c_int
-    }
-
-    /// getpriority(2).
-    fn getpriority(which: libc::__priority_which_t, who: id_t) -> c_int, |_| -> always {
-        let who = if which == libc::PRIO_PROCESS { of_kernel(who.cast_signed()).cast_unsigned() } else { who };
-        // SAFETY: it takes numbers.
-        unsafe { own!(fn getpriority(libc::__priority_which_t, id_t) -> c_int)(which, who) }
-    }
-
-    /// setpriority(2).
-    fn setpriority(which: libc::__priority_which_t, who: id_t, priority: c_int) -> c_int, |_| -> always {
-        let who = if which == libc::PRIO_PROCESS { of_kernel(who.cast_signed()).cast_unsigned() } else { who };
-        // SAFETY: as above.
-        unsafe { own!(fn setpriority(libc::__priority_which_t, id_t, c_int) -> c_int)(which, who, priority) }
-    }
-
-    /// timer_create(2), whose timer may send its signal to a thread by its number.
-    fn timer_create(clock: libc::clockid_t, event: *mut sigevent, timer: *mut timer_t) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let mut event = event.as_ref().copied();
-            if let Some(event) = event.as_mut().filter(|event| event.sigev_notify == libc::SIGEV_THREAD_ID) {
-                event.sigev_notify_thread_id = of_kernel(event.sigev_notify_thread_id);
-            }
-            let event = event.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
-            own!(fn timer_create(libc::clockid_t, *mut sigevent, *mut timer_t) -> c_int)(clock, event, timer)
-        }
-    }
-
-    /// sched_getscheduler(2).
-    fn sched_getscheduler(thread: pid_t) -> c_int, |_| -> always {
-        // SAFETY: it takes a number.
-        unsafe { own!(fn sched_getscheduler(pid_t) -> c_int)(of_kernel(thread)) }
-    }
-
-    /// sched_setscheduler(2).
-    fn sched_setscheduler(thread: pid_t, policy: c_int, parameters: *const libc::sched_param) -> c_int, |_| -> always {
-        let own = own!(fn sched_setscheduler(pid_t, c_int, *const libc::sched_param) -> c_int);
-        // SAFETY: the caller's promise.
-        unsafe { own(of_kernel(thread), policy, parameters) }
-    }
-
-    /// sched_getparam(2).
-    fn sched_getparam(thread: pid_t, parameters: *mut libc::sched_param) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise.
-        unsafe { own!(fn sched_getparam(pid_t, *mut libc::sched_param) -> c_int)(of_kernel(thread), parameters) }
-    }
-
-    /// sched_setparam(2).
-    fn sched_setparam(thread: pid_t, parameters: *const libc::sched_param) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise.
-        unsafe { own!(fn sched_setparam(pid_t, *const libc::sched_param) -> c_int)(of_kernel(thread), parameters) }
     }
 }

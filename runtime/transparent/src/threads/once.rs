@@ -91,8 +91,13 @@ fn call(word: &AtomicI32, routine: Routine) {
         }
         if now == under_way {
             let _within = enter();
-            let sleep =
-                Sleep { address: address(word), bits: ONE_KIND, deadline: None, is_cancellable: false };
+            let sleep = Sleep {
+                address: address(word),
+                bits: ONE_KIND,
+                deadline: None,
+                is_cancellable: false,
+                is_overtaken: false,
+            };
             hook::sleep_or_handle_at(sleep, || word.load(Ordering::SeqCst) == under_way, || ());
         } else if word.compare_exchange(now, under_way, Ordering::Acquire, Ordering::Relaxed).is_ok() {
             let mut end = End { word, state: NEW };

@@ -1,7 +1,7 @@
 //! What others have sent to a thread that is a fiber.
 
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use abaca::hook::mail::Reach;
 use abaca::hook::{self, Interrupted};
@@ -15,7 +15,7 @@ use super::queued::{self, NoPlace, Owner, is_queued, new_owner};
 use super::record::Record;
 use super::search::undisturbed;
 use super::signal_fd;
-use super::{details, faults, masks, search};
+use super::{details, faults, masks, search, timers};
 use crate::enter::enter;
 
 /// The signals that were sent to a thread that is a fiber, and of which no handler has run yet.
@@ -25,6 +25,8 @@ pub(crate) struct Pending {
     pub(super) blocked: AtomicU64,
     /// The thread's number where real-time signals wait.
     pub(super) owner: Owner,
+    /// Whether something was ever kept there of a signal that is told once.
+    has_told: AtomicBool,
     /// The fiber; 0 before it runs, and when it has ended.
     fiber: AtomicUsize,
     /// How the thread is reached while it runs.
@@ -36,7 +38,7 @@ pub(crate) struct Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         // Relaxed: nobody else has it.
-        if self.signals.load(Ordering::Relaxed) != 0 {
+        if self.signals.load(Ordering::Relaxed) != 0 || self.has_told.load(Ordering::Relaxed) {
             queued::forget(self.owner);
         }
     }
@@ -48,7 +50,8 @@ impl Pending {
         stand_for_calls(mask);
         let [signals, blocked] = [0, mask].map(AtomicU64::new);
         let (fiber, handlers) = (AtomicUsize::new(0), AtomicU32::new(0));
-        Self { signals, blocked, owner: new_owner(), fiber, reach: Reach::default(), handlers }
+        let has_told = AtomicBool::new(false);
+        Self { signals, blocked, owner: new_owner(), has_told, fiber, reach: Reach::default(), handlers }
     }
 
     /// The calling fiber is this thread.
@@ -89,15 +92,31 @@ impl Pending {
             return queued::take(self.owner, signal);
         }
         let was_sent = self.signals.fetch_and(!bit, Ordering::SeqCst) & bit != 0;
-        was_sent.then(|| details::sent(signal, libc::SI_TKILL, None))
+        let known = || queued::take_known(self.owner, signal);
+        was_sent.then(|| known().unwrap_or_else(|| details::sent(signal, libc::SI_TKILL, None)))
     }
 
     /// Keeps a signal that the thread, which is the caller, has sent to itself and blocks. May be called in a handler.
     pub(super) fn keep(&self, signal: usize, info: siginfo_t) -> Result<(), NoPlace> {
-        if is_queued(signal) {
-            queued::put(self.owner, signal, info)?;
-        }
+        self.keep_told(signal, info)?;
         self.signals.fetch_or(masks::bit(signal), Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Keeps what is told of a signal that is about to wait. Of one that is told once it is what came first, and that a thread has sent it needs no place.
+    fn keep_told(&self, signal: usize, mut info: siginfo_t) -> Result<(), NoPlace> {
+        if is_queued(signal) {
+            return queued::put(self.owner, signal, info);
+        }
+        if info.si_code == libc::SI_TKILL {
+            return Ok(());
+        }
+        let waits = self.signals.load(Ordering::SeqCst) & masks::bit(signal) != 0;
+        if !waits && !queued::has(self.owner, signal) && queued::put(self.owner, signal, info).is_ok() {
+            self.has_told.store(true, Ordering::Relaxed);
+        } else {
+            timers::note_told(&mut info);
+        }
         Ok(())
     }
 
@@ -106,11 +125,12 @@ impl Pending {
         is_noted && (!is_queued(signal) || queued::has(self.owner, signal))
     }
 
-    /// Sends a signal to the thread; `None` if the thread does not block it, and it has no handler that the thread could run.
+    /// Sends a signal to the thread, which is told this, or that a thread has sent it; `None` if the thread does not block it, and it has no handler that
+    /// the thread could run.
     pub(crate) fn send(
         &self,
         signal: c_int,
-        info: impl FnOnce(usize) -> siginfo_t,
+        told: Option<siginfo_t>,
         wake: impl FnOnce(),
     ) -> Option<Result<(), NoPlace>> {
         let index = index(signal)?;
@@ -119,14 +139,13 @@ impl Pending {
         if !is_blocked && !has_handler(index) {
             return None;
         }
-        if is_blocked || is_queued(index) {
-            let info = info(index);
+        if is_blocked || is_queued(index) || told.is_some() {
+            let mut info = told.unwrap_or_else(|| details::sent(index, libc::SI_TKILL, None));
             if is_blocked && signal_fd::deliver(index, Some(&info)) {
+                timers::note_told(&mut info);
                 return Some(Ok(()));
             }
-            if is_queued(index)
-                && let Err(no_place) = queued::put(self.owner, index, info)
-            {
+            if let Err(no_place) = self.keep_told(index, info) {
                 return Some(Err(no_place));
             }
         }

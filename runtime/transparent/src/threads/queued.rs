@@ -1,10 +1,12 @@
 //! Real-time signals that wait: each that was sent, in the order in which they came, with what its handler is told. They wait for the process,
-//! or for one fiber, which has a number here. A handler may put one in. What finds no place does not wait.
+//! or for one fiber, which has a number here, as does what is told of other signals that one is sent. A handler may put one in. What finds no place does not wait.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use abaca::hook::Keyed;
 use libc::siginfo_t;
+
+use super::timers;
 
 /// The first real-time signal, of which libc keeps two for itself.
 const FIRST: usize = 32;
@@ -60,7 +62,18 @@ pub(super) fn has(owner: Owner, signal: usize) -> bool {
 
 /// Takes the first of this owner's.
 pub(super) fn take(owner: Owner, signal: usize) -> Option<siginfo_t> {
-    QUEUE.take(key(owner, signal)).map(|Told(info)| info)
+    QUEUE.take(key(owner, signal)).map(|Told(mut info)| {
+        timers::note_told(&mut info);
+        info
+    })
+}
+
+/// Takes what is known of a signal of this owner's that is told once, if it is.
+pub(super) fn take_known(owner: Owner, signal: usize) -> Option<siginfo_t> {
+    let first = take(owner, signal)?;
+    // What came at the same moment is told with it.
+    while take(owner, signal).is_some() {}
+    Some(first)
 }
 
 /// Forgets those of an owner that is no more.

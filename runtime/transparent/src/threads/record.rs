@@ -67,16 +67,25 @@ pub(crate) struct Details {
     pub(crate) name: Option<Name>,
     /// The processors that the thread was told to run on; `None` is all of the process's.
     pub(crate) processors: Option<Vec<u8>>,
+    /// How nice it was told to be, and its class at disks; `None` is as its OS thread.
+    pub(super) nice: Option<i32>,
+    pub(super) at_disks: Option<usize>,
 }
 
 impl Details {
     /// The same of another thread. `None` if there is no memory for it.
     pub(crate) fn try_clone(&self) -> Option<Self> {
-        let Some(own) = &self.processors else { return Some(Self { name: self.name, processors: None }) };
-        let mut processors = Vec::new();
-        processors.try_reserve_exact(own.len()).ok()?;
-        processors.extend_from_slice(own);
-        Some(Self { name: self.name, processors: Some(processors) })
+        let copy = |own: &Vec<u8>| {
+            let mut processors = Vec::new();
+            processors.try_reserve_exact(own.len()).ok()?;
+            processors.extend_from_slice(own);
+            Some(processors)
+        };
+        let processors = match &self.processors {
+            Some(own) => Some(copy(own)?),
+            None => None,
+        };
+        Some(Self { name: self.name, processors, nice: self.nice, at_disks: self.at_disks })
     }
 }
 

@@ -96,9 +96,10 @@ pub(crate) fn start_relay() {
     // SAFETY: the handler is static, and writes atomics.
     WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(lose_relay)) });
     hook::arm(CALLS);
-    let started =
-        hook::as_kernel_threads(|| std::thread::Builder::new().name("abaca-handlers".into()).spawn(relay));
-    if started.is_err() {
+    // Where std finds no memory, it ends the process.
+    let start = || std::thread::Builder::new().name("abaca-handlers".into()).spawn(relay);
+    let started = hook::kept_for_thread().is_some() && hook::as_kernel_threads(start).is_ok();
+    if !started {
         HAS_RELAY.store(false, Ordering::SeqCst);
     }
 }

@@ -124,7 +124,9 @@ hooks! {
 #[cold]
 fn wake(lock: Lock) {
     let address = beside_rwlock(lock);
-    wake_fairly(|| hook::wake_at(address, READERS, usize::MAX) + hook::wake_at(address, WRITERS, 1));
+    wake_fairly(address, || {
+        hook::wake_at(address, READERS, usize::MAX).and(hook::wake_at(address, WRITERS, 1))
+    });
 }
 
 /// # Safety

@@ -63,7 +63,7 @@ hooks! {
 /// Wakes one of those who sleep for a semaphore that was just posted.
 #[cold]
 fn wake_one(semaphore: Semaphore) {
-    wake_fairly(|| hook::wake_at(beside(semaphore), ONE_KIND, 1));
+    wake_fairly(beside(semaphore), || hook::wake_at(beside(semaphore), ONE_KIND, 1));
 }
 
 /// The result of a function of libc as the kernel's.

@@ -97,7 +97,12 @@ fn waits_for_caller(signal: usize, info: siginfo_t) -> Option<Result<(), NoPlace
 /// Sends a signal with a value to the calling fiber, as pthread_sigqueue(3). The result is an error number, or 0.
 pub(super) fn queue_to_caller(signal: c_int, value: sigval) -> c_int {
     let Some(number) = index(signal) else { return if signal == 0 { 0 } else { libc::EINVAL } };
-    let info = details::sent(number, libc::SI_QUEUE, Some(value));
+    queue_told_to_caller(signal, details::sent(number, libc::SI_QUEUE, Some(value)))
+}
+
+/// Sends a signal, of which this is told, to the calling fiber. The result is an error number, or 0.
+pub(super) fn queue_told_to_caller(signal: c_int, info: siginfo_t) -> c_int {
+    let Some(number) = index(signal) else { return libc::EINVAL };
     if let Some(sent) = waits_for_caller(number, info) {
         return if sent.is_ok() { 0 } else { libc::EAGAIN };
     }

@@ -110,10 +110,13 @@ impl Until {
         &self,
         address: usize,
         bits: u32,
+        is_overtaken: bool,
         stay: impl FnMut() -> bool,
         then: impl FnMut(),
     ) -> Slept {
-        self.sleep_by(address, bits, stay, then, |sleep, stay, then| hook::sleep_at(sleep, stay, then))
+        self.sleep_by((address, bits, is_overtaken), stay, then, |sleep, stay, then| {
+            hook::sleep_at(sleep, stay, then)
+        })
     }
 
     /// The same, of a call that no handler ends: what is sent to the caller ends the sleep, after its handlers have run.
@@ -122,10 +125,11 @@ impl Until {
         &self,
         address: usize,
         bits: u32,
+        is_overtaken: bool,
         stay: impl FnMut() -> bool,
         then: impl FnMut(),
     ) -> Slept {
-        self.sleep_by(address, bits, stay, then, |sleep, stay, then| {
+        self.sleep_by((address, bits, is_overtaken), stay, then, |sleep, stay, then| {
             hook::sleep_or_handle_at(sleep, stay, then)
         })
     }
@@ -133,14 +137,14 @@ impl Until {
     #[inline]
     fn sleep_by<S: FnMut() -> bool, T: FnMut()>(
         &self,
-        address: usize,
-        bits: u32,
+        (address, bits, is_overtaken): (usize, u32, bool),
         mut stay: S,
         mut then: T,
         sleep_at: impl Fn(Sleep, &mut S, &mut T) -> Slept,
     ) -> Slept {
         loop {
-            let sleep = Sleep { address, bits, deadline: self.deadline(), is_cancellable: false };
+            let deadline = self.deadline();
+            let sleep = Sleep { address, bits, deadline, is_cancellable: false, is_overtaken };
             match sleep_at(sleep, &mut stay, &mut then) {
                 Slept::TimedOut if !self.has_passed() => {}
                 slept => return slept,

@@ -135,8 +135,13 @@ impl Set<'_> {
 
     /// What there is to know of a signal that is told once, and was in this set.
     fn details(&self, signal: usize) -> Option<siginfo_t> {
-        let is_process = self.owner() == PROCESS && matches!(self, Self::Shared(..));
-        is_process.then(|| details::take(signal).unwrap_or_else(|| details::unknown(signal)))
+        match self {
+            Self::OfFiber(..) => None,
+            Self::Shared(PROCESS, _) => {
+                Some(details::take(signal).unwrap_or_else(|| details::unknown(signal)))
+            }
+            Self::Shared(owner, _) => queued::take_known(*owner, signal),
+        }
     }
 
     fn signals(&self) -> u64 {
