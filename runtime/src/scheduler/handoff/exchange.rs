@@ -14,7 +14,7 @@ impl Spares {
         let Ok(mut state) = self.state.try_lock() else { return false };
         let Some(theirs) = other.try_carrier() else { return false };
         if !mine.may_leave_thread() {
-            self.rouse_for_work(&mut state, other);
+            self.unpark_for_work(&mut state, other);
             return false;
         }
         let here = mine.carrier();

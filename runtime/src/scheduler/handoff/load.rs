@@ -38,7 +38,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const TRUSTED: Duration = Duration::from_secs(10);
 
 /// How often something may wait for the worker of a thread that rests, in a window.
-const MOST_ROUSED: usize = 2;
+const MOST_UNPARKED: usize = 2;
 
 /// What was counted in a window.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +48,8 @@ struct Window {
     /// For which part of it the threads have waited for processors, all together.
     waited: f64,
     sleeps: u64,
-    /// How many threads that rested were roused for work.
-    roused: usize,
+    /// How many threads that rested were unparked for work.
+    unparked: usize,
 }
 
 /// The sums so far.
@@ -132,7 +132,7 @@ impl Load {
                 }
             }
             Step::Watch { .. } => Step::Watch { windows: 0, rate: 0.0 },
-            _ if window.roused > MOST_ROUSED => self.fail(0, now_ns),
+            _ if window.unparked > MOST_UNPARKED => self.fail(0, now_ns),
             // In the first window the thread goes to rest.
             Step::Try { windows: 0, rate, needed } => Step::Try { windows: 1, rate, needed },
             Step::Try { windows, rate, needed } => {
@@ -189,7 +189,7 @@ impl Sums {
             rate: self.picks.saturating_sub(before.picks) as f64 / seconds,
             waited: self.waited.iter().map(waited).sum::<Duration>().as_secs_f64() / seconds,
             sleeps: self.sleeps - before.sleeps,
-            roused: spares.take_roused(),
+            unparked: spares.take_unparked(),
         }
     }
 }
@@ -198,7 +198,7 @@ impl Sums {
 mod tests {
     use super::*;
 
-    const SLOW: Window = Window { rate: 100.0, waited: 0.6, sleeps: 100, roused: 0 };
+    const SLOW: Window = Window { rate: 100.0, waited: 0.6, sleeps: 100, unparked: 0 };
     const FAST: Window = Window { waited: 0.0, ..SLOW };
 
     /// How many threads rest after each of these windows.
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn work_that_waits_for_one_that_rests_ends_it() {
         let (mut load, mut now_ns) = (Load::default(), 0);
-        let waits = Window { roused: MOST_ROUSED + 1, ..FAST };
+        let waits = Window { unparked: MOST_UNPARKED + 1, ..FAST };
         assert_eq!(
             rest(&mut load, &mut now_ns, &[SLOW, SLOW, FAST, FAST, FAST, FAST, waits], 1),
             [0, 1, 1, 1, 1, 1, 0]

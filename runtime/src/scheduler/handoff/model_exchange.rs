@@ -1,5 +1,5 @@
 //! Every interleaving of a thread whose worker sleeps with another that exchanges that worker for its own, once or twice, and with a
-//! monitor that lends its thread to a worker whose own is stuck, or rouses a thread that rests: each worker is used by one thread at a
+//! monitor that lends its thread to a worker whose own is stuck, or unparks a thread that rests: each worker is used by one thread at a
 //! time, and ends with one.
 
 use std::array;
@@ -102,8 +102,8 @@ impl Model {
         other
     }
 
-    /// The steps of `State::rouse`, by any thread.
-    fn rouse(&self) {
+    /// The steps of `State::unpark`, by any thread.
+    fn unpark(&self) {
         let _lock = self.lock.lock().unwrap();
         let sleeper = &self.threads[SLEEPER];
         if sleeper.rests.load(Ordering::Relaxed) {
@@ -139,9 +139,9 @@ fn model_workers_are_exchanged_and_back() {
     }
 }
 
-/// A thread that rests has its worker exchanged meanwhile, until the monitor rouses it, or the other thread as it ends.
+/// A thread that rests has its worker exchanged meanwhile, until the monitor unparks it, or the other thread as it ends.
 #[test]
-fn model_a_thread_rests_until_it_is_roused() {
+fn model_a_thread_rests_until_it_is_unparked() {
     for has_monitor in [true, false] {
         loom::model(move || {
             let model = Model::new();
@@ -153,7 +153,7 @@ fn model_a_thread_rests_until_it_is_roused() {
             });
             let monitor = has_monitor.then(|| {
                 let theirs = Arc::clone(&model);
-                thread::spawn(move || theirs.rouse())
+                thread::spawn(move || theirs.unpark())
             });
             let (mut mine, mut other) = (&model.workers[IDLE], &model.workers[SLEEPER]);
             for _ in 0..2 {
@@ -163,7 +163,7 @@ fn model_a_thread_rests_until_it_is_roused() {
                 }
                 Model::use_worker(mine);
             }
-            model.rouse();
+            model.unpark();
             monitor.into_iter().for_each(|monitor| monitor.join().unwrap());
             let has_own = sleeper.join().unwrap();
             assert_eq!(has_own, std::ptr::eq(mine, &raw const model.workers[IDLE]), "each has one");

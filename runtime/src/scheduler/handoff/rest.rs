@@ -16,15 +16,15 @@ pub(super) struct Rest {
     most: AtomicUsize,
     /// Whether it is not by the load.
     is_fixed: bool,
-    /// How many were roused since something waited for their workers.
-    roused: AtomicUsize,
+    /// How many were unparked since something waited for their workers.
+    unparked: AtomicUsize,
 }
 
 impl Rest {
     /// As many as this, or by the load.
     pub(super) fn new(most: Option<usize>) -> Self {
-        let roused = AtomicUsize::new(0);
-        Self { most: AtomicUsize::new(most.unwrap_or(0)), is_fixed: most.is_some(), roused }
+        let unparked = AtomicUsize::new(0);
+        Self { most: AtomicUsize::new(most.unwrap_or(0)), is_fixed: most.is_some(), unparked }
     }
 
     /// Whether one more thread may rest, beside so many.
@@ -42,7 +42,7 @@ impl State {
     }
 
     /// Has a thread that rests begin with its worker. Returns whether it has rested.
-    pub(super) fn rouse(&mut self, carrier: &Carrier) -> bool {
+    pub(super) fn unpark(&mut self, carrier: &Carrier) -> bool {
         let rests = carrier.rests();
         if rests {
             carrier.set_rests(false);
@@ -69,41 +69,41 @@ impl Spares {
         self.rest.most.load(Ordering::Relaxed) != 0
     }
 
-    /// Lets so many threads rest, and rouses all if that is none. From the monitor.
+    /// Lets so many threads rest, and unparks all if that is none. From the monitor.
     pub(super) fn let_rest(&self, most: usize) {
         self.rest.most.store(most, Ordering::Relaxed);
         if most == 0 {
             let mut state = self.state();
             if state.resting != 0 {
                 let carriers: Vec<_> = state.carriers().to_vec();
-                carriers.iter().for_each(|carrier| _ = state.rouse(carrier));
+                carriers.iter().for_each(|carrier| _ = state.unpark(carrier));
             }
         }
     }
 
-    /// How many threads were roused since something waited for their workers, since the last call. From the monitor.
-    pub(super) fn take_roused(&self) -> usize {
-        self.rest.roused.swap(0, Ordering::Relaxed)
+    /// How many threads were unparked since something waited for their workers, since the last call. From the monitor.
+    pub(super) fn take_unparked(&self) -> usize {
+        self.rest.unparked.swap(0, Ordering::Relaxed)
     }
 
     /// Has the thread that rests instead of this worker's begin with it, as something waits for it.
-    pub(super) fn rouse_for_work(&self, state: &mut State, worker: &Worker) -> bool {
-        let was_roused = worker.try_carrier().is_some_and(|carrier| state.rouse(carrier));
-        self.rest.roused.fetch_add(usize::from(was_roused), Ordering::Relaxed);
-        was_roused
+    pub(super) fn unpark_for_work(&self, state: &mut State, worker: &Worker) -> bool {
+        let was_unparked = worker.try_carrier().is_some_and(|carrier| state.unpark(carrier));
+        self.rest.unparked.fetch_add(usize::from(was_unparked), Ordering::Relaxed);
+        was_unparked
     }
 
     /// Has a thread that rests, and whose worker this carrier's thread looks after, begin with that. On that thread, which ends.
-    pub(super) fn rouse_ward_of(&self, carrier: &Carrier) {
+    pub(super) fn unpark_ward_of(&self, carrier: &Carrier) {
         let mut state = self.state();
         if let Some(resting) = carrier.ward().get().and_then(Worker::try_carrier) {
-            state.rouse(resting);
+            state.unpark(resting);
         }
     }
 
     /// Gives `worker`, whose thread is stuck, to the thread that rests since the stuck one looks after its worker. Returns whether there is such a
     /// thread.
-    pub(super) fn rouse_for(&self, state: &mut State, worker: &Worker, stuck: &Carrier) -> bool {
+    pub(super) fn unpark_for(&self, state: &mut State, worker: &Worker, stuck: &Carrier) -> bool {
         let Some(ward) = stuck.ward().get() else { return false };
         let Some(resting) = ward.try_carrier().filter(|carrier| carrier.rests()) else { return false };
         if !resting.withdraw(ward) {
@@ -115,7 +115,7 @@ impl Spares {
             self.move_to(ward, stuck);
             resting.ward().set(Some(ward));
             self.move_to(worker, resting);
-            state.rouse(resting);
+            state.unpark(resting);
         } else {
             resting.assign_instead(ward);
         }

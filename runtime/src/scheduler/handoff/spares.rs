@@ -145,7 +145,7 @@ impl Spares {
         // Before its first thread has begun, a worker has no carrier. Fibers that share, and guards, keep it for long.
         let stuck = worker.try_carrier().filter(|stuck| !stuck.is_inside() && worker.may_leave_thread());
         let Some(stuck) = stuck else { return HandOff::Refused };
-        if self.rouse_for(&mut state, worker, stuck) || self.lend_thread(worker, stuck) {
+        if self.unpark_for(&mut state, worker, stuck) || self.lend_thread(worker, stuck) {
             return HandOff::Done;
         }
         let Some(spare) = state.waiting.pop() else {
@@ -233,7 +233,7 @@ impl Spares {
     /// Gives such a worker, which has waited for so long, to a spare. From the monitor.
     pub(in crate::scheduler) fn rescue(&self, worker: &Worker, stuck_for: Duration) {
         let mut state = self.state();
-        if self.rouse_for_work(&mut state, worker) {
+        if self.unpark_for_work(&mut state, worker) {
             return;
         }
         let Some(spare) = state.waiting.pop() else {
@@ -363,7 +363,7 @@ pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>)
             Departure::For(other) => next = Some(unsafe { other.as_ref() }),
             // The carrier stays, as others may be looking at it.
             Departure::End => {
-                spares.rouse_ward_of(&carrier);
+                spares.unpark_ward_of(&carrier);
                 return shared.end_worker(worker);
             }
         }
