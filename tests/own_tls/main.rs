@@ -17,6 +17,7 @@ mod moves;
 mod page_fault;
 mod process;
 mod quiet;
+mod resting;
 mod seen;
 mod storage;
 mod storm;

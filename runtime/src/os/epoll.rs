@@ -201,23 +201,39 @@ pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Durat
     Ok(count > 0)
 }
 
-/// Waits with ppoll(2) until one of the epoll instances has an event, or the eventfd is readable. Returns false if the timeout has passed.
-/// A signal ends the wait early.
+/// What has ended a wait for two epoll instances.
+#[cfg(feature = "own-tls")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// The first of them, the eventfd, or a signal.
+    Own,
+    /// The second alone.
+    Other,
+    /// The timeout has passed.
+    None,
+}
+
+/// Waits with ppoll(2) until one of the epoll instances has an event, or the eventfd is readable. A signal ends the wait early.
 #[cfg(feature = "own-tls")]
 pub(crate) fn wait_any(
     epoll: &Epoll,
     eventfd: &EventFd,
     other: Option<&Epoll>,
     timeout: Option<Duration>,
-) -> bool {
+) -> Ready {
     let entry = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
-    let [epoll, eventfd] = [entry(epoll.0.as_fd()), entry(eventfd.0.as_fd())];
+    let [own, eventfd] = [entry(epoll.0.as_fd()), entry(eventfd.0.as_fd())];
     let timeout = timeout.map(timespec);
-    let count = match other {
-        None => poll(&mut [epoll, eventfd], timeout.as_ref()),
-        Some(other) => poll(&mut [epoll, eventfd, entry(other.0.as_fd())], timeout.as_ref()),
+    let Some(other) = other else {
+        let count = poll(&mut [own, eventfd], timeout.as_ref());
+        return if count == Ok(0) { Ready::None } else { Ready::Own };
     };
-    count != Ok(0)
+    let mut entries = [own, eventfd, entry(other.0.as_fd())];
+    match poll(&mut entries, timeout.as_ref()) {
+        Ok(0) => Ready::None,
+        Ok(1) if !entries[2].revents().is_empty() => Ready::Other,
+        _ => Ready::Own,
+    }
 }
 
 /// Whether there is urgent data, or the descriptor has failed or ended. For some files this call clears the state.

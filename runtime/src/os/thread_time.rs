@@ -21,6 +21,14 @@ pub(crate) fn of(thread_id: i32) -> Option<Duration> {
     (result == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
+/// How long the thread with this id has waited for a processor although it could run. `None` if there is no such thread, or the kernel does not
+/// tell.
+#[cfg(feature = "own-tls")]
+pub(crate) fn waited(thread_id: i32) -> Option<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/self/task/{thread_id}/schedstat")).ok()?;
+    text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+}
+
 #[cfg(all(test, feature = "own-tls", not(loom)))]
 mod tests {
     use super::*;
@@ -32,6 +40,6 @@ mod tests {
         while of(thread::id()).unwrap() == before {
             std::hint::spin_loop();
         }
-        assert_eq!(of(i32::MAX - 1), None);
+        assert_eq!([of(i32::MAX - 1), waited(i32::MAX - 1)], [None; 2]);
     }
 }

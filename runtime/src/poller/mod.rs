@@ -29,11 +29,11 @@ use slot::{Event, Slot};
 pub(crate) use source::{Notifier, Source};
 
 use crate::cell::Wakeup;
-#[cfg(feature = "own-tls")]
-use crate::os::epoll::wait_any;
 use crate::os::epoll::{
     BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
 };
+#[cfg(feature = "own-tls")]
+use crate::os::epoll::{Ready, wait_any};
 use crate::os::fork::Generation;
 use crate::queue::Count;
 
@@ -159,15 +159,14 @@ impl Poller {
         (self.rounds.get(), self.events.get())
     }
 
-    /// Waits until there is an event to take, here or in the `other` poller, or `summons` is readable. Takes nothing. Returns false if the
-    /// timeout has passed.
+    /// Waits until there is an event to take, here or in the `other` poller, or `summons` is readable. Takes nothing.
     #[cfg(feature = "own-tls")]
     pub(crate) fn await_event(
         &self,
         summons: &EventFd,
         other: Option<&Self>,
         timeout: Option<Duration>,
-    ) -> bool {
+    ) -> Ready {
         wait_any(&self.epoll, summons, other.map(|other| &other.epoll), timeout)
     }
 

@@ -348,6 +348,7 @@ impl Builder {
                 storage.spare_limit,
                 storage.is_eager,
                 storage.keep_alive,
+                storage.resting,
                 Box::new(start_spare),
             );
         }

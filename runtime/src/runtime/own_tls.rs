@@ -41,6 +41,12 @@ impl Runtime {
     pub fn worker_exchanges(&self) -> u64 {
         self.shared.spares.get().map_or(0, Spares::exchanges)
     }
+
+    /// How many threads rest now: for tests.
+    #[doc(hidden)]
+    pub fn resting_threads(&self) -> usize {
+        self.shared.spares.get().map_or(0, Spares::resting)
+    }
 }
 
 /// How long a spare thread stays without a worker, by default.
@@ -72,12 +78,14 @@ pub(super) struct Settings {
     pub(super) is_eager: bool,
     /// How long a spare thread waits for a worker before it ends.
     pub(super) keep_alive: Duration,
+    /// How many threads may rest, whatever the load; `None` is by the load.
+    pub(super) resting: Option<usize>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let spare_limit = SpareLimit::default();
-        Self { own_tls: None, spare_limit, is_eager: false, keep_alive: KEEP_ALIVE }
+        Self { own_tls: None, spare_limit, is_eager: false, keep_alive: KEEP_ALIVE, resting: None }
     }
 }
 
@@ -152,6 +160,13 @@ impl Builder {
     #[doc(hidden)]
     pub fn spare_keep_alive(mut self, keep_alive: Duration) -> Self {
         self.storage.keep_alive = keep_alive;
+        self
+    }
+
+    /// Sets how many threads may rest, whatever the load is: for tests.
+    #[doc(hidden)]
+    pub fn resting_threads(mut self, threads: usize) -> Self {
+        self.storage.resting = Some(threads);
         self
     }
 

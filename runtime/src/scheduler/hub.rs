@@ -249,7 +249,10 @@ impl Worker {
         }
         self.expire_timers(now_ns);
         self.pause_for_sibling(now_ns);
-        self.poll_now();
+        if !self.yields_to_ward(now_ns) {
+            self.poll_now();
+            self.shared().put_monitor_off(self, || now_ns);
+        }
         Some(now_ns)
     }
 

@@ -69,7 +69,9 @@ impl Worker {
         if self.log.is_clock_due(now) {
             self.record_sleep(now);
         }
-        self.shared().unpark_monitor();
+        let shared = self.shared();
+        shared.put_monitor_off(self, || shared.now_ns());
+        shared.unpark_monitor();
     }
 
     /// Does what comes after a sleep, or in its place. Returns the search that was begun in the worker's name meanwhile.

@@ -300,17 +300,20 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
     shared.end_worker(&shared.workers[index]);
 }
 
-/// Gives a runtime the threads that take over workers: at most `limit` beyond one a worker, started by `start`.
+/// Gives a runtime the threads that take over workers: at most `limit` beyond one a worker, started by `start`. `resting` threads may always rest, if
+/// that is given.
 #[cfg(feature = "own-tls")]
 pub(crate) fn set_spares(
     shared: &Shared,
     limit: handoff::SpareLimit,
     is_eager: bool,
     keep_alive: Duration,
+    resting: Option<usize>,
     start: handoff::Start,
 ) {
     float_control::note_usual();
-    let is_first = shared.spares.set(handoff::Spares::new(limit, is_eager, keep_alive, start)).is_ok();
+    let spares = handoff::Spares::new(limit, is_eager, keep_alive, resting, start);
+    let is_first = shared.spares.set(spares).is_ok();
     debug_assert!(is_first, "a runtime is built once");
 }
 

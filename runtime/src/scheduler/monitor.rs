@@ -9,10 +9,14 @@
 //! Where fibers have storage of their own, the monitor looks more often, and takes a worker that others wait for from its thread
 //! (`handoff/`).
 
+#[cfg(feature = "own-tls")]
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 #[cfg(feature = "own-tls")]
-use super::handoff::{HandOff, Spares};
+use super::handoff::{HandOff, Load, Spares};
+#[cfg(feature = "own-tls")]
+use super::monitor_parker::NEVER;
 use super::phase::Phase;
 use super::quiet::Quiet;
 use super::recording::Trigger;
@@ -32,6 +36,10 @@ const PERIOD: Duration = Duration::from_millis(10);
 /// seen within twice this time.
 const HANDOFF_PERIOD: Duration = Duration::from_micros(500);
 
+/// How soon it looks after a worker was in its hub. What stands still then did not before, so it is seen sooner than after two periods.
+#[cfg(feature = "own-tls")]
+const PASS_NS: u64 = HANDOFF_PERIOD.as_nanos() as u64 * 3 / 4;
+
 /// How soon it looks again at a worker that has just left a thread: a fiber that blocks its thread seldom comes alone.
 const ROW_PERIOD: Duration = Duration::from_micros(150);
 
@@ -42,6 +50,10 @@ const ROW_LOOKS: u32 = 8;
 /// How long a worker that sleeps may have to wait for the thread that it was given to, or for the one that looks after it.
 #[cfg(feature = "own-tls")]
 const RESCUE: Duration = Duration::from_millis(1);
+
+/// The same if that one runs its own worker's fibers meanwhile.
+#[cfg(feature = "own-tls")]
+const TURN: Duration = Duration::from_millis(3);
 
 /// How soon the monitor looks again, once, at a worker that cannot leave its thread, if something could be handed on.
 const RELIEF_PERIOD: Duration = Duration::from_millis(1);
@@ -55,13 +67,15 @@ struct Progress {
     /// When the worker was last seen in another position.
     #[cfg(feature = "own-tls")]
     looked_ns: u64,
+    /// Where the worker was, at the last look, whose thread looks after this one.
+    #[cfg(feature = "own-tls")]
+    keeper: Option<Position>,
     /// Whether it stood still at the last look and nobody waited for it.
     #[cfg(feature = "own-tls")]
     is_alone: bool,
     /// How many more looks come soon.
     soon_looks: u32,
-    /// The worker's thread, and how much processor time it had when the worker was last seen in another position; only while there are
-    /// more threads than processors.
+    /// The worker's thread, and how much processor time it had when the worker was last seen in another position.
     #[cfg(feature = "own-tls")]
     had_run: Option<(i32, Duration)>,
 }
@@ -90,6 +104,8 @@ pub(crate) fn run_monitor(shared: &Shared) {
     let mut progress: Vec<_> = shared.workers.iter().map(|_| Progress::default()).collect();
     let mut checked_at = shared.now_ns();
     let mut quiet = Quiet::default();
+    #[cfg(feature = "own-tls")]
+    let mut load = Load::default();
     let has_handoff = shared.has_own_tls();
     let goes_on = || shared.phase() == Phase::Running || (has_handoff && shared.has_running_workers());
     while goes_on() {
@@ -101,6 +117,8 @@ pub(crate) fn run_monitor(shared: &Shared) {
         let all_asleep = shared.all_asleep();
         if all_asleep || !keeps_vigil(shared, &progress, goes_on) {
             let until = if all_asleep { quiet.look(shared) } else { next_look(shared, &progress) };
+            #[cfg(feature = "own-tls")]
+            shared.monitor_parker.let_put_off(latest_look(shared, &progress, until));
             shared.monitor_parker.sleep(until, &[], || goes_on() && (!all_asleep || shared.all_asleep()));
         }
         let now = shared.now_ns();
@@ -109,6 +127,8 @@ pub(crate) fn run_monitor(shared: &Shared) {
         for (worker, progress) in shared.workers.iter().zip(&mut progress) {
             progress.check(shared, worker, since);
         }
+        #[cfg(feature = "own-tls")]
+        load.look(shared);
         // After the workers were looked at: time that passes before is not known to be a stall's.
         checked_at = shared.now_ns();
     }
@@ -122,6 +142,47 @@ fn next_look(shared: &Shared, progress: &[Progress]) -> u64 {
     } else {
         shared.next_check()
     }
+}
+
+/// Until when the next look may be put off by workers that pass through their hubs: not at all if there is something else to look at.
+#[cfg(feature = "own-tls")]
+fn latest_look(shared: &Shared, progress: &[Progress], until: u64) -> u64 {
+    let is_usual = |(worker, progress): (&Worker, &Progress)| {
+        progress.soon_looks == 0
+            && progress.stalled_for.is_zero()
+            && shared.spares.get().is_some_and(|spares| !spares.is_eager() && !spares.must_be_begun(worker))
+    };
+    if until != NEVER && shared.workers.iter().zip(progress).all(is_usual) {
+        until + PERIOD.as_nanos() as u64
+    } else {
+        0
+    }
+}
+
+#[cfg(feature = "own-tls")]
+impl Shared {
+    /// Notes that the worker is in its hub, and puts the monitor off if all that are awake have been in theirs since it looked.
+    #[inline]
+    pub(super) fn put_monitor_off(&self, worker: &Worker, now_ns: impl FnOnce() -> u64) {
+        if !self.has_own_tls() {
+            return;
+        }
+        let now_ns = now_ns();
+        // Relaxed: a time, that is compared.
+        worker.remote.passed_ns.store(now_ns, Ordering::Relaxed);
+        self.monitor_parker.put_off(now_ns, PASS_NS - PASS_NS / 4, || {
+            let awake = self.workers.iter().filter(|worker| !worker.remote.inbox.is_sleeping());
+            let passed = awake.map(|worker| worker.remote.passed_ns.load(Ordering::Relaxed)).min();
+            passed.unwrap_or(now_ns) + PASS_NS
+        });
+    }
+}
+
+#[cfg(not(feature = "own-tls"))]
+impl Shared {
+    #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the other one uses it")]
+    pub(super) fn put_monitor_off(&self, _worker: &Worker, _now_ns: impl FnOnce() -> u64) {}
 }
 
 /// Sleeps until somebody may wait for a worker, if all that are awake stood still at the last look and nobody waited for them.
@@ -165,7 +226,12 @@ impl Progress {
             && spares.must_rescue(worker)
         {
             self.stalled_for += since;
-            if self.stalled_for >= RESCUE && !self.lacks_processor(worker) {
+            // Who looks after it, and goes on with what is his, comes to it.
+            let keeper = spares.keeper_of(worker);
+            let moves = keeper.is_some() && keeper != self.keeper;
+            self.keeper = keeper;
+            let patience = if moves { TURN } else { RESCUE };
+            if self.stalled_for >= patience && !self.lacks_processor(worker) {
                 spares.rescue(worker, self.stalled_for);
             }
             return;
@@ -182,11 +248,7 @@ impl Progress {
                 #[cfg(feature = "own-tls")]
                 looked_ns: shared.now_ns(),
                 #[cfg(feature = "own-tls")]
-                had_run: shared
-                    .spares
-                    .get()
-                    .filter(|spares| spares.is_crowded(shared))
-                    .and_then(|_| has_run(worker)),
+                had_run: shared.spares.get().and_then(|_| has_run(worker)),
                 ..Self::default()
             };
             return;

@@ -13,8 +13,11 @@
 //!
 //! One of the fences comes first, so either the check of step 3 sees what the caller did, or the caller sees the time. Two
 //! threads that set the alarm may do it in the wrong order. So each of them reads the word afterwards, and sets the alarm again
-//! if the word has changed. Times only fall while the monitor sleeps, so the last to set the alarm has set it to the word's
-//! time.
+//! if the word has changed. Whoever is the last to set the alarm has changed the word before, so it sets the alarm to the word's time.
+//!
+//! A worker that has just been in its hub need not be looked at for a while. So it may put the alarm off, if the monitor has nothing
+//! else to look at ([`put_off`](MonitorParker::put_off)): a loaded worker, which always is awake, then wakes the monitor for the latest time only
+//! that the monitor has set.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -33,12 +36,20 @@ pub(super) const NEVER: u64 = u64::MAX;
 #[derive(Debug)]
 pub(super) struct MonitorParker {
     wakes_at: AtomicU64,
+    /// Until when the alarm may be put off, while the monitor sleeps; [`AWAKE`] is not at all.
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
+    latest: AtomicU64,
     alarm: Alarm,
 }
 
 impl MonitorParker {
     pub(super) fn new(epoch: Instant) -> io::Result<Self> {
-        Ok(Self { wakes_at: AtomicU64::new(AWAKE), alarm: Alarm::new(epoch)? })
+        Ok(Self {
+            wakes_at: AtomicU64::new(AWAKE),
+            #[cfg(any(feature = "own-tls", all(test, loom)))]
+            latest: AtomicU64::new(AWAKE),
+            alarm: Alarm::new(epoch)?,
+        })
     }
 
     /// Makes the monitor wake up by the time that `by` returns. `by` is called only if the monitor sleeps; otherwise this is
@@ -58,6 +69,40 @@ impl MonitorParker {
                 Ok(_) => return self.set_alarm(by),
                 Err(other) => at = other,
             }
+        }
+    }
+
+    /// Lets the alarm be put off until then, while the monitor sleeps next; [`AWAKE`] is not at all. From the monitor, before it sleeps.
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
+    pub(super) fn let_put_off(&self, latest: u64) {
+        // Relaxed: a number that is there for longer than it takes to be seen.
+        self.latest.store(latest, Ordering::Relaxed);
+    }
+
+    /// Forbids that for this sleep.
+    #[cfg(feature = "own-tls")]
+    pub(super) fn keep_alarm(&self) {
+        self.let_put_off(AWAKE);
+    }
+
+    /// Puts the alarm off to the time that `to` returns, if it would go off in less than `near` from `now`, and may be.
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
+    #[inline]
+    pub(super) fn put_off(&self, now: u64, near: u64, to: impl FnOnce() -> u64) {
+        // Relaxed, here and below: the words carry nothing but themselves.
+        let at = self.wakes_at.load(Ordering::Relaxed);
+        // One that is due is not put off: it may be for another reason.
+        if at > now && at - now < near && self.latest.load(Ordering::Relaxed) > at {
+            self.put_off_from(at, to());
+        }
+    }
+
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
+    #[cold]
+    fn put_off_from(&self, at: u64, to: u64) {
+        let to = to.min(self.latest.load(Ordering::Relaxed));
+        if to > at && self.wakes_at.compare_exchange(at, to, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.set_alarm(to);
         }
     }
 
@@ -170,5 +215,23 @@ mod model {
                 );
             });
         }
+    }
+
+    #[test]
+    fn model_an_alarm_that_is_put_off_is_set_to_the_time_in_the_word() {
+        loom::model(|| {
+            let monitor_parker = Arc::new(MonitorParker::new(Instant::now()).unwrap());
+            monitor_parker.let_put_off(50);
+            let theirs = Arc::clone(&monitor_parker);
+            let caller = thread::spawn(move || theirs.unpark_by(|| 10));
+            let theirs = Arc::clone(&monitor_parker);
+            let passing = thread::spawn(move || theirs.put_off(5, 20, || 30));
+            let sleeps = monitor_parker.begin_sleep(20, || true);
+            [caller, passing].into_iter().for_each(|thread| thread.join().unwrap());
+            let at = monitor_parker.wakes_at.load(super::Ordering::Relaxed);
+            // Who must be looked at sooner than the others is among those by which `to` is reckoned.
+            assert!(sleeps && [10, 20, 30].contains(&at));
+            assert_eq!(monitor_parker.alarm.is_set_to(), at, "the alarm is not set to the time in the word");
+        });
     }
 }

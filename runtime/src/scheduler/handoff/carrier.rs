@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use abaca_asm::{Context, thread_pointer};
@@ -30,10 +30,14 @@ pub(crate) struct Carrier {
     takes_back: bool,
     /// The operating system's id of the thread.
     thread_id: i32,
+    /// Names the carrier, as no other one before or after it.
+    number: u64,
     next: Assignment<Worker>,
     parker: Parker,
     /// The worker that the thread has left for another one, and looks after.
     ward: Ward,
+    /// Whether the thread does not begin with the worker that it was given, which another one looks after; see `rest.rs`.
+    rests: AtomicBool,
     /// Whether the thread has forked, and stays: to the kernel it is the parent of its children.
     is_kept: AtomicBool,
     /// The runtime, for the notice that a watched thread gives.
@@ -51,6 +55,7 @@ unsafe impl Send for Carrier {}
 impl Carrier {
     /// The carrier of the calling thread, whose operating system's id is `thread_id`.
     pub(super) fn new(thread_id: i32, shared: &Shared) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(2);
         let lender = Lender::of_this_thread().expect("checked when the runtime was built");
         Self {
             presence: Presence::new(),
@@ -59,9 +64,12 @@ impl Carrier {
             takes_back: lender.must_take_back(),
             lender,
             thread_id,
+            // Relaxed: a number.
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             next: Assignment::none(),
             parker: Parker::default(),
             ward: Ward::none(),
+            rests: AtomicBool::new(false),
             is_kept: AtomicBool::new(false),
             shared,
             summons: EventFd::new().ok(),
@@ -89,6 +97,21 @@ impl Carrier {
 
     pub(crate) fn thread_id(&self) -> i32 {
         self.thread_id
+    }
+
+    /// The number of the carrier: never 0 or 1.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether the thread rests. Under the lock of `Spares`, as is the next.
+    pub(super) fn rests(&self) -> bool {
+        // Relaxed: the lock orders it.
+        self.rests.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_rests(&self, rests: bool) {
+        self.rests.store(rests, Ordering::Relaxed);
     }
 
     /// Whether the thread is inside of the runtime. Elsewhere than on the thread itself it is a hint.

@@ -16,11 +16,6 @@ impl Crowd {
         Self { processors, starting: AtomicUsize::new(0) }
     }
 
-    /// Whether so many threads are more than can run at once.
-    pub(super) fn is_one_of(&self, threads: usize) -> bool {
-        threads > self.processors
-    }
-
     /// Whether one more thread would come, rather than wait with those that are on their way.
     pub(super) fn wants_another(&self) -> bool {
         // Relaxed: a number, here and below.

@@ -7,7 +7,11 @@ mod carrier;
 #[cfg(feature = "own-tls")]
 mod crowd;
 #[cfg(feature = "own-tls")]
+mod exchange;
+#[cfg(feature = "own-tls")]
 mod limit;
+#[cfg(feature = "own-tls")]
+mod load;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(all(test, loom))]
@@ -18,6 +22,8 @@ mod model_quiet;
 mod model_return;
 mod presence;
 mod quiet;
+#[cfg(feature = "own-tls")]
+mod rest;
 #[cfg(feature = "own-tls")]
 mod siblings;
 #[cfg(feature = "own-tls")]
@@ -33,6 +39,8 @@ mod ward;
 pub(crate) use carrier::Carrier;
 #[cfg(feature = "own-tls")]
 pub(crate) use limit::SpareLimit;
+#[cfg(feature = "own-tls")]
+pub(super) use load::Load;
 #[cfg(feature = "own-tls")]
 pub(super) use quiet::Quiet;
 #[cfg(feature = "own-tls")]

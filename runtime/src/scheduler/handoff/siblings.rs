@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Spares;
 use super::sleep::SleepNumber;
+use crate::os::epoll::Ready;
 use crate::os::slack;
 use crate::scheduler::hub::Departure;
 use crate::scheduler::worker::Worker;
@@ -64,13 +65,17 @@ impl Worker {
                 let timeout = left.into_iter().chain(again).chain(ward_left).min();
                 let other = ward.and_then(|ward| shared.poller_of(ward.index));
                 carrier.leave();
-                let is_ready = slack::sleep(timeout, |timeout| {
+                let ready = slack::sleep(timeout, |timeout| {
                     poller.await_event(summons, other.map(|other| &**other), timeout)
                 });
                 if !carrier.enter() {
                     return Err(Departure::InItsSleep);
                 }
-                if is_ready {
+                if ready == Ready::Other {
+                    now_ns = shared.now_ns();
+                    continue;
+                }
+                if ready == Ready::Own {
                     self.poll(poller, Some(Duration::ZERO));
                     break;
                 }
@@ -89,7 +94,9 @@ impl Worker {
     /// Looks for a sibling that sleeps although there is something for it to do. One that did so at an earlier look as well is
     /// exchanged for this worker, which is about to sleep.
     fn look_at_siblings(&self, spares: &Spares, now_ns: u64) -> Look<'_> {
-        if let Some(ward) = self.carrier().ward().get()
+        let ward = self.carrier().ward().get();
+        let has_ward = ward.is_some();
+        if let Some(ward) = ward
             && ward.should_be_awake(now_ns)
             && spares.exchange(self, ward)
         {
@@ -106,6 +113,7 @@ impl Worker {
                 _ => now_ns,
             };
             let left = GETTING_UP.saturating_sub(Duration::from_nanos(now_ns - since_ns));
+            let left = if spares.lets_rest() && !has_ward { Duration::ZERO } else { left };
             if (left.is_zero() || spares.is_eager()) && spares.exchange(self, sibling) {
                 return Look::Exchanged(sibling);
             }
@@ -115,6 +123,12 @@ impl Worker {
             }
         }
         Look::Well
+    }
+
+    /// Whether the worker that this one's thread looks after waits for it: then the thread takes no more on before it has run what is ready.
+    pub(in crate::scheduler) fn yields_to_ward(&self, now_ns: u64) -> bool {
+        let ward = self.try_carrier().and_then(|carrier| carrier.ward().get());
+        ward.is_some_and(|ward| ward.should_be_awake(now_ns))
     }
 
     /// Whether there is something to do for this worker, which sleeps.

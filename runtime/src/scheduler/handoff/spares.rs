@@ -4,12 +4,13 @@
 
 use std::fmt;
 use std::io;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::crowd::Crowd;
+use super::rest::Rest;
 use super::{Carrier, HandOff, SpareLimit};
 use crate::cell::Header;
 use crate::os::{self, stderr};
@@ -45,8 +46,9 @@ pub(crate) struct Spares {
     absent: AtomicUsize,
     /// How often a worker has left a thread that was stuck, and one that slept.
     hand_offs: AtomicU64,
-    exchanges: AtomicU64,
-    state: Mutex<State>,
+    pub(super) exchanges: AtomicU64,
+    pub(super) rest: Rest,
+    pub(super) state: Mutex<State>,
     /// Whether a refusal of the operating system has been reported.
     has_reported: AtomicBool,
 }
@@ -57,11 +59,26 @@ pub(super) struct State {
     carriers: Vec<Arc<Carrier>>,
     /// Those that wait for a worker, the last to come last.
     waiting: Vec<Arc<Carrier>>,
+    /// How many threads rest.
+    pub(super) resting: usize,
     is_closed: bool,
 }
 
+impl State {
+    /// The carriers of all threads.
+    pub(super) fn carriers(&self) -> &[Arc<Carrier>] {
+        &self.carriers
+    }
+}
+
 impl Spares {
-    pub(crate) fn new(limit: SpareLimit, is_eager: bool, keep_alive: Duration, start: Start) -> Self {
+    pub(crate) fn new(
+        limit: SpareLimit,
+        is_eager: bool,
+        keep_alive: Duration,
+        resting: Option<usize>,
+        start: Start,
+    ) -> Self {
         Self {
             start,
             limit,
@@ -72,6 +89,7 @@ impl Spares {
             absent: AtomicUsize::new(0),
             hand_offs: AtomicU64::new(0),
             exchanges: AtomicU64::new(0),
+            rest: Rest::new(resting),
             state: Mutex::default(),
             has_reported: AtomicBool::new(false),
         }
@@ -104,12 +122,6 @@ impl Spares {
         self.absent.load(Ordering::Acquire) != 0
     }
 
-    /// Whether there are more threads that may want a processor than there are processors: those of the workers, and those that workers have left.
-    pub(in crate::scheduler) fn is_crowded(&self, shared: &Shared) -> bool {
-        // Relaxed: a hint.
-        self.crowd.is_one_of(shared.workers.len() + self.absent.load(Ordering::Relaxed))
-    }
-
     /// How often a worker has left a thread that was stuck.
     pub(crate) fn hand_offs(&self) -> u64 {
         self.hand_offs.load(Ordering::Relaxed)
@@ -133,7 +145,7 @@ impl Spares {
         // Before its first thread has begun, a worker has no carrier. Fibers that share, and guards, keep it for long.
         let stuck = worker.try_carrier().filter(|stuck| !stuck.is_inside() && worker.may_leave_thread());
         let Some(stuck) = stuck else { return HandOff::Refused };
-        if self.lend_thread(worker, stuck) {
+        if self.unpark_for(&mut state, worker, stuck) || self.lend_thread(worker, stuck) {
             return HandOff::Done;
         }
         let Some(spare) = state.waiting.pop() else {
@@ -165,7 +177,7 @@ impl Spares {
     }
 
     /// Takes `worker` from the thread of this carrier, which is stuck in a fiber.
-    fn takes_stuck(&self, worker: &Worker, stuck: &Carrier) -> bool {
+    pub(super) fn takes_stuck(&self, worker: &Worker, stuck: &Carrier) -> bool {
         let is_stuck = || self.is_eager || worker.current().is_some();
         let takes = stuck.take(|| worker.may_leave_thread() && is_stuck());
         if takes {
@@ -221,6 +233,9 @@ impl Spares {
     /// Gives such a worker, which has waited for so long, to a spare. From the monitor.
     pub(in crate::scheduler) fn rescue(&self, worker: &Worker, stuck_for: Duration) {
         let mut state = self.state();
+        if self.unpark_for_work(&mut state, worker) {
+            return;
+        }
         let Some(spare) = state.waiting.pop() else {
             drop(state);
             self.start_spare(Some((worker, stuck_for)));
@@ -243,46 +258,10 @@ impl Spares {
     }
 
     /// Makes a thread run `worker`, which the caller has taken.
-    fn move_to(&self, worker: &Worker, carrier: &Carrier) {
+    pub(super) fn move_to(&self, worker: &Worker, carrier: &Carrier) {
         // From here on others look at that carrier, whose thread is inside, also if that does not run yet.
         worker.set_carrier(carrier);
         carrier.assign(worker);
-    }
-
-    /// Takes `other`, a worker that sleeps and for which there is something to do, from its thread, and gives that one `mine`, the worker of
-    /// the calling thread, which sleeps as well. Returns whether it has: then `other` is the calling thread's, and `mine` is not.
-    pub(in crate::scheduler) fn exchange(&self, mine: &Worker, other: &Worker) -> bool {
-        // Who holds the lock moves a worker, so what the caller has seen may be about to change.
-        let Ok(_state) = self.state.try_lock() else { return false };
-        if !mine.may_leave_thread() {
-            return false;
-        }
-        let Some(theirs) = other.try_carrier() else { return false };
-        let here = mine.carrier();
-        let ward = here.ward().get();
-        let is_free = ward.is_none_or(|ward| ptr::eq(ward, other));
-        if theirs.is_assigned() && !is_free {
-            // It may be stuck, and one is enough to look after.
-            return false;
-        }
-        // Either the thread has been given the worker and has not begun with it, or it runs it.
-        let is_withdrawn = theirs.withdraw(other);
-        if !is_withdrawn && !theirs.take(|| other.may_leave_thread() && other.current().is_none()) {
-            return false;
-        }
-        self.exchanges.fetch_add(1, Ordering::Relaxed);
-        other.set_carrier(here);
-        if is_free {
-            here.ward().set(Some(mine));
-        }
-        mine.set_carrier(theirs);
-        if is_withdrawn {
-            // The thread has been woken for the other one, or is stuck, and looks under the lock.
-            theirs.assign_instead(mine);
-        } else {
-            theirs.assign(mine);
-        }
-        true
     }
 
     /// Starts a thread that will wait for a worker, for one that has been stuck for so long or for the next, unless enough are on their way. Returns
@@ -321,6 +300,11 @@ impl Spares {
         let began = Instant::now();
         loop {
             let mut state = self.state();
+            if carrier.rests() {
+                drop(state);
+                carrier.sleep(None);
+                continue;
+            }
             if let Some(worker) = carrier.take_assigned() {
                 // A waiting one is taken from the list for that.
                 return Some(worker);
@@ -378,7 +362,10 @@ pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>)
             // SAFETY: workers live as long as the runtime, and with it its threads.
             Departure::For(other) => next = Some(unsafe { other.as_ref() }),
             // The carrier stays, as others may be looking at it.
-            Departure::End => return shared.end_worker(worker),
+            Departure::End => {
+                spares.unpark_ward_of(&carrier);
+                return shared.end_worker(worker);
+            }
         }
     }
     spares.dismiss(&carrier);

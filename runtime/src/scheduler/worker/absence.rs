@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use abaca_asm::Context;
 
@@ -28,7 +28,8 @@ impl Worker {
         unsafe { self.carrier.load(Ordering::Acquire).as_ref() }
     }
 
-    /// The number of the worker's stay on its thread: another one each time that it comes to a thread, and never 0 or 1.
+    /// The number of the worker's stay on its thread: that of the two together, and never 0 or 1. It is the same one when the worker comes back to
+    /// a thread, whose fibers have that one's loan still.
     #[inline(always)]
     pub(in crate::scheduler) fn tenure(&self) -> u64 {
         self.tenure.get()
@@ -36,9 +37,8 @@ impl Worker {
 
     /// Makes the thread with this carrier the worker's. From the worker's first thread, and from whoever has taken the worker.
     pub(in crate::scheduler) fn set_carrier(&self, carrier: &Carrier) {
-        static NEXT: AtomicU64 = AtomicU64::new(2);
-        // Relaxed: a number.
-        self.tenure.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        // A carrier's number, and a worker's.
+        self.tenure.set(carrier.number() * self.shared().workers.len() as u64 + self.index as u64);
         self.set_thread_id(carrier.thread_id());
         // Release: pairs with the Acquire in `try_carrier`.
         self.carrier.store(ptr::from_ref(carrier).cast_mut(), Ordering::Release);

@@ -73,11 +73,10 @@ pub(crate) struct Stealable(pub(crate) NonNull<Header>);
 unsafe impl Send for Stealable {}
 
 /// See the module's documentation. Other threads may use `remote`, `index` and `shared`, and read `current`, `picks_left` and the
-/// counts of `live`.
-/// Everything else belongs to the worker's own thread.
+/// counts of `live`. Everything else belongs to the worker's own thread.
 pub(crate) struct Worker {
     pub(crate) index: usize,
-    /// On a line of its own: who wakes one of the worker's fibers reads it, and each pick writes what is beside it.
+    /// On a line of its own: others read it, and each pick writes what is beside it.
     pub(super) shared: CachePadded<AtomicPtr<Shared>>,
     pub(super) remote: CachePadded<Remote>,
     /// The fiber that runs; null in the hub. Only this thread writes it.
@@ -145,6 +144,9 @@ pub(super) struct Remote {
     /// How many guards keep the worker on its thread.
     #[cfg(feature = "own-tls")]
     pub(crate) pins: AtomicUsize,
+    /// When the worker was last in its hub.
+    #[cfg(feature = "own-tls")]
+    pub(super) passed_ns: AtomicU64,
     /// Where other threads see the worker's sleep.
     #[cfg(feature = "own-tls")]
     pub(super) sleep: super::handoff::Sleep,
@@ -184,6 +186,8 @@ impl Worker {
                 returned: crossbeam_deque::Injector::new(),
                 #[cfg(feature = "own-tls")]
                 pins: AtomicUsize::new(0),
+                #[cfg(feature = "own-tls")]
+                passed_ns: AtomicU64::new(0),
                 #[cfg(feature = "own-tls")]
                 sleep: super::handoff::Sleep::default(),
             }),

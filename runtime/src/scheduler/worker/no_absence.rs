@@ -42,6 +42,12 @@ impl Worker {
 
     #[inline(always)]
     #[expect(clippy::unused_self, reason = "the other file uses it")]
+    pub(in crate::scheduler) fn yields_to_ward(&self, _now_ns: u64) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the other file uses it")]
     pub(super) fn notes_wakeup_of_absent(&self, _fiber: &Header) -> bool {
         false
     }
