@@ -44,7 +44,7 @@ pub(crate) static ALIVE: AtomicUsize = AtomicUsize::new(0);
 ///
 /// The main thread stays a thread: it waits as threads do, beside the workers. In `#[abaca::main(transparent)]` it is a fiber. The end of
 /// `main`, or of [`abaca::run`], does not wait for threads that go on, such as those of a pool, and does not end them: what else is left
-/// is cancelled, and the process ends as it would with threads. [`Runtime::shutdown`] ends them as well.
+/// is cancelled, and the process ends as it would with threads. [`Runtime::shutdown`](abaca::Runtime::shutdown) ends them as well.
 ///
 /// # What is as with threads
 ///
