@@ -33,9 +33,6 @@ const COLOURS: usize = 8;
 /// The distance between two of these places in bytes: a cache line.
 const COLOUR_BYTES: usize = 64;
 
-/// The same where fixture and frames take more than a page: enough for rings of 32 fibers, and fewer fibers touch a page more.
-const COLOURS_OF_LARGE: usize = 4;
-
 /// What the frames of a fiber may take that waits for something; those of one that receives from a channel take less.
 const RESTING_BYTES: usize = 800;
 
@@ -67,14 +64,11 @@ impl Shape {
     }
 
     /// The same for stacks with a fixture of so many bytes. If that shares its page with the frames of a fiber that rests, the tops
-    /// do not take the fiber to a second page; if not, they take fewer to a third.
+    /// do not take the fiber to a second page.
     pub(super) fn with_fixture(self, bytes: usize) -> Self {
         let fits = |colours: usize| bytes + RESTING_BYTES + (colours - 1) * COLOUR_BYTES <= os::page_bytes();
-        if !fits(1) {
-            return Self { colours: self.colours.min(COLOURS_OF_LARGE), ..self };
-        }
         let mut colours = self.colours;
-        while colours > 1 && !fits(colours) {
+        while colours > 1 && fits(1) && !fits(colours) {
             colours /= 2;
         }
         Self { colours, ..self }
@@ -388,8 +382,8 @@ mod tests {
         assert_eq!(colours(page - RESTING_BYTES - 7 * COLOUR_BYTES), COLOURS);
         assert_eq!(colours(page - RESTING_BYTES - 7 * COLOUR_BYTES + 1), 4);
         assert_eq!(colours(page - RESTING_BYTES), 1);
-        // They take two pages in any case, and are to take no third.
-        assert_eq!(colours(page - RESTING_BYTES + 1), COLOURS_OF_LARGE);
-        assert_eq!(colours(2 * page), COLOURS_OF_LARGE);
+        // They take two pages in any case.
+        assert_eq!(colours(page - RESTING_BYTES + 1), COLOURS);
+        assert_eq!(colours(2 * page), COLOURS);
     }
 }

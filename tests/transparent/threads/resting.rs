@@ -13,9 +13,12 @@ use crate::support::on_one_worker;
 /// How many connections: several for each of the places in a page in which stacks begin.
 const CONNECTIONS: usize = 64;
 
-/// The most pages of one. Its block of thread-local storage takes more than one, with libc's reserve, and the frames lie right below. Without
+/// The pages of most. The block of thread-local storage takes more than one, with libc's reserve, and the frames lie right below. Without
 /// optimisation frames are larger: four pages were enough, and there is one of room.
 const PAGES: usize = if cfg!(debug_assertions) { 5 } else { 2 };
+
+/// How many may have one more: where stacks begin in the last of the eight places, a block as large as this program's leaves less room.
+const LARGER: usize = CONNECTIONS / 4;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
@@ -58,7 +61,7 @@ fn a_connection_that_waits_has_touched_two_pages_of_optimised_frames() {
     }
     abaca_transparent::threads_are_fibers().unwrap();
     // Its stacks are new: nobody has used them before.
-    let most = on_one_worker(move || {
+    let counts = on_one_worker(move || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, stacks) = mpsc::channel();
@@ -79,11 +82,11 @@ fn a_connection_that_waits_has_touched_two_pages_of_optimised_frames() {
             }
             held.push(client);
         }
-        let counts = stacks.iter().take(CONNECTIONS).map(|stack| pages(&stack, page_bytes));
-        let most = counts.max().expect("there are connections");
+        let counts: Vec<_> = stacks.iter().take(CONNECTIONS).map(|stack| pages(&stack, page_bytes)).collect();
         drop(held);
         threads.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
-        most
+        counts
     });
-    assert!(most <= PAGES, "{most} pages");
+    assert!(counts.iter().all(|pages| *pages <= PAGES + 1), "{counts:?}");
+    assert!(counts.iter().filter(|pages| **pages > PAGES).count() <= LARGER, "{counts:?}");
 }
