@@ -113,17 +113,22 @@ impl Model {
     }
 }
 
+/// A thread that gets up with a worker, and tells whether that is the one with which it went to sleep.
+fn begin_sleeper(model: &Arc<Model>) -> thread::JoinHandle<bool> {
+    let theirs = Arc::clone(model);
+    thread::spawn(move || {
+        let worker = theirs.rise(SLEEPER);
+        Model::use_worker(worker);
+        std::ptr::eq(worker, &raw const theirs.workers[SLEEPER])
+    })
+}
+
 #[test]
 fn model_workers_are_exchanged_and_back() {
     for times in [1, 2] {
         loom::model(move || {
             let model = Model::new();
-            let theirs = Arc::clone(&model);
-            let sleeper = thread::spawn(move || {
-                let worker = theirs.rise(SLEEPER);
-                Model::use_worker(worker);
-                std::ptr::eq(worker, &raw const theirs.workers[SLEEPER])
-            });
+            let sleeper = begin_sleeper(&model);
             let (mut mine, mut other) = (&model.workers[IDLE], &model.workers[SLEEPER]);
             Model::use_worker(mine);
             for _ in 0..times {
@@ -145,12 +150,7 @@ fn model_a_thread_rests_until_it_is_unparked() {
     for has_monitor in [true, false] {
         loom::model(move || {
             let model = Model::new();
-            let theirs = Arc::clone(&model);
-            let sleeper = thread::spawn(move || {
-                let worker = theirs.rise(SLEEPER);
-                Model::use_worker(worker);
-                std::ptr::eq(worker, &raw const theirs.workers[SLEEPER])
-            });
+            let sleeper = begin_sleeper(&model);
             let monitor = has_monitor.then(|| {
                 let theirs = Arc::clone(&model);
                 thread::spawn(move || theirs.unpark())
