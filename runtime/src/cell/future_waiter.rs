@@ -7,7 +7,10 @@
 //! A future may be polled again with another waker while a claim is under way. [`FutureWaiter::poll`] therefore stores the
 //! waker *before* it looks at the outcome: a claim that it does not see yet is delivered to the new waker.
 //!
-//! `model_future_waiter.rs` checks both with loom.
+//! What waits again and again need not allocate each time: [`FutureWaiter::renew`] uses the allocation once more, if its owner's is the
+//! only reference. Then no claim is under way.
+//!
+//! `model_future_waiter.rs` checks all of it with loom.
 
 #![expect(unsafe_code, reason = "a reference is counted for the claim")]
 
@@ -42,6 +45,24 @@ impl FutureWaiter {
         Self(task)
     }
 
+    /// Makes it wait anew, for the task of `context`. Returns false, and changes nothing, unless the wait has ended, and who has
+    /// ended it is done with the allocation. The task's wake-up may be on its way yet.
+    #[cfg_attr(
+        not(any(feature = "hyper", test)),
+        allow(dead_code, reason = "the feature has the only waits that come again and again")
+    )]
+    pub(crate) fn renew(&mut self, context: &Context<'_>) -> bool {
+        let address = NonNull::new(Arc::as_ptr(&self.0).cast_mut()).expect("an Arc's content has an address");
+        // The waiter's reference is there until whoever has claimed it has taken the waker.
+        let Some(task) = Arc::get_mut(&mut self.0) else { return false };
+        task.waiter = Waiter::for_future(address);
+        let old = task.waker.lock().replace(context.waker().clone());
+        drop(old);
+        // As in `new`.
+        let _counted = ManuallyDrop::new(Arc::clone(&self.0));
+        true
+    }
+
     /// Ends the wait without a wake-up. Returns false if the wait has ended already.
     pub(crate) fn give_up(&self) -> bool {
         let Some(Wakeup::Future(task)) = self.0.waiter.claim(Outcome::Cancelled) else { return false };
@@ -56,6 +77,9 @@ impl FutureWaiter {
 
     /// The outcome of the wait. If it is `None`, the task of `context` will be woken when the wait ends.
     pub(crate) fn poll(&self, context: &Context<'_>) -> Option<Outcome> {
+        if let Some(outcome) = self.0.waiter.outcome() {
+            return Some(outcome);
+        }
         let waker = self.0.waker.lock();
         let is_known = waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
         drop(waker);

@@ -210,3 +210,51 @@ fn a_wait_is_given_up_or_ended_by_the_claim() {
         });
     }
 }
+
+#[test]
+fn a_waiter_that_is_renewed_waits_for_another_claim() {
+    check(|| {
+        let task = ModelTask::new();
+        let mut waiter = task.waiter();
+        let mut ending = Vec::new();
+        for round in 1..=2 {
+            let claimer = Claimer::new(Outcome::Notified, &waiter);
+            ending.push(start(&claimer));
+            while task.wakes.load(Relaxed) < round {
+                task.notify.wait();
+            }
+            assert_eq!(task.poll(&waiter), Some(Outcome::Notified));
+            assert_eq!(claimer.message(), MESSAGE);
+            let context = Waker::from(Plain::clone(&task));
+            if round == 1 && !waiter.renew(&Context::from_waker(&context)) {
+                // The first wake-up is still being delivered.
+                waiter = task.waiter();
+            }
+        }
+        drop(waiter);
+        assert!(ending.into_iter().all(|ending| ending.join().unwrap()));
+        assert_eq!(task.wakes(), 2);
+    });
+}
+
+#[test]
+fn a_waiter_is_not_renewed_while_it_waits() {
+    check(|| {
+        let task = ModelTask::new();
+        let mut waiter = task.waiter();
+        let claimer = Claimer::new(Outcome::Notified, &waiter);
+        let ending = start(&claimer);
+        let context = Waker::from(Plain::clone(&task));
+        let is_renewed = waiter.renew(&Context::from_waker(&context));
+        drop(context);
+        if is_renewed {
+            // The claim was over, and its wake-up may still come.
+            assert_eq!(task.poll(&waiter), None);
+        }
+        claimer.remove_waiter();
+        drop(waiter);
+        let has_ended = ending.join().unwrap();
+        assert!(has_ended || !is_renewed);
+        assert_eq!(task.wakes(), usize::from(has_ended));
+    });
+}

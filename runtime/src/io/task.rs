@@ -1,8 +1,9 @@
 //! The operations of a descriptor for async tasks, which are polled instead of blocking: the counterpart of the retry loop.
 //!
 //! A task that would have to wait leaves a [`Registration`] for that direction: a node in the poller's list that carries its
-//! waker. It stays until an event comes, or until the task takes it back. `poller/README.md` argues why no event is lost. A
-//! registration that is still linked has had no event, so the next poll keeps it.
+//! waker. It is linked until an event comes, or until the task takes it back. `poller/README.md` argues why no event is lost. A
+//! registration that is still linked has had no event, so the next poll keeps it. One that has had its event is linked again by the next
+//! wait: a connection whose task waits for each request allocates one node in its life.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -86,12 +87,14 @@ impl<T: AsFd> Descriptor<T> {
         if registration.0.as_ref().is_some_and(|node| node.will_wake(context)) {
             return Poll::Pending;
         }
-        self.unregister(direction, registration);
+        // An event has unlinked the node, if there is one.
+        let ended = registration.0.take();
         if !park::on_fiber() {
             let text = "a task waits for a descriptor only on a fiber: drive it with abaca's block_on there";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::Unsupported, text)));
         }
-        let node = TaskNode::for_future(context);
+        let renewed = ended.and_then(|mut node| TaskNode::renew(&mut node, context).then_some(node));
+        let node = renewed.unwrap_or_else(|| TaskNode::for_future(context));
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
         match self.source.link(self.as_fd(), direction, node.node(), seen, poller) {
             Ok(Some(_)) => {

@@ -130,6 +130,18 @@ impl TaskNode {
         this
     }
 
+    /// Makes a node whose event has come one that waits anew, as [`for_future`](Self::for_future) makes them. Returns false, and changes
+    /// nothing, if somebody else still refers to it: its wake-up may be under way.
+    pub(crate) fn renew(this: &mut Arc<Self>, context: &Context<'_>) -> bool {
+        let Some(alone) = Arc::get_mut(this) else { return false };
+        if !alone.task.renew(context) {
+            return false;
+        }
+        alone.node = Node::made(alone.task.waiter(), false, true);
+        this.node.keep_alive.set(Arc::into_raw(Arc::clone(this)));
+        true
+    }
+
     pub(crate) fn node(&self) -> &Node {
         &self.node
     }

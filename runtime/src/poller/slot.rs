@@ -298,6 +298,33 @@ mod tests {
     }
 
     #[test]
+    fn a_node_of_a_task_waits_anew_once_its_wake_up_is_delivered() {
+        let slot = Slot::new();
+        let context = Context::from_waker(Waker::noop());
+        let mut node = TaskNode::for_future(&context);
+        let first = Arc::as_ptr(&node);
+        for _ in 0..3 {
+            assert!(!TaskNode::renew(&mut node, &context), "it waits already");
+            assert_eq!(
+                slot.link(Direction::Read, node.node(), slot.snapshot(Direction::Read), || false),
+                LinkResult::Linked
+            );
+            let mut woken = 0;
+            slot.event(READABLE, &mut |wakeup| {
+                assert!(!TaskNode::renew(&mut node, &context), "its wake-up is under way");
+                let Wakeup::Future(task) = wakeup else { panic!("a task waits") };
+                wake_task(task);
+                woken += 1;
+            });
+            assert_eq!((woken, node.will_wake(&context)), (1, false));
+            assert!(TaskNode::renew(&mut node, &context));
+            assert_eq!(Arc::as_ptr(&node), first);
+        }
+        node.node().release();
+        assert_eq!(Arc::strong_count(&node), 1);
+    }
+
+    #[test]
     fn nodes_in_the_middle_and_at_the_ends_can_be_unlinked() {
         for leaver in 0..3 {
             let slot = Slot::new();
