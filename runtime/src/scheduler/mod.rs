@@ -83,6 +83,8 @@ pub(crate) use counters::{BOUNDS, Histogram};
 pub(crate) use event::{Cause, Decoded, Kind};
 #[cfg(feature = "own-tls")]
 pub(crate) use handoff::{SpareLimit, Spares, observe_stuck_threads};
+#[cfg(feature = "own-tls")]
+pub(crate) use here::own_caller;
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on, present};
 #[cfg(feature = "own-tls")]
 pub(crate) use here::{pin, unpin};

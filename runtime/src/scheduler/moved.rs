@@ -6,7 +6,12 @@
 
 #![expect(unsafe_code, reason = "reads an atomic value as a plain one")]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(feature = "own-tls"))]
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+#[cfg(feature = "own-tls")]
+use super::own_line::with_sum;
 
 /// The lowest bits of a sum are free, for the reason of a wait.
 const POLLS: u32 = 8;
@@ -18,15 +23,22 @@ const BITS: u32 = 26;
 
 const _: () = assert!(WRITTEN + BITS == u64::BITS, "the sums fill the word");
 
+#[cfg(not(feature = "own-tls"))]
 thread_local! {
     /// Atomic as the thread's budget is (`budget.rs`), for the sake of roaming fibers.
     static MOVED: AtomicU64 = const { AtomicU64::new(0) };
 }
 
+#[cfg(not(feature = "own-tls"))]
+#[inline(always)]
+fn with_sum<R>(f: impl FnOnce(&AtomicU64) -> R) -> R {
+    MOVED.with(f)
+}
+
 #[inline(always)]
 fn add(units: u64) {
     // Relaxed: the thread's own.
-    MOVED.with(|moved| moved.store(moved.load(Ordering::Relaxed).wrapping_add(units), Ordering::Relaxed));
+    with_sum(|moved| moved.store(moved.load(Ordering::Relaxed).wrapping_add(units), Ordering::Relaxed));
 }
 
 /// Notes that the calling fiber has read so many bytes, or written them.
@@ -44,7 +56,7 @@ pub(super) fn count_poll() {
 /// The calling fiber's sum, or its thread's.
 #[inline(always)]
 pub(super) fn moved() -> u64 {
-    MOVED.with(|moved| moved.load(Ordering::Relaxed))
+    with_sum(|moved| moved.load(Ordering::Relaxed))
 }
 
 /// `number`, which is in the lowest bits, and above it the sum of the calling fiber, which does not roam, or of its thread.
@@ -52,13 +64,13 @@ pub(super) fn moved() -> u64 {
 pub(super) fn with_moved(number: u8) -> u64 {
     // Not by an atomic operation, which the compiler would not add to the number in one instruction.
     // SAFETY: nobody else writes to the sum of this thread, and a fiber that does not roam has no address of another one's.
-    u64::from(number).wrapping_add(MOVED.with(|moved| unsafe { *moved.as_ptr() }))
+    u64::from(number).wrapping_add(with_sum(|moved| unsafe { *moved.as_ptr() }))
 }
 
 /// The sum, which begins anew.
 #[inline(always)]
 pub(super) fn take_moved() -> u64 {
-    MOVED.with(|moved| {
+    with_sum(|moved| {
         let sum = moved.load(Ordering::Relaxed);
         moved.store(0, Ordering::Relaxed);
         sum

@@ -59,6 +59,17 @@ pub(crate) fn fiber_on(worker: &Worker) -> Option<NonNull<Header>> {
     })
 }
 
+/// The calling fiber, if it has storage of its own, and its home. The address of a thread-local may live across a switch of such a fiber, so
+/// this is inlined.
+#[inline(always)]
+pub(crate) fn own_caller() -> Option<(&'static Worker, NonNull<Header>)> {
+    HERE.with(|here| {
+        // SAFETY: as in `current_worker`.
+        let worker = unsafe { here.worker.get().as_ref() }?;
+        Some((worker, NonNull::new(here.fiber.get())?))
+    })
+}
+
 /// In a copy of the process by fork(2): makes the calling fiber a plain thread. It is no worker's any more. Returns false, and changes nothing,
 /// if the runtime's own code has forked.
 pub(super) fn become_thread() -> bool {

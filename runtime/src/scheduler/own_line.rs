@@ -1,14 +1,14 @@
 //! What the calling thread or fiber looks at in each call of the runtime, on one line of the cache.
 //!
 //! Among a thousand fibers, whose lines have left the cache when they go on, each line of its own would be waited for. So what
-//! `own_here.rs`, `budget.rs` and the hooks of libc's functions keep in thread-local storage lies side by side here, and is prefetched before
+//! `own_here.rs`, `budget.rs`, `moved.rs` and the hooks of libc's functions keep in thread-local storage lies side by side here, and is prefetched before
 //! its fiber goes on.
 
 #![expect(unsafe_code, reason = "follows the addresses of the carrier and the fiber that are here")]
 
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicI32, Ordering, compiler_fence};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering, compiler_fence};
 
 use abaca_asm::{prefetch, thread_pointer};
 
@@ -38,6 +38,8 @@ pub(super) struct Here {
     pub(super) mailbox: Mailbox,
     /// Whether the caller is within a hook.
     is_within: Cell<bool>,
+    /// What was read and written (`moved.rs`).
+    moved: AtomicU64,
 }
 
 const _: () = assert!(size_of::<Here>() == 64, "it is one line of the cache");
@@ -53,6 +55,7 @@ thread_local! {
             left: AtomicI32::new(FULL),
             mailbox: Mailbox::new(),
             is_within: Cell::new(false),
+            moved: AtomicU64::new(0),
         }
     };
 }
@@ -141,6 +144,12 @@ pub(crate) fn set_record(record: *const ()) {
 #[inline(always)]
 pub(super) fn with_budget<R>(f: impl FnOnce(&AtomicI32) -> R) -> R {
     HERE.with(|here| f(&here.left))
+}
+
+/// Calls `f` with the sum of what the calling fiber or thread has moved.
+#[inline(always)]
+pub(super) fn with_sum<R>(f: impl FnOnce(&AtomicU64) -> R) -> R {
+    HERE.with(|here| f(&here.moved))
 }
 
 /// Prefetches what a fiber touches when it goes on, and another one does not: its part of this file, and more of its stack, since it waits

@@ -102,14 +102,17 @@ impl WaitLimit {
     }
 
     /// The end of the wait. The first wait of a call begins its time.
+    #[inline]
     pub(super) fn deadline(&mut self, watched: &Watched, fd: RawFd, direction: Direction) -> Deadline {
-        match &mut self.limit {
-            Limit::Until(deadline) => *deadline,
-            Limit::OfDescriptor(deadline) => *deadline.get_or_insert_with(|| {
+        match self.limit {
+            Limit::Until(deadline) | Limit::OfDescriptor(Some(deadline)) => deadline,
+            Limit::OfDescriptor(None) => {
                 // Relaxed: one that is too old only has a change of this moment be none of the call's.
                 self.epoch = EPOCH.load(Ordering::Relaxed) as u32;
-                watched.timeouts.get(fd, direction).and_then(|timeout| Instant::now().checked_add(timeout))
-            }),
+                let deadline = watched.timeouts.end(fd, direction);
+                self.limit = Limit::OfDescriptor(Some(deadline));
+                deadline
+            }
         }
     }
 
@@ -184,16 +187,13 @@ impl Timeouts {
         Self([(); 2].map(|()| Dated::none()))
     }
 
-    fn get(&self, fd: RawFd, direction: Direction) -> Option<Duration> {
+    /// The end of a wait that begins now.
+    #[inline]
+    fn end(&self, fd: RawFd, direction: Direction) -> Deadline {
         let known = &self.0[direction as usize];
         // Acquire: pairs with the Release in `timeouts_changed`.
         let epoch = EPOCH.load(Ordering::Acquire);
-        let nanos = known.get(epoch).unwrap_or_else(|| {
-            let nanos = ask(fd, direction);
-            known.keep(epoch, nanos);
-            nanos
-        });
-        (nanos != 0).then(|| Duration::from_nanos(nanos))
+        if known.get(epoch) == Some(0) { None } else { end_of(known, epoch, fd, direction) }
     }
 
     /// Forgets what is known.
@@ -211,7 +211,18 @@ impl Timeouts {
     }
 }
 
+/// [`Timeouts::end`], of a wait that has a time, or whose time must be asked for.
 #[cold]
+#[inline(never)]
+fn end_of(known: &Dated, epoch: u64, fd: RawFd, direction: Direction) -> Deadline {
+    let nanos = known.get(epoch).unwrap_or_else(|| {
+        let nanos = ask(fd, direction);
+        known.keep(epoch, nanos);
+        nanos
+    });
+    if nanos == 0 { None } else { Instant::now().checked_add(Duration::from_nanos(nanos)) }
+}
+
 fn ask(fd: RawFd, direction: Direction) -> u64 {
     // SAFETY: the number is only asked about.
     let timeout = socket::timeout(unsafe { borrow(fd) }, direction == Direction::Read);

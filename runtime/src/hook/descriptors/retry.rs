@@ -70,8 +70,7 @@ type Caller = (&'static Worker, NonNull<Header>);
 
 #[inline(always)]
 fn caller() -> Caller {
-    let worker = scheduler::current_worker().expect("a fiber runs on a worker");
-    (worker, scheduler::fiber_on(worker).expect("the hooks are of fibers"))
+    scheduler::own_caller().expect("the hooks are of fibers")
 }
 
 /// The poller of the calling fiber's worker.
@@ -215,10 +214,12 @@ fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: &mut Attempt<'_, C>) -> Ende
             return Ended::WouldBlock;
         }
         is_blocking = true;
-        watched.source.prepare(|| {
-            // SAFETY: the number is only passed to epoll.
-            (unsafe { borrow(now_fd) }, current_poller())
-        });
+        if !seen.is_registered() {
+            watched.source.prepare(|| {
+                // SAFETY: the number is only passed to epoll.
+                (unsafe { borrow(now_fd) }, current_poller())
+            });
+        }
         match wait(&watched, now_fd, direction, seen, limit, me.unwrap_or_else(caller)) {
             None => {}
             // What has come meanwhile counts.
