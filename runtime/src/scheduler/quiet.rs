@@ -87,7 +87,8 @@ impl Quiet {
     /// Until when the monitor may sleep while all workers do.
     pub(super) fn look(&mut self, shared: &Shared) -> u64 {
         let Some(on_quiet) = shared.on_quiet.get() else { return NEVER };
-        if !shared.has_nothing_due() || shared.waits_for_descriptor(FEW) {
+        // The descriptors first: a server's listener is found at once, and to look at a timer wheel is a system call.
+        if shared.waits_for_descriptor(FEW) || !shared.has_nothing_due() {
             return NEVER;
         }
         // To look at fibers wakes a worker for a moment, without a fiber having run.
