@@ -346,6 +346,30 @@ fn a_fiber_that_only_spawns_lets_the_new_fibers_run() {
     assert!(most < FIBERS / 2, "{most} unstarted fibers waited at once");
 }
 
+/// A call that takes a lock, and then lets others run, lets go of the lock meanwhile.
+#[test]
+fn a_lock_is_free_while_the_call_that_took_it_yields() {
+    const TURNS: usize = 100;
+    on_one_worker(|| {
+        let (mutex, lock) = (Rc::new(Mutex::new(())), Rc::new(RwLock::new(())));
+        let (their_mutex, their_lock) = (Rc::clone(&mutex), Rc::clone(&lock));
+        let neighbour = spawn_local(move || {
+            let mut free = 0;
+            for _ in 0..TURNS {
+                free += usize::from(their_mutex.try_lock().is_ok() && their_lock.try_write().is_ok());
+                abaca::yield_now();
+            }
+            free
+        });
+        while !neighbour.is_finished() {
+            drop(mutex.lock().unwrap());
+            drop(lock.read().unwrap());
+            drop(lock.write().unwrap());
+        }
+        assert_eq!(neighbour.join().unwrap(), TURNS);
+    });
+}
+
 /// A roaming fiber yields as well.
 #[test]
 fn a_roaming_fiber_yields() {

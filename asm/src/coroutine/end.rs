@@ -38,17 +38,16 @@ impl Member {
         Self { link: Link::closed(), closed: Cell::new(None), next, place }
     }
 
-    /// Puts it on a list, if there is one.
+    /// Puts it on a list.
     ///
     /// # Safety
     ///
-    /// The list is null, or that of the calling thread. `this` stays where it is until [`leave`](Self::leave) or for ever, and leaves on
+    /// The list is that of the calling thread. `this` stays where it is until [`leave`](Self::leave) or for ever, and leaves on
     /// the same thread.
     #[inline]
-    pub(super) unsafe fn enter(this: *const Self, members: *const Members) {
+    pub(super) unsafe fn enter(this: *const Self, Members(first): &Members) {
         // SAFETY: the caller's promise, for this one and for all on the list.
         unsafe {
-            let Some(Members(first)) = members.as_ref() else { return };
             let next = first.replace(this);
             (*this).next.set(next);
             (*this).place.set(first);

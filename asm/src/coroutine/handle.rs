@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 
 use super::end::Member;
-use super::local::{self, Members};
+use super::local;
 use super::panics::{self, LEFT_ALONE};
 use super::result::CoroutineResult;
 use super::yielder::{Start, Yielder, decode, encode, run};
@@ -142,13 +142,12 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
     {
         assert_fits::<Start<Input, Yield, Body>>(DEFAULT_STACK_BYTES);
-        let (members, spare) = local::begin(true);
-        let stack = spare.unwrap_or_else(|| match DEFAULT_POOL.take() {
+        let stack = local::take().unwrap_or_else(|| match DEFAULT_POOL.take() {
             Ok(stack) => stack,
             Err(error) => panic!("a coroutine needs a stack: {error}"),
         });
-        // SAFETY: the caller's promise; the stack and the list have just been taken.
-        unsafe { Self::on(stack, None, members, body) }
+        // SAFETY: the caller's promise; the stack has just been taken.
+        unsafe { Self::on(stack, None, body) }
     }
 
     /// Like `with_pool`, without the bounds of `'static`.
@@ -163,24 +162,17 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     {
         assert_fits::<Start<Input, Yield, Body>>(pool.stack_bytes());
         let stack = pool.take()?;
-        let (members, _) = local::begin(false);
-        // SAFETY: the caller's promise; the stack and the list have just been taken.
-        Ok(unsafe { Self::on(stack, Some(Arc::clone(pool)), members, body) })
+        // SAFETY: the caller's promise; the stack has just been taken.
+        Ok(unsafe { Self::on(stack, Some(Arc::clone(pool)), body) })
     }
 
     /// Makes the coroutine on a stack that is as large as [`assert_fits`] demands.
     ///
     /// # Safety
     ///
-    /// The coroutine is dropped before any lifetime in the four types ends; it is not forgotten. The stack is fresh, and the
-    /// list that of the calling thread.
+    /// The coroutine is dropped before any lifetime in the four types ends; it is not forgotten. The stack is fresh.
     #[inline]
-    unsafe fn on<Body>(
-        stack: Stack,
-        pool: Option<Arc<StackPool>>,
-        members: *const Members,
-        body: Body,
-    ) -> Self
+    unsafe fn on<Body>(stack: Stack, pool: Option<Arc<StackPool>>, body: Body) -> Self
     where
         Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
     {
@@ -194,7 +186,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         unsafe {
             start.write(Start::new(body));
             prepare_linked(member.cast(), run::<Input, Yield, Return, Body>);
-            Member::enter(member, members);
+            local::enter(member);
             Self {
                 member: NonNull::new_unchecked(member),
                 stack: Some(stack),
@@ -244,6 +236,13 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         end: End,
         input: ManuallyDrop<Input>,
     ) -> CoroutineResult<Yield, Return> {
+        if end == End::RETURNED {
+            // SAFETY: the word is the result.
+            let value = unsafe { decode(word) };
+            // SAFETY: it has just ended.
+            unsafe { self.close() };
+            return CoroutineResult::Return(value);
+        }
         if end == End::REFUSED {
             drop(ManuallyDrop::into_inner(input));
             assert!(!self.is_done(), "a coroutine that has ended cannot be resumed");
@@ -254,8 +253,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         }
         // SAFETY: it has just ended in this way.
         match unsafe { self.end(word, end) } {
-            Ok(Some(value)) => CoroutineResult::Return(value),
-            Ok(None) => unreachable!("a coroutine that was resumed has a result"),
+            Ok(_) => unreachable!("a coroutine that was resumed has a result"),
             Err(payload) => panic::resume_unwind(payload),
         }
     }
@@ -330,6 +328,18 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
             }
         };
         // SAFETY: the caller's promise.
+        unsafe { self.close() };
+        result
+    }
+
+    /// Gives the stack back.
+    ///
+    /// # Safety
+    ///
+    /// The coroutine has just ended, and its last word was read.
+    #[inline]
+    unsafe fn close(&mut self) {
+        // SAFETY: the caller's promise.
         unsafe { bury(self.member.as_ptr().cast()) };
         self.member().leave();
         self.member = NonNull::from(&ENDED.0);
@@ -338,7 +348,6 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
             None => local::put(stack),
             Some(pool) => pool.give(stack),
         }
-        result
     }
 }
 

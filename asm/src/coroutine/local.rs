@@ -46,18 +46,27 @@ impl Drop for Local {
     }
 }
 
-/// The list of the calling thread, null if that has ended its list, and its spare stack, if it has one and `takes_spare`.
+/// The calling thread's spare stack, if it has one.
 ///
-/// Never inlined, like [`put`]: a caller that roams must not keep the address of a thread-local across a switch.
+/// Never inlined, like the next two: a caller that roams must not keep the address of a thread-local across a switch. What it returns fits into
+/// registers: the next coroutine waits for it.
 #[inline(never)]
-pub(super) fn begin(takes_spare: bool) -> (*const Members, Option<Stack>) {
-    let begin = |local: &Local| {
-        let stack = if takes_spare { local.spare.take() } else { None };
-        #[cfg(abaca_valgrind)]
-        stack.iter().for_each(Stack::renew);
-        (MEMBERS.with(ptr::from_ref), stack)
-    };
-    LOCAL.try_with(begin).unwrap_or((ptr::null(), None))
+pub(super) fn take() -> Option<Stack> {
+    let stack = LOCAL.try_with(|local| local.spare.take()).ok().flatten();
+    #[cfg(abaca_valgrind)]
+    stack.iter().for_each(Stack::renew);
+    stack
+}
+
+/// Puts a coroutine on the list of the calling thread, unless that has ended its list.
+///
+/// # Safety
+///
+/// As for [`Member::enter`].
+#[inline(never)]
+pub(super) unsafe fn enter(member: *const Member) {
+    // SAFETY: the caller's promise.
+    let _ = LOCAL.try_with(|_| MEMBERS.with(|members| unsafe { Member::enter(member, members) }));
 }
 
 /// Keeps a stack of the default pool for the thread's next coroutine, or gives it to the pool.

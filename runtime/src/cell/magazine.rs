@@ -11,11 +11,13 @@
 #![expect(unsafe_code, reason = "hands out memory for cells")]
 
 use std::alloc::{self, Layout, handle_alloc_error};
+use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::depot::Depot;
 use crate::atomic::UnsafeCell;
+use crate::os::heap;
 
 /// How many cells a magazine takes.
 pub(super) const MAGAZINE: usize = if cfg!(loom) { 2 } else { 64 };
@@ -101,7 +103,10 @@ impl Supply<'_> {
             Self::Depot(depot) if class < CLASSES => depot.take_one(class),
             _ => None,
         };
-        kept.or_else(|| from_allocator(size.layout))
+        kept.or_else(|| match self {
+            Self::Worker(magazines) => magazines.fresh(size.layout),
+            _ => from_allocator(size.layout),
+        })
     }
 }
 
@@ -198,11 +203,14 @@ struct Pair {
 pub(crate) struct Magazines {
     pairs: [UnsafeCell<Pair>; CLASSES],
     depot: Arc<Depot>,
+    /// The bytes of the cells that have come from the allocator since the heap has grown.
+    fresh_bytes: Cell<usize>,
 }
 
 impl Magazines {
     pub(crate) fn new(depot: Arc<Depot>) -> Self {
-        Self { pairs: std::array::from_fn(|_| UnsafeCell::new(Pair::default())), depot }
+        let pairs = std::array::from_fn(|_| UnsafeCell::new(Pair::default()));
+        Self { pairs, depot, fresh_bytes: Cell::new(0) }
     }
 
     /// Calls `f`, which must not use this.
@@ -219,6 +227,20 @@ impl Magazines {
             Some(first) if !first.is_empty() => first.pop(),
             _ => self.take_more(class, pair),
         })
+    }
+
+    /// Memory from the allocator. Whoever spawns many new fibers makes the heap grow by a piece for the next ones, and not by a page for
+    /// each twenty.
+    #[cold]
+    fn fresh(&self, layout: Layout) -> Option<NonNull<u8>> {
+        let bytes = self.fresh_bytes.get() + layout.size();
+        if bytes < heap::BYTES || !RECYCLES {
+            self.fresh_bytes.set(bytes);
+        } else {
+            self.fresh_bytes.set(0);
+            heap::grow();
+        }
+        from_allocator(layout)
     }
 
     /// Keeps the memory of a cell of the class.

@@ -31,13 +31,12 @@ impl Ends {
 
     /// Removes a sender from the count. Returns whether it was the last.
     pub(super) fn remove_sender(&self) -> bool {
-        // Relaxed, here and below: the channel's lock orders what the last one does after what the others sent.
-        self.senders.fetch_sub(1, Ordering::Relaxed) == 1
+        remove(&self.senders)
     }
 
     /// Removes a receiver from the count. Returns whether it was the last.
     pub(super) fn remove_receiver(&self) -> bool {
-        self.receivers.fetch_sub(1, Ordering::Relaxed) == 1
+        remove(&self.receivers)
     }
 
     /// The complement of the word that each end consists of. Not the word itself, which whoever looks for it would find here.
@@ -53,5 +52,51 @@ impl Ends {
     /// The numbers of senders and of receivers.
     pub(crate) fn count(&self) -> (usize, usize) {
         (self.senders.load(Ordering::Relaxed), self.receivers.load(Ordering::Relaxed))
+    }
+}
+
+/// Takes one off the count of a side, on behalf of an end that is dropped. Returns whether it was the last.
+fn remove(count: &AtomicUsize) -> bool {
+    // Relaxed, here and below: the channel's lock orders what the last one does after what the others sent.
+    if count.load(Ordering::Relaxed) == 1 {
+        // The dropped end is the only one, since a clone is made from an end that is counted, and whoever has cloned this one has done so
+        // before it was dropped. So nobody else changes the count, and no locked operation is needed.
+        count.store(0, Ordering::Relaxed);
+        return true;
+    }
+    count.fetch_sub(1, Ordering::Relaxed) == 1
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::Ends;
+
+    /// Two senders of which the calling thread's does something meanwhile; says how often one was the last.
+    fn last_of_two(meanwhile: impl Fn(&Ends) -> usize + Sync + Send + 'static) {
+        loom::model(move || {
+            let ends = Arc::new(Ends::new(0));
+            ends.add_sender();
+            let theirs = Arc::clone(&ends);
+            let other = thread::spawn(move || usize::from(theirs.remove_sender()));
+            let last = meanwhile(&ends) + usize::from(ends.remove_sender());
+            assert_eq!(last + other.join().unwrap(), 1);
+            assert_eq!(ends.count(), (0, 1));
+        });
+    }
+
+    #[test]
+    fn one_of_two_ends_that_leave_at_once_is_the_last() {
+        last_of_two(|_| 0);
+    }
+
+    #[test]
+    fn a_clone_that_is_made_while_another_end_leaves_is_counted() {
+        last_of_two(|ends| {
+            ends.add_sender();
+            usize::from(ends.remove_sender())
+        });
     }
 }

@@ -201,25 +201,33 @@ impl Order {
         if is_biased || count < 2 {
             return Self { count, start: 0, step: 1 };
         }
-        let random = (0..count).find_map(|index| cases.get(index).seed()).unwrap_or(0);
-        let mut step = 1 + (random >> 32) % (count - 1);
-        while !are_coprime(step, count) {
+        let random = (0..count).find_map(|index| cases.get(index).seed()).unwrap_or(0) as u64;
+        let mut step = 1 + below(count - 1, (random >> 32) as u32);
+        // Of two or three cases every step finds all.
+        while count > 3 && !are_coprime(step, count) {
             step = 1 + step % (count - 1);
         }
         // Forwards as often as backwards.
         if random & 1 == 1 {
             step = count - step;
         }
-        Self { count, start: (random >> 1 & 0x7fff_ffff) % count, step }
+        Self { count, start: below(count, random as u32), step }
     }
 
     fn indices(&self) -> impl Iterator<Item = usize> {
         (0..self.count).scan(self.start, |next, _| {
             let index = *next;
-            *next = (index + self.step) % self.count;
+            let after = index + self.step;
+            *next = if after < self.count { after } else { after - self.count };
             Some(index)
         })
     }
+}
+
+/// A number below `count` from 32 random bits, mostly from the upper ones. A remainder would be a division, which takes as long as all
+/// else that a select does with a ready case.
+fn below(count: usize, random: u32) -> usize {
+    ((count as u64 * u64::from(random)) >> 32) as usize
 }
 
 fn are_coprime(mut one: usize, mut other: usize) -> bool {

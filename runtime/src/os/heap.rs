@@ -8,7 +8,7 @@
 use super::page::page_bytes;
 
 /// Less than what malloc asks of the kernel apart (128 KiB), and less than what makes an arena shrink when it is freed.
-const BYTES: usize = 64 * 1024;
+pub(crate) const BYTES: usize = 64 * 1024;
 
 /// Sees to it that the next 64 KiB need nothing of the kernel, if the allocator is glibc's. Elsewhere it does no harm.
 pub(crate) fn grow() {

@@ -23,7 +23,6 @@ pub(crate) mod frames;
 pub(crate) mod futex;
 pub(crate) mod handler;
 pub(crate) mod headroom;
-#[cfg(feature = "own-tls")]
 pub(crate) mod heap;
 pub(crate) mod heap_block;
 pub(crate) mod hidden;

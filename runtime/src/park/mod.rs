@@ -91,7 +91,7 @@ pub use cancel::is_refused;
 pub use wait_queue::{WaitQueue, WaitQueueGuard, Wakeup};
 
 pub(crate) use crate::scheduler::cancel::{cancel, end_wait_within};
-pub(crate) use crate::scheduler::{is_alone, spend_as, wake, wake_and_tell};
+pub(crate) use crate::scheduler::{is_alone, spend_as, spend_locked, wake, wake_and_tell};
 #[cfg(feature = "own-tls")]
 pub(crate) use cancel::note_ended_call;
 pub(crate) use cancel::{

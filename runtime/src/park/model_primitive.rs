@@ -12,7 +12,7 @@ use std::time::Instant;
 use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use loom::thread::{self, Thread};
 
-pub(crate) use super::{Cost, spend, spend_as};
+pub(crate) use super::{Cost, spend, spend_as, spend_locked};
 use crate::cell::{Outcome, Reason};
 
 const WAITING: u32 = 0;

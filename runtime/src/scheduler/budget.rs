@@ -6,7 +6,8 @@
 //! unstarted fiber. `README.md` tells why and how much.
 //!
 //! A call spends before it does its work, or after it has found that it cannot do it: never with a lock of the runtime held,
-//! and never in a destructor. Such a yield is not a cancellation point: a call that promises not to wait does not unwind
+//! and never in a destructor. A call that takes a lock of the user's spends with it held, which is faster, and lets go of it while others run
+//! ([`spend_locked`]). Such a yield is not a cancellation point: a call that promises not to wait does not unwind
 //! either.
 //!
 //! Under loom, `model_budget.rs` takes the place of this file.
@@ -71,32 +72,83 @@ pub(crate) fn spend_as(cost: impl FnOnce() -> Cost) {
     spend_units(1, cost);
 }
 
+/// [`spend`] of a call that has just taken a lock of its caller's, and had not to wait for it: others run while it is not held,
+/// between `unlock` and `lock`.
+///
+/// A locked instruction waits until what was stored before it has reached the cache. To spend before a lock is taken has that wait for the
+/// budget; between lock and unlock, where the caller stores as well, it costs nothing more: a lock and an unlock took 15.8 ns
+/// for 17.8.
+#[inline(always)]
+pub(crate) fn spend_locked(cost: Cost, unlock: impl FnOnce(), lock: impl FnOnce()) {
+    if take_off(cost.units()) < 0 {
+        run_out_locked(cost, unlock, lock);
+    }
+}
+
 #[inline(always)]
 fn spend_units(units: i32, cost: impl FnOnce() -> Cost) {
-    let left = with_budget(|left| {
+    if take_off(units) < 0 {
+        run_out(cost());
+    }
+}
+
+/// Takes so much off the budget. Returns what is left.
+#[inline(always)]
+fn take_off(units: i32) -> i32 {
+    with_budget(|left| {
         let rest = left.load(Ordering::Relaxed) - units;
         left.store(rest, Ordering::Relaxed);
         rest
-    });
-    if left < 0 {
-        run_out(cost());
-    }
+    })
 }
 
 /// Reads the clock and lets others run if it is time: the budget is used up.
 #[cold]
 #[inline(never)]
 fn run_out(cost: Cost) {
+    let verdict = judge(cost);
+    follow(verdict, cost);
+}
+
+#[cold]
+#[inline(never)]
+fn run_out_locked(cost: Cost, unlock: impl FnOnce(), lock: impl FnOnce()) {
+    match judge(cost) {
+        Verdict::Continue => {}
+        verdict => {
+            unlock();
+            follow(verdict, cost);
+            lock();
+        }
+    }
+}
+
+/// Reads the clock, and begins the next budget.
+fn judge(cost: Cost) -> Verdict {
     let Some(worker) = current_worker() else {
         // A plain thread, which the kernel preempts.
-        return set_left(i32::MAX);
+        set_left(i32::MAX);
+        return Verdict::Continue;
     };
-    let Some(me) = fiber_on(worker) else { return set_left(FULL) };
+    let Some(me) = fiber_on(worker) else {
+        set_left(FULL);
+        return Verdict::Continue;
+    };
     let worker = come_home(worker);
     let now_ns = worker.shared().now_ns();
     let verdict = worker.pace.judge(now_ns, worker.slice_of(me), cost, || worker.has_others());
     set_left(worker.pace.allowance.get());
-    let_others(&worker, me, verdict, cost == Cost::Surplus);
+    verdict
+}
+
+/// Lets others run, if the verdict on a call of this cost says so.
+fn follow(verdict: Verdict, cost: Cost) {
+    if verdict != Verdict::Continue
+        && let Some(worker) = current_worker()
+        && let Some(me) = fiber_on(worker)
+    {
+        let_others(&come_home(worker), me, verdict, cost == Cost::Surplus);
+    }
 }
 
 /// Lets others run as `verdict` says: the current fiber has used up its budget. This is not a cancellation point: the caller

@@ -14,6 +14,9 @@ const LOOKS_PER_POLL: u32 = 16;
 /// If the inbox ends a sleep within this time, the sleep cost more than staying awake.
 const SHORT_SLEEP: Duration = Duration::from_micros(100);
 
+/// How late the kernel ends sleeps is measured where it matters: in those that are shorter.
+const SOON: Duration = Duration::from_millis(1);
+
 /// How many stacks a worker keeps when it goes to sleep; the rest goes back to the runtime's pool.
 const STACKS_KEPT: usize = 256;
 
@@ -35,7 +38,11 @@ impl Worker {
             self.log.begin_sleep(began);
             let until = [self.wheel.next_wake(), self.scavenger.due_ns()].into_iter().flatten().min();
             let timeout = until.map(|at| Duration::from_nanos(at.saturating_sub(began)));
+            let soon = until.filter(|_| timeout < Some(SOON));
             self.await_event(began, timeout)?;
+            if let Some(at) = soon {
+                self.wheel.note_wake(at, shared.now_ns());
+            }
             let slept_ns = || shared.now_ns() - began;
             self.hub_state.expects_items.set(
                 shared.poller_of(self.index).is_some()

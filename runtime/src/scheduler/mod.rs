@@ -77,7 +77,7 @@ use std::time::Duration;
 
 pub(crate) use bound::Bound;
 pub use budget::spend;
-pub(crate) use budget::spend_as;
+pub(crate) use budget::{spend_as, spend_locked};
 pub use cost::Cost;
 pub(crate) use counters::{BOUNDS, Histogram};
 pub(crate) use event::{Cause, Decoded, Kind};

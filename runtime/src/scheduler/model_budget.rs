@@ -9,6 +9,9 @@ pub fn spend(_cost: Cost) {}
 #[inline(always)]
 pub(crate) fn spend_as(_cost: impl FnOnce() -> Cost) {}
 
+#[inline(always)]
+pub(crate) fn spend_locked(_cost: Cost, _unlock: impl FnOnce(), _lock: impl FnOnce()) {}
+
 #[derive(Debug, Default)]
 pub(super) struct Pace;
 

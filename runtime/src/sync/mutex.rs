@@ -133,7 +133,6 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        park::spend(Cost::Wait);
         self.raw.lock();
         self.locked()
     }

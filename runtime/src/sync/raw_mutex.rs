@@ -41,7 +41,7 @@ use std::time::{Duration, Instant};
 use crate::atomic::{AtomicU32, Backoff, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
 use crate::park::holder::Holder;
-use crate::park::primitive::{self as park, SpinGuard, SpinLock};
+use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
 use crate::queue::AdaptiveSpin;
 
@@ -92,16 +92,28 @@ impl RawMutex {
         }
     }
 
-    /// Takes the lock. Unwinds if the fiber is cancelled while it waits.
+    /// Takes the lock, and spends. Unwinds if the fiber is cancelled while it waits.
     #[inline]
     pub(crate) fn lock(&self) {
-        if !self.take() && self.lock_contended().is_err() {
+        if self.take() {
+            self.holder.note();
+            park::spend_locked(Cost::Wait, || self.unlock(), || self.wait_and_lock());
+        } else {
+            // Who has waited for the lock keeps it.
+            park::spend(Cost::Wait);
+            self.wait_and_lock();
+        }
+    }
+
+    #[cold]
+    fn wait_and_lock(&self) {
+        if self.lock_contended().is_err() {
             park::unwind();
         }
         self.holder.note();
     }
 
-    /// Like [`lock`](Self::lock), but leaves the unwinding to the caller.
+    /// Like [`lock`](Self::lock), but spends nothing, and leaves the unwinding to the caller.
     #[inline]
     pub(crate) fn lock_unless_cancelled(&self) -> Result<(), Cancelled> {
         if !self.take() {

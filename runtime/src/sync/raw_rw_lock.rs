@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 use crate::atomic::{AtomicU32, Backoff, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
 use crate::park::holder::Holder;
-use crate::park::primitive::{self as park, SpinGuard, SpinLock, Wakeup};
+use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock, Wakeup};
 use crate::park::wait_list::{self, End, WaitList};
 use crate::queue::AdaptiveSpin;
 
@@ -141,12 +141,15 @@ impl RawRwLock {
         }
     }
 
-    /// Takes the lock to read. Unwinds if the fiber is cancelled while it waits.
+    /// Takes the lock to read, and spends. Unwinds if the fiber is cancelled while it waits.
     #[inline]
     pub(crate) fn read(&self) {
-        // This try_lock expects a free lock: a load first would cost a cache miss before that of the write.
-        let free = self.word.compare_exchange(0, READER, Ordering::Acquire, Ordering::Relaxed);
-        if free.is_err() && !self.try_read() {
+        // This attempt expects a free lock: a load first would cost a cache miss before that of the write.
+        if self.word.compare_exchange(0, READER, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            return park::spend_locked(Cost::Wait, || self.unlock_read(), || self.read_contended());
+        }
+        park::spend(Cost::Wait);
+        if !self.try_read() {
             self.read_contended();
         }
     }
@@ -165,10 +168,13 @@ impl RawRwLock {
         false
     }
 
-    /// Takes the lock to write. Unwinds if the fiber is cancelled while it waits.
+    /// Takes the lock to write, and spends. Unwinds if the fiber is cancelled while it waits.
     #[inline]
     pub(crate) fn write(&self) {
-        if self.word.compare_exchange(0, WRITER, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        if self.word.compare_exchange(0, WRITER, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            park::spend_locked(Cost::Wait, || self.unlock_write(), || self.write_contended());
+        } else {
+            park::spend(Cost::Wait);
             self.write_contended();
         }
         self.holder.note();

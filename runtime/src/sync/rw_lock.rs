@@ -133,7 +133,6 @@ impl<T: ?Sized> RwLock<T> {
     /// ```
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        park::spend(Cost::Wait);
         self.raw.read();
         self.poison.wrap(self.reading())
     }
@@ -184,7 +183,6 @@ impl<T: ?Sized> RwLock<T> {
     /// ```
     #[inline]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        park::spend(Cost::Wait);
         self.raw.write();
         self.poison.wrap(self.writing())
     }

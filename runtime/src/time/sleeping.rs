@@ -10,7 +10,7 @@ use crate::park::{self, Cost};
 ///
 /// Timers have a resolution of some microseconds; on an idle runtime a sleep ends some tens of microseconds late. Where many timers
 /// end shortly after one another, a worker with nothing else to do wakes once for several of them: if timers end in at least six of
-/// the 22 ticks of 8.2 us that begin with the next one, it sleeps until the last of these, so a timer may be late by 172 us more. The same holds
+/// the 24 ticks of 8.2 us that begin with the next one, it sleeps until the last of these, so a timer may be late by 188 us more. The same holds
 /// for all deadlines, such as those of [`timeout`](fn@crate::time::timeout). A zero duration returns at once. [`Duration::MAX`] is for ever. If the fiber is [cancelled](crate::cancel), it unwinds from here.
 ///
 /// ```

@@ -86,7 +86,7 @@ fn few_timers_have_wake_ups_of_their_own() {
 fn many_timers_share_wake_ups_and_none_is_late_by_more_than_a_span() {
     let ticks: Vec<u64> = (1..10_000).map(|timer| timer * 2 + timer % 3).collect();
     let (late, wakes) = lateness(&ticks);
-    assert!(late.iter().all(|late| *late < 22), "at most {:?}", late.iter().max());
+    assert!(late.iter().all(|late| *late < 24), "at most {:?}", late.iter().max());
     assert!(wakes < ticks.len() / 6, "{wakes} wake-ups for {} timers", ticks.len());
 }
 

@@ -31,9 +31,13 @@
 
 #![expect(unsafe_code, reason = "a wheel follows pointers to timers that it does not own")]
 
+mod sleep;
+
 use std::cell::Cell;
 use std::fmt;
 use std::ptr::{self, NonNull};
+
+use sleep::Sleep;
 
 use super::Entry;
 use super::nodes::{Node, Nodes};
@@ -50,12 +54,6 @@ const SLOTS: usize = 1 << SLOT_BITS;
 /// Enough levels for every deadline. Rounding up can carry into one bit more than the time itself has.
 const LEVELS: usize = (u64::BITS - TICK_BITS + 1).div_ceil(SLOT_BITS) as usize;
 
-/// The ticks for which a worker sleeps on where timers are many: twenty wake-ups of an idle core become one, late by 172 us at most.
-const SPAN: usize = 22;
-
-/// Timers are many if so many ticks of a span have one. With fewer each tick gets a wake-up of its own.
-const MANY: u32 = 6;
-
 /// See the module's documentation. One thread owns it.
 pub(crate) struct Wheel {
     /// All ticks up to this one have been fired.
@@ -63,8 +61,7 @@ pub(crate) struct Wheel {
     /// The earliest tick that an insert may take: after the end of the `expire` that is under way, or after `elapsed`. So a
     /// callback that inserts a timer which is already due cannot keep `expire` from ending.
     earliest: Cell<u64>,
-    /// The tick up to which timers are taken for many where that cannot be seen.
-    many_until: Cell<u64>,
+    sleep: Sleep,
     /// Bit `n` is set while level `n` holds a timer.
     levels_in_use: Cell<u16>,
     nodes: Nodes,
@@ -91,7 +88,7 @@ impl Wheel {
         Self {
             elapsed: Cell::new(elapsed),
             earliest: Cell::new(elapsed + 1),
-            many_until: Cell::new(0),
+            sleep: Sleep::new(),
             levels_in_use: Cell::new(0),
             nodes: Nodes::new(),
             levels: std::array::from_fn(|_| Level {
@@ -156,24 +153,6 @@ impl Wheel {
         // SAFETY: a node in a slot is valid.
         let tick = if is_alone { unsafe { first.as_ref() }.tick.get() } else { start };
         Some(tick.saturating_mul(TICK_NS))
-    }
-
-    /// When an owner that sleeps should wake to call [`expire`](Self::expire); `None` without timers. That is at the
-    /// [first deadline](Self::next_deadline), unless many timers are due within one [`SPAN`] of it. Then it is at the last of these.
-    ///
-    /// The timers of a span are seen in the bitmap of level 0. Where the span goes beyond that, they are taken for many if they were so
-    /// less than a round of level 0 before.
-    pub(crate) fn next_wake(&self) -> Option<u64> {
-        let (Position { level, slot }, start) = self.first_slot()?;
-        let last = if level == 0 && slot + SPAN <= SLOTS {
-            let ticks = self.levels[0].slots_in_use.get() >> slot & ((1 << SPAN) - 1);
-            let is_many = ticks.count_ones() >= MANY;
-            self.many_until.set(if is_many { start + SLOTS as u64 } else { 0 });
-            is_many.then(|| start + u64::from(ticks.ilog2()))
-        } else {
-            (start <= self.many_until.get()).then(|| start + SPAN as u64 - 1)
-        };
-        last.map_or_else(|| self.next_deadline(), |last| Some(last.saturating_mul(TICK_NS)))
     }
 
     /// Whether a wheel of another thread has no deadline, at some moment. `None` if the kernel does not let the process read its own
