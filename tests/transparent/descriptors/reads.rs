@@ -259,19 +259,33 @@ fn the_time_of_a_socket_ends_a_read() {
     }
 }
 
+/// The ways to close a number.
+// SAFETY: for all, the only caller has made the number, and uses it no more.
+const CLOSES: [fn(c_int); 3] = unsafe {
+    [
+        |fd| assert_eq!(libc::close(fd), 0),
+        |fd| assert_eq!(libc::syscall(libc::SYS_close, fd), 0),
+        |fd| assert_eq!(libc::syscall(libc::SYS_close_range, fd, fd, 0), 0),
+    ]
+};
+
+/// A read whose number is closed meanwhile in one of these ways.
+fn closed<const WAY: usize>(world: &World, call: Read, (reader, writer): Ends) -> Vec<Found> {
+    let reader = reader.into_raw_fd();
+    let closer = world.when_waiting(move || {
+        CLOSES[WAY](reader);
+        send(&writer, b"abc");
+    });
+    let found = vec![found(call, reader)];
+    closer.join();
+    found
+}
+
 #[test]
 fn a_read_goes_on_when_its_descriptor_is_closed_under_it() {
-    for_all("closed", |world, call, (reader, writer)| {
-        let reader = reader.into_raw_fd();
-        let closer = world.when_waiting(move || {
-            // SAFETY: the scenario uses the number no more but in its call.
-            unsafe { libc::close(reader) };
-            send(&writer, b"abc");
-        });
-        let found = vec![found(call, reader)];
-        closer.join();
-        found
-    });
+    for_all("closed", closed::<0>);
+    for_all("closed by syscall", closed::<1>);
+    for_all("closed as a range", closed::<2>);
 }
 
 /// A read of less than was asked for is made up for where the file is a disk's; this one is not, although its number is one's by then.
