@@ -142,20 +142,20 @@ fn recvmmsg(fd: c_int, buffer: &mut [u8; 8]) -> isize {
 }
 
 /// What a call returns, its error, and what it has found.
-type Found = (isize, i32, [u8; 8]);
+pub(crate) type Found = (isize, i32, [u8; 8]);
 
-fn found(call: Read, fd: c_int) -> Found {
+pub(crate) fn found(call: Read, fd: c_int) -> Found {
     let mut buffer = [0; 8];
     let (result, error) = outcome(call(fd, &mut buffer));
     (result, error, buffer)
 }
 
-fn send(fd: &OwnedFd, bytes: &[u8]) {
+pub(crate) fn send(fd: &OwnedFd, bytes: &[u8]) {
     File::from(fd.try_clone().unwrap()).write_all(bytes).unwrap();
 }
 
 /// Runs a scenario for each call and each kind of ends that suits it.
-fn for_all(what: &str, scenario: fn(&World, Read, Ends) -> Vec<Found>) {
+pub(crate) fn for_all(what: &str, scenario: fn(&World, Read, Ends) -> Vec<Found>) {
     for (kind, ends, is_socket) in KINDS {
         for (name, call, is_for_sockets) in READS {
             if *is_socket || !is_for_sockets {
@@ -259,33 +259,19 @@ fn the_time_of_a_socket_ends_a_read() {
     }
 }
 
-/// The ways to close a number.
-// SAFETY: for all, the only caller has made the number, and uses it no more.
-const CLOSES: [fn(c_int); 3] = unsafe {
-    [
-        |fd| assert_eq!(libc::close(fd), 0),
-        |fd| assert_eq!(libc::syscall(libc::SYS_close, fd), 0),
-        |fd| assert_eq!(libc::syscall(libc::SYS_close_range, fd, fd, 0), 0),
-    ]
-};
-
-/// A read whose number is closed meanwhile in one of these ways.
-fn closed<const WAY: usize>(world: &World, call: Read, (reader, writer): Ends) -> Vec<Found> {
-    let reader = reader.into_raw_fd();
-    let closer = world.when_waiting(move || {
-        CLOSES[WAY](reader);
-        send(&writer, b"abc");
-    });
-    let found = vec![found(call, reader)];
-    closer.join();
-    found
-}
-
 #[test]
 fn a_read_goes_on_when_its_descriptor_is_closed_under_it() {
-    for_all("closed", closed::<0>);
-    for_all("closed by syscall", closed::<1>);
-    for_all("closed as a range", closed::<2>);
+    for_all("closed", |world, call, (reader, writer)| {
+        let reader = reader.into_raw_fd();
+        let closer = world.when_waiting(move || {
+            // SAFETY: the scenario uses the number no more but in its call.
+            unsafe { libc::close(reader) };
+            send(&writer, b"abc");
+        });
+        let found = vec![found(call, reader)];
+        closer.join();
+        found
+    });
 }
 
 /// A read of less than was asked for is made up for where the file is a disk's; this one is not, although its number is one's by then.
