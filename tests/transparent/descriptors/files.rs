@@ -308,6 +308,36 @@ fn pipes_of_stdio_are_read_when_something_comes() {
     });
 }
 
+/// The pipes of one child after the other have the same number, and libc makes and closes them. A wait for a number whose file is another one by
+/// now would end when it is looked at, seconds later.
+#[test]
+fn a_pipe_of_a_child_is_not_taken_for_that_of_the_last_one() {
+    const CHILDREN: usize = 8;
+    with_children(|| {
+        let rounds = abaca::hook::descriptors::rounds_of_renewal;
+        let missed = on_one_worker(|| {
+            let reads = || {
+                let before = rounds();
+                // SAFETY: the file is libc's, and the buffer has room.
+                let read = unsafe {
+                    let file = libc::popen(c"sleep 0.05; echo abc".as_ptr(), c"r".as_ptr());
+                    let mut buffer = [0_u8; 100];
+                    let read = libc::fread(buffer.as_mut_ptr().cast(), 1, 4, file);
+                    assert_eq!(libc::pclose(file), 0);
+                    read
+                };
+                assert_eq!(read, 4);
+                rounds() > before + 1
+            };
+            (0..CHILDREN).filter(|_| reads()).count()
+        });
+        assert!(
+            missed < CHILDREN / 2,
+            "{missed} of {CHILDREN} children were heard when their pipes were looked at"
+        );
+    });
+}
+
 #[test]
 fn a_program_of_std_reads_lines_of_a_child() {
     with_children(|| {

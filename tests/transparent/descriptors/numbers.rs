@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use libc::c_int;
 
-use crate::ends::{pipe, tcp};
-use crate::support::{on_one_worker, raw, same};
+use crate::ends::{Ends, pipe, tcp};
+use crate::reads::{self, Found, for_all, found, send};
+use crate::support::{World, on_one_worker, raw, same};
 
 /// Parks a fiber on `reader`, and wakes it, so that its number is watched.
 fn watch(reader: &OwnedFd, writer: &OwnedFd) {
@@ -105,6 +106,25 @@ fn a_number_that_is_closed_behind_the_runtime_s_back_wakes_up() {
             wakes_up(reader, writer, 901);
         }
     });
+}
+
+/// A read whose number is closed meanwhile by this system call, for one number or a range.
+fn closed<const CALL: i64>(world: &World, call: reads::Read, (reader, writer): Ends) -> Vec<Found> {
+    let reader = reader.into_raw_fd();
+    let closer = world.when_waiting(move || {
+        // SAFETY: the scenario uses the number no more but in its call.
+        assert_eq!(unsafe { libc::syscall(CALL, reader, reader, 0) }, 0);
+        send(&writer, b"abc");
+    });
+    let found = vec![found(call, reader)];
+    closer.join();
+    found
+}
+
+#[test]
+fn a_read_goes_on_when_syscall_closes_its_number() {
+    for_all("closed by syscall", closed::<{ libc::SYS_close }>);
+    for_all("closed as a range", closed::<{ libc::SYS_close_range }>);
 }
 
 /// Nobody has seen anything: a wait that lasts looks what its number is by now.

@@ -142,20 +142,20 @@ fn recvmmsg(fd: c_int, buffer: &mut [u8; 8]) -> isize {
 }
 
 /// What a call returns, its error, and what it has found.
-type Found = (isize, i32, [u8; 8]);
+pub(crate) type Found = (isize, i32, [u8; 8]);
 
-fn found(call: Read, fd: c_int) -> Found {
+pub(crate) fn found(call: Read, fd: c_int) -> Found {
     let mut buffer = [0; 8];
     let (result, error) = outcome(call(fd, &mut buffer));
     (result, error, buffer)
 }
 
-fn send(fd: &OwnedFd, bytes: &[u8]) {
+pub(crate) fn send(fd: &OwnedFd, bytes: &[u8]) {
     File::from(fd.try_clone().unwrap()).write_all(bytes).unwrap();
 }
 
 /// Runs a scenario for each call and each kind of ends that suits it.
-fn for_all(what: &str, scenario: fn(&World, Read, Ends) -> Vec<Found>) {
+pub(crate) fn for_all(what: &str, scenario: fn(&World, Read, Ends) -> Vec<Found>) {
     for (kind, ends, is_socket) in KINDS {
         for (name, call, is_for_sockets) in READS {
             if *is_socket || !is_for_sockets {

@@ -19,6 +19,7 @@ unsafe extern "C" {
     fn __open64_2(path: *const c_char, flags: c_int) -> c_int;
     fn lockf64(fd: c_int, command: c_int, bytes: i64) -> c_int;
     fn fcntl64(fd: c_int, command: c_int, ...) -> c_int;
+    fn closefrom(first: c_int);
     fn eventfd_read(fd: c_int, value: *mut u64) -> c_int;
     fn eventfd_write(fd: c_int, value: u64) -> c_int;
     fn epoll_create(size: c_int) -> c_int;
@@ -107,6 +108,10 @@ const CALLS: &[Call] = unsafe {
         ("close", || text(libc::close(memory().into_raw_fd()))),
         ("close of none", || text(libc::close(-1))),
         ("close_range", || text(libc::close_range(1_000_000, 1_000_001, 0))),
+        ("closefrom", || {
+            closefrom(1_000_000);
+            String::new()
+        }),
         ("socketpair", || {
             let mut pair = [-1; 2];
             let result = libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, pair.as_mut_ptr());

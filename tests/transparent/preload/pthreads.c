@@ -110,6 +110,17 @@ static void mutexes(void) {
     SAY(pthread_mutex_lock(&mutex));
     SAY(pthread_mutex_consistent(&mutex));
     SAY(pthread_mutex_unlock(&mutex));
+    join(start(die_with_lock, NULL));
+    SAY(pthread_mutex_lock(&mutex));
+    // What it protects stays wrong: each who wants it is told.
+    SAY(pthread_mutex_unlock(&mutex));
+    for (int i = 0; i < 2; i++) {
+        join(start(die_with_lock, NULL));
+        struct timespec soon = in_ms(CLOCK_REALTIME, 1000), soon_monotonic = in_ms(CLOCK_MONOTONIC, 1000);
+        SAY(pthread_mutex_timedlock(&mutex, &soon));
+        SAY(pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &soon_monotonic));
+        SAY(pthread_mutex_lock(&mutex));
+    }
     printf("-- inherit\n");
     pthread_mutexattr_init(&attr);
     pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);

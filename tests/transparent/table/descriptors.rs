@@ -171,7 +171,7 @@ pub(super) const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "close __close close_range dup dup2 __dup2 dup3 socket socketpair pipe __pipe pipe2 eventfd timerfd_create signalfd \
+        hooks: "close __close close_range closefrom dup dup2 __dup2 dup3 socket socketpair pipe __pipe pipe2 eventfd timerfd_create signalfd \
             inotify_init1 epoll_create epoll_create1 memfd_create posix_openpt getsockopt setsockopt shutdown ioctl",
         ways: [
             "gives_up::a_socket_that_lingers_is_closed_whoever_gives_up",

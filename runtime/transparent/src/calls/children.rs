@@ -14,10 +14,11 @@ use libc::{
 };
 
 use super::elsewhere::elsewhere;
+use super::puts::{number, opened};
 use crate::answer::{errno, failed};
 use crate::descriptors::pause::retry_with_pauses;
 use crate::descriptors::wishes::result;
-use crate::enter::looked;
+use crate::enter::{enter, looked};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
@@ -88,15 +89,26 @@ hooks! {
         inherited(|| unsafe { own(child, file, actions, attributes, arguments, environment) })
     }
 
-    /// popen(3).
-    fn popen(command: *const c_char, mode: *const c_char) -> *mut FILE, |within| -> c {
+    /// popen(3), which makes its pipe within libc. The child may get any file of this process, and change its mode.
+    fn popen(command: *const c_char, mode: *const c_char) -> *mut FILE, |_| -> always {
+        files_shared();
         // SAFETY: the caller's promise.
-        elsewhere(within, || unsafe { own!(fn popen(*const c_char, *const c_char) -> *mut FILE)(command, mode) })
+        let own = || unsafe { own!(fn popen(*const c_char, *const c_char) -> *mut FILE)(command, mode) };
+        opened(match enter() {
+            Some(within) => elsewhere(&within, own),
+            None => own(),
+        })
     }
 
-    /// pclose(3). A fiber that is cancelled leaves it to a thread of the pool, which closes the file and waits for the child.
+    /// pclose(3), which closes the file within libc. A fiber that is cancelled leaves it to a thread of the pool, which closes the file and waits
+    /// for the child.
     fn pclose(file: *mut FILE) -> c_int, |within| -> c {
         struct Given(*mut FILE);
+        // SAFETY: the caller's promise.
+        let fd = unsafe { number(file) };
+        if fd >= 0 {
+            close_under(fd);
+        }
         // SAFETY: libc's function may be called on any thread; the file is the call's from now on, whatever its result.
         unsafe impl Send for Given {}
         let file = Given(file);

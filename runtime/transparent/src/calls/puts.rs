@@ -335,7 +335,7 @@ unsafe fn give_up(file: *mut FILE) -> Result<(), c_int> {
 /// # Safety
 ///
 /// The file is open.
-unsafe fn number(file: *mut FILE) -> c_int {
+pub(super) unsafe fn number(file: *mut FILE) -> c_int {
     let before = errno();
     // SAFETY: the caller's promise.
     let fd = unsafe { libc::fileno(file) };
@@ -344,7 +344,7 @@ unsafe fn number(file: *mut FILE) -> c_int {
 }
 
 /// Forgets the number of a file that was opened.
-fn opened(file: *mut FILE) -> *mut FILE {
+pub(super) fn opened(file: *mut FILE) -> *mut FILE {
     if !file.is_null() {
         // SAFETY: libc has just opened it.
         match unsafe { number(file) } {

@@ -14,6 +14,7 @@ use std::mem::{MaybeUninit, zeroed};
 use std::ptr::{null, null_mut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use abaca::hook::descriptors::files_shared;
 use abaca::hook::{is_cancelled, offload};
 use libc::{
     SIG_BLOCK, SIG_IGN, SIG_SETMASK, SIGCHLD, SIGINT, SIGKILL, SIGQUIT, pid_t, posix_spawn_file_actions_t,
@@ -159,6 +160,8 @@ fn start(text: &CStr, restored: &sigset_t, mask: &sigset_t) -> Result<pid_t, c_i
         *mut pid_t, *const c_char, *const posix_spawn_file_actions_t, *const posix_spawnattr_t, *const *mut c_char, *const *mut c_char
     ) -> c_int);
     let mut child = -1;
+    // It may get any file of this process, and change its mode.
+    files_shared();
     // SAFETY: the attributes are initialised, and destroyed once; the arguments end in a null.
     let error = unsafe {
         let mut attributes = MaybeUninit::uninit();

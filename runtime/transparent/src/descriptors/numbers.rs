@@ -69,6 +69,13 @@ hooks! {
         unsafe { own!(fn close_range(c_uint, c_uint, c_int) -> c_int)(first, last, flags) }
     }
 
+    /// closefrom(3).
+    fn closefrom(first: c_int) -> (), |_| -> always {
+        abaca::hook::descriptors::close_range_under(first.max(0) as c_uint, c_uint::MAX);
+        // SAFETY: the caller's promise.
+        unsafe { own!(fn closefrom(c_int) -> ())(first) }
+    }
+
     /// dup(2).
     fn dup(fd: c_int) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.

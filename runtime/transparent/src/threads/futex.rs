@@ -12,7 +12,7 @@
 #![expect(unsafe_code, reason = "makes system calls, and looks at the words that callers point to")]
 
 use std::cell::Cell;
-use std::ffi::{c_int, c_long, c_ulong};
+use std::ffi::{c_int, c_long, c_uint, c_ulong};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
@@ -98,6 +98,8 @@ unsafe fn of_number(number: c_long, [a, b, c]: [usize; 3]) -> Option<c_int> {
         match number {
             libc::SYS_fcntl if !waits_for_lock(b as c_int) => control::fcntl(a as c_int, b as c_int, c),
             libc::SYS_ioctl => control::ioctl(a as c_int, b as c_ulong, c),
+            libc::SYS_close => numbers::close(a as c_int),
+            libc::SYS_close_range => numbers::close_range(a as c_uint, b as c_uint, c as c_int),
             libc::SYS_dup => numbers::dup(a as c_int),
             #[cfg(target_arch = "x86_64")]
             libc::SYS_dup2 => numbers::dup2(a as c_int, b as c_int),

@@ -36,7 +36,7 @@ hooks! {
         // SAFETY: the caller's promise.
         let own = || unsafe { own!(fn pthread_mutex_timedlock(Mutex, *const timespec) -> c_int)(mutex, time) };
         // SAFETY: the caller's promise.
-        match unsafe { own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) } {
+        match unsafe { attempt(mutex, &own) } {
             // SAFETY: the caller's promise.
             EBUSY => match unsafe { Until::clock(CLOCK_REALTIME, time) } {
                 // SAFETY: the caller's promise.
@@ -55,7 +55,7 @@ hooks! {
         // SAFETY: the caller's promise.
         match unsafe { Until::lock_clock(clock, time) } {
             // SAFETY: the caller's promise.
-            Ok(until) => match unsafe { own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) } {
+            Ok(until) => match unsafe { attempt(mutex, &own) } {
                 // SAFETY: the caller's promise.
                 EBUSY => unsafe { lock(mutex, &until, Ends::IfAsynchronous, &own) },
                 result => result,
@@ -145,10 +145,27 @@ pub(crate) unsafe fn lock_again(mutex: Mutex) -> c_int {
 unsafe fn lock_by_kind(mutex: Mutex, ends: Ends) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
-        match own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) {
-            EBUSY => lock(mutex, &Until::Never, ends, &|| own!(fn pthread_mutex_lock(Mutex) -> c_int)(mutex)),
+        let own = || own!(fn pthread_mutex_lock(Mutex) -> c_int)(mutex);
+        match attempt(mutex, &own) {
+            EBUSY => lock(mutex, &Until::Never, ends, &own),
             result => result,
         }
+    }
+}
+
+/// Takes a mutex if it is free, and says EBUSY if it is not. One that is libc's alone is locked by `own`, libc's way, which does not say EBUSY: an
+/// attempt at a robust one whose state was lost says so, and keeps it (glibc's trylock), so that all others would wait for ever.
+///
+/// # Safety
+///
+/// The mutex is initialised.
+unsafe fn attempt(mutex: Mutex, own: &dyn Fn() -> c_int) -> c_int {
+    // SAFETY: the caller's promise: the mutex has the word, which changes as a whole.
+    unsafe {
+        if mutex.cast::<c_int>().add(KIND).read_volatile() & OF_LIBC != 0 {
+            return own();
+        }
+        own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex)
     }
 }
 
@@ -236,7 +253,7 @@ const OWNERS: c_int = 1 << 10;
 /// What makes a mutex libc's alone: robust (16), protocols of priorities (32, 64), shared by processes (128).
 const OF_LIBC: c_int = 0xf0;
 
-/// Takes a mutex that was found held. `own` is libc's way.
+/// Takes a mutex that [`attempt`] has found held. `own` is libc's way.
 ///
 /// # Safety
 ///
@@ -246,11 +263,6 @@ unsafe fn lock(mutex: Mutex, until: &Until, ends: Ends, own: &dyn Fn() -> c_int)
     let Some(within) = enter() else { return own() };
     // SAFETY: the mutex has the word, which changes by atomic operations.
     let kind = unsafe { mutex.cast::<c_int>().add(KIND).read_volatile() };
-    if kind & OF_LIBC != 0 {
-        // Out of the hook, so that handlers of signals run meanwhile.
-        drop(within);
-        return own();
-    }
     if kind & 3 == libc::PTHREAD_MUTEX_ERRORCHECK {
         // Whether it is the caller's own is not to be told from busy by an attempt, but by one whose time is up.
         // SAFETY: the mutex is initialised.
