@@ -35,30 +35,6 @@ fn all_that_compute_begin_before_one_ends_and_a_ticker_goes_on() {
     }
 }
 
-/// Each computes until its worker has left it, and yields: then one that has come back is always there.
-#[test]
-fn a_ticker_goes_on_beside_fibers_that_compute_each_time_that_they_come_back() {
-    let runtime = Arc::new(runtime(1));
-    let count = Arc::new(AtomicUsize::new(0));
-    let fibers: Vec<_> = (0..6)
-        .map(|_| {
-            let (theirs, count) = (Arc::downgrade(&runtime), Arc::clone(&count));
-            runtime.spawn(move || {
-                let hand_offs = || theirs.upgrade().map_or(u64::MAX, |runtime| runtime.hand_offs());
-                while count.load(SeqCst) < 20 {
-                    let before = hand_offs();
-                    while hand_offs() == before && count.load(SeqCst) < 20 {
-                        std::hint::spin_loop();
-                    }
-                    abaca::yield_now();
-                }
-            })
-        })
-        .collect();
-    runtime.spawn(move || tick(&count, 20)).join().unwrap();
-    fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
-}
-
 /// The time slice of the thread of this process with this id, in nanoseconds, and 0 for the calling one. `None` if the kernel does not tell: those before Linux 6.12.
 fn slice_of(thread: i32) -> Option<u64> {
     // Its size, the policy, flags, the niceness, a priority, and three times, of which the slice is the first.

@@ -63,8 +63,6 @@ pub(super) struct HubState {
     /// Whether it pays to watch the inbox then.
     pub(super) spin: AdaptiveSpin<8>,
     random: Cell<u32>,
-    /// Whether the last pass has continued a fiber that had come back.
-    continued_returned: Cell<bool>,
     /// A fiber that goes on at the end of the tick, after everything that the full check then finds, or when there is
     /// nothing else to run.
     deferred: Cell<Option<NonNull<Header>>>,
@@ -164,13 +162,8 @@ impl Worker {
                 return Ok(unstarted);
             }
         }
-        // Here as well as below, for the same reason as above. But who comes back may compute on, and then its worker begins anew on another
-        // thread: what was ready must not wait for all who do.
-        if self.has_returned()
-            && !self.hub_state.continued_returned.take()
-            && let Some(returned) = self.take_returned()
-        {
-            self.hub_state.continued_returned.set(true);
+        // Here as well as below, for the same reason as above.
+        if let Some(returned) = self.take_returned() {
             return Ok(returned);
         }
         // Held by this worker while it searches, and by the thread that chose it while it sleeps; see
