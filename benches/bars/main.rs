@@ -3,7 +3,8 @@
 //!
 //! `cargo run --release -p abaca-benches --features own-tls --bin bars` prints the table; without the feature there are only
 //! plain fibers. `own_tls` is the group of what own storage costs, `connection` that of a lone connection, whose worker sleeps
-//! between two requests, `blocked` that of what blocks a thread, `growth` that of what two workers share. `.. bars cold` is about
+//! between two requests, `blocked` that of what blocks a thread, `growth` that of what two workers share, `ramp`
+//! that of many that begin to compute at once. `.. bars cold` is about
 //! fibers that wait for long.
 
 mod blocked;
@@ -11,6 +12,7 @@ mod cold;
 mod connection;
 mod cost;
 mod growth;
+mod ramp;
 mod table;
 mod variant;
 
@@ -113,6 +115,13 @@ const ALL: &[Measurement] = &[
         variants: variant::ALL,
         sample: blocked::ten_in_poll,
     },
+    ramp("1 that computes", ramp::without_break::<1>),
+    ramp("2 that compute", ramp::without_break::<2>),
+    ramp("4 that compute", ramp::without_break::<4>),
+    ramp("8 that compute", ramp::without_break::<8>),
+    ramp("24 that compute", ramp::without_break::<24>),
+    ramp("60 that compute", ramp::without_break::<60>),
+    ramp("24 that compute and yield each 20 ms", ramp::in_burns::<24>),
     growth("spawn and join, both workers spawn", growth::spawn_and_join),
     growth("spawn of a thousand, of which half are stolen", growth::steal),
     growth("wake-up on the same worker", growth::wake_near),
@@ -121,6 +130,13 @@ const ALL: &[Measurement] = &[
     growth("mutex that both workers lock", growth::mutex),
     growth("accept and spawn", growth::accept),
 ];
+
+/// What many that begin to compute at once do to a ticker, and how long all take to begin.
+const fn ramp(name: &'static str, sample: fn(Variant, bool) -> Sample) -> Measurement {
+    const FIGURES: &[(&str, Bar)] =
+        &[("all begun ms", Bar::Any), ("late ms", Bar::Any), ("latest ms", Bar::Any)];
+    Measurement { group: "ramp", name, figures: FIGURES, variants: variant::PREEMPTED, sample }
+}
 
 /// What two workers that share something take for it, beside one.
 const fn growth(name: &'static str, sample: fn(Variant, bool) -> Sample) -> Measurement {

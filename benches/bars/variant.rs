@@ -12,6 +12,9 @@ pub(crate) enum Variant {
     /// Fibers with storage of their own, on workers that leave a stuck thread. With the feature `own-tls`.
     #[cfg(feature = "own-tls")]
     OwnTls,
+    /// The same on two workers.
+    #[cfg(feature = "own-tls")]
+    OwnTlsTwoWorkers,
     /// OS threads.
     Threads,
     /// tokio's tasks.
@@ -37,6 +40,15 @@ pub(crate) const ALL: &[Variant] = &[
     Variant::Tokio,
 ];
 
+/// Those in which nothing that computes keeps its neighbours from running for ever.
+pub(crate) const PREEMPTED: &[Variant] = &[
+    #[cfg(feature = "own-tls")]
+    Variant::OwnTls,
+    #[cfg(feature = "own-tls")]
+    Variant::OwnTlsTwoWorkers,
+    Variant::Threads,
+];
+
 impl Variant {
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -44,6 +56,8 @@ impl Variant {
             Self::TwoWorkers => "fibers, two workers",
             #[cfg(feature = "own-tls")]
             Self::OwnTls => "fibers, own storage",
+            #[cfg(feature = "own-tls")]
+            Self::OwnTlsTwoWorkers => "fibers, own storage, two workers",
             Self::Threads => "OS threads",
             Self::Tokio => "tokio",
         }
@@ -51,7 +65,12 @@ impl Variant {
 
     /// A runtime with one worker, or two if the mode says so, in this mode. `None` for those that are not abaca's.
     pub(crate) fn runtime(self) -> Option<Runtime> {
-        self.runtime_of(if self == Self::TwoWorkers { 2 } else { 1 })
+        self.runtime_of(match self {
+            Self::TwoWorkers => 2,
+            #[cfg(feature = "own-tls")]
+            Self::OwnTlsTwoWorkers => 2,
+            _ => 1,
+        })
     }
 
     /// The same with so many workers.
@@ -60,7 +79,7 @@ impl Variant {
         let builder = match self {
             Self::Plain | Self::TwoWorkers => builder,
             #[cfg(feature = "own-tls")]
-            Self::OwnTls => builder.own_tls(true),
+            Self::OwnTls | Self::OwnTlsTwoWorkers => builder.own_tls(true),
             Self::Threads | Self::Tokio => return None,
         };
         Some(builder.build().expect("a worker starts"))

@@ -4,6 +4,7 @@
 //! `bash .ci/run own-tls-all` runs the other tests once more with such fibers.
 
 mod c;
+mod crowds;
 mod debugger;
 mod ends;
 mod exceptions;

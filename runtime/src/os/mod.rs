@@ -59,6 +59,8 @@ pub(crate) mod thread_state;
 #[cfg(any(feature = "own-tls", feature = "backtrace"))]
 pub(crate) mod thread_time;
 pub(crate) mod ticks;
+#[cfg(feature = "own-tls")]
+pub(crate) mod time_slice;
 #[cfg(feature = "backtrace")]
 pub(crate) mod trace_signal;
 pub(crate) mod unwind;

@@ -337,6 +337,7 @@ impl Builder {
                 let Some(shared) = weak.upgrade() else { return Ok(()) };
                 let (start, stop) = (start.clone(), stop.clone());
                 roster.start_thread(name.clone(), move || {
+                    scheduler::begin_spare(&shared);
                     call(start.as_ref());
                     scheduler::run_spare(&shared);
                     call(stop.as_ref());

@@ -319,6 +319,14 @@ pub(crate) fn set_spares(
     debug_assert!(is_first, "a runtime is built once");
 }
 
+/// Begins a thread that takes over workers, before it runs a user's code: what that starts is to inherit nothing of the monitor's.
+#[cfg(feature = "own-tls")]
+pub(crate) fn begin_spare(shared: &Shared) {
+    if let Some(spares) = shared.spares.get() {
+        spares.make_usual();
+    }
+}
+
 /// The body of a thread that takes over workers.
 #[cfg(feature = "own-tls")]
 pub(crate) fn run_spare(shared: &Shared) {

@@ -80,6 +80,18 @@ struct Progress {
     had_run: Option<(i32, Duration)>,
 }
 
+/// Why a worker stands still.
+#[cfg(feature = "own-tls")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Its thread has had a processor for long enough, or waits for one behind so many that have that it may as well have had it.
+    Computes,
+    /// Its thread is in a system call, or waits for a page of memory.
+    Blocked,
+    /// Its thread waits for a processor. Another thread would wait as well.
+    Waits,
+}
+
 impl Shared {
     /// The time between two checks, as [`period`], or sooner if workers can leave their threads.
     pub(super) fn check_period(&self) -> Option<Duration> {
@@ -106,6 +118,10 @@ pub(crate) fn run_monitor(shared: &Shared) {
     let mut quiet = Quiet::default();
     #[cfg(feature = "own-tls")]
     let mut load = Load::default();
+    #[cfg(feature = "own-tls")]
+    if let Some(spares) = shared.spares.get() {
+        spares.hasten();
+    }
     let has_handoff = shared.has_own_tls();
     let goes_on = || shared.phase() == Phase::Running || (has_handoff && shared.has_running_workers());
     while goes_on() {
@@ -183,6 +199,11 @@ impl Shared {
     #[inline(always)]
     #[expect(clippy::unused_self, reason = "the other one uses it")]
     pub(super) fn put_monitor_off(&self, _worker: &Worker, _now_ns: impl FnOnce() -> u64) {}
+
+    #[expect(clippy::unused_self, reason = "the other one uses it")]
+    pub(super) fn without_urgency<R>(&self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
 }
 
 /// Sleeps until somebody may wait for a worker, if all that are awake stood still at the last look and nobody waited for them.
@@ -217,7 +238,7 @@ impl Progress {
     fn check(&mut self, shared: &Shared, worker: &Worker, since: Duration) {
         #[cfg(feature = "own-tls")]
         if let Some(spares) = shared.spares.get().filter(|spares| spares.is_eager()) {
-            spares.hand_off(worker, Duration::ZERO);
+            spares.hand_off(worker, Duration::ZERO, false);
         }
         let position = Some(worker.position());
         #[cfg(feature = "own-tls")]
@@ -231,7 +252,7 @@ impl Progress {
             let moves = keeper.is_some() && keeper != self.keeper;
             self.keeper = keeper;
             let patience = if moves { TURN } else { RESCUE };
-            if self.stalled_for >= patience && !self.lacks_processor(worker) {
+            if self.stalled_for >= patience && self.standing(spares, worker) != Standing::Waits {
                 spares.rescue(worker, self.stalled_for);
             }
             return;
@@ -269,22 +290,26 @@ impl Progress {
         if self.stalled_for >= threshold && !self.is_reported {
             let Some(stall) = worker.examine() else { return };
             shared.trigger(Trigger::Stall);
-            self.is_reported = shared.reporting.report(Stall { elapsed: self.stalled_for, ..stall });
+            let stall = Stall { elapsed: self.stalled_for, ..stall };
+            self.is_reported = shared.without_urgency(|| shared.reporting.report(stall));
         }
     }
 
-    /// Whether the worker stands still since its thread waits for a processor: then another thread would wait as well. One that has had a
-    /// processor for long enough keeps the worker.
+    /// Why the worker stands still.
     #[cfg(feature = "own-tls")]
-    fn lacks_processor(&mut self, worker: &Worker) -> bool {
-        let Some((thread_id, before)) = self.had_run else { return false };
-        let Some(now) = has_run(worker) else { return false };
+    fn standing(&mut self, spares: &Spares, worker: &Worker) -> Standing {
+        let Some((thread_id, before)) = self.had_run else { return Standing::Computes };
+        let Some(now) = has_run(worker) else { return Standing::Computes };
         if now.0 != thread_id {
             self.had_run = Some(now);
-            return true;
+            return Standing::Waits;
         }
-        now.1.saturating_sub(before) < HANDOFF_PERIOD / 2
-            && thread_state::of(thread_id) == ThreadState::Running
+        match now.1.saturating_sub(before) {
+            time if time >= HANDOFF_PERIOD / 2 => Standing::Computes,
+            _ if thread_state::of(thread_id) != ThreadState::Running => Standing::Blocked,
+            _ if spares.is_crowded() => Standing::Computes,
+            _ => Standing::Waits,
+        }
     }
 
     /// Gives a worker that stands still, and that others wait for, to another thread. Returns true if nothing else is to be done with it
@@ -307,10 +332,14 @@ impl Progress {
             return false;
         }
         self.is_alone = !worker.is_waited_for();
-        if self.is_alone || self.lacks_processor(worker) {
+        if self.is_alone {
             return false;
         }
-        match spares.hand_off(worker, self.stalled_for) {
+        let computes = match self.standing(spares, worker) {
+            Standing::Waits => return false,
+            standing => standing == Standing::Computes,
+        };
+        match spares.hand_off(worker, self.stalled_for, computes) {
             HandOff::Done => *self = Self { soon_looks: ROW_LOOKS, ..Self::default() },
             HandOff::Soon => self.soon_looks = ROW_LOOKS,
             HandOff::Refused => return false,

@@ -95,7 +95,7 @@ impl Quiet {
         let resumed = shared.resumed();
         let last = self.last.take().filter(|last| last.resumed == resumed);
         let period = self.last.insert(last.unwrap_or_else(|| Period::new(resumed, shared.now_ns())));
-        period.look(|| shared.now_ns(), on_quiet)
+        period.look(|| shared.now_ns(), || shared.without_urgency(on_quiet))
     }
 }
 

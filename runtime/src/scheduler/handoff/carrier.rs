@@ -38,6 +38,8 @@ pub(crate) struct Carrier {
     ward: Ward,
     /// Whether the thread does not begin with the worker that it was given, which another one looks after; see `rest.rs`.
     rests: AtomicBool,
+    /// Whether the thread has computed when its worker left it last.
+    computes: AtomicBool,
     /// Whether the thread has forked, and stays: to the kernel it is the parent of its children.
     is_kept: AtomicBool,
     /// The runtime, for the notice that a watched thread gives.
@@ -70,6 +72,7 @@ impl Carrier {
             parker: Parker::default(),
             ward: Ward::none(),
             rests: AtomicBool::new(false),
+            computes: AtomicBool::new(false),
             is_kept: AtomicBool::new(false),
             shared,
             summons: EventFd::new().ok(),
@@ -112,6 +115,17 @@ impl Carrier {
 
     pub(super) fn set_rests(&self, rests: bool) {
         self.rests.store(rests, Ordering::Relaxed);
+    }
+
+    /// Notes whether the thread computes, which a worker is about to leave in a fiber. Under the lock of `Spares`.
+    pub(super) fn set_computes(&self, computes: bool) {
+        // Relaxed: the thread reads it after it has found its worker taken.
+        self.computes.store(computes, Ordering::Relaxed);
+    }
+
+    /// Whether the thread has computed when its worker left it last.
+    pub(super) fn computes(&self) -> bool {
+        self.computes.load(Ordering::Relaxed)
     }
 
     /// Whether the thread is inside of the runtime. Elsewhere than on the thread itself it is a hint.

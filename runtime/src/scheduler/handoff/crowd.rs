@@ -1,6 +1,6 @@
 //! More threads than processors: some of them wait for one, and another thread would wait as well.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 /// See the module's documentation.
 pub(super) struct Crowd {
@@ -8,12 +8,14 @@ pub(super) struct Crowd {
     processors: usize,
     /// The threads that were started, and have not come: without a processor they come late, and more would come later.
     starting: AtomicUsize,
+    /// The threads that compute in fibers whose homes have left them. One may be back before it was counted.
+    computing: AtomicIsize,
 }
 
 impl Crowd {
     pub(super) fn new() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { processors, starting: AtomicUsize::new(0) }
+        Self { processors, starting: AtomicUsize::new(0), computing: AtomicIsize::new(0) }
     }
 
     /// Whether one more thread would come, rather than wait with those that are on their way.
@@ -30,5 +32,44 @@ impl Crowd {
     /// A thread that was being started is there, or could not be.
     pub(super) fn has_come(&self) {
         self.starting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A thread that its worker has left computes.
+    pub(super) fn computes(&self) {
+        self.computing.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One that has computed does so no more.
+    pub(super) fn has_computed(&self) {
+        self.computing.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many spares are to wait for the next that is stuck.
+    pub(super) fn wanted_spares(&self) -> usize {
+        1 + usize::from(self.is_full())
+    }
+
+    /// Whether those that compute want all processors: a thread that waits for one waits for them.
+    pub(super) fn is_full(&self) -> bool {
+        self.computing.load(Ordering::Relaxed) >= self.processors as isize
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_full_while_as_many_compute_as_there_are_processors() {
+        let crowd = Crowd { processors: 2, ..Crowd::new() };
+        // One that is back before it was counted.
+        crowd.has_computed();
+        assert!(!crowd.is_full());
+        (0..3).for_each(|_| crowd.computes());
+        assert!(crowd.is_full());
+        assert_eq!(crowd.wanted_spares(), 2);
+        crowd.has_computed();
+        assert!(!crowd.is_full());
+        assert_eq!(crowd.wanted_spares(), 1);
     }
 }

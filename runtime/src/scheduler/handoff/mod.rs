@@ -31,6 +31,10 @@ mod sleep;
 #[cfg(feature = "own-tls")]
 mod spares;
 #[cfg(feature = "own-tls")]
+mod thread;
+#[cfg(feature = "own-tls")]
+mod urgency;
+#[cfg(feature = "own-tls")]
 mod vigil;
 #[cfg(feature = "own-tls")]
 mod ward;
@@ -48,9 +52,9 @@ pub(super) use siblings::Suspicion;
 #[cfg(feature = "own-tls")]
 pub(super) use sleep::Sleep;
 #[cfg(feature = "own-tls")]
-pub(super) use spares::run_thread;
-#[cfg(feature = "own-tls")]
 pub(crate) use spares::{Spares, Start, observe_stuck_threads};
+#[cfg(feature = "own-tls")]
+pub(super) use thread::run_thread;
 
 /// What became of an attempt to give a worker to a spare.
 #[cfg(feature = "own-tls")]

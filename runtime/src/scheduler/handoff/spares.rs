@@ -1,25 +1,20 @@
 //! The threads that run workers: those that do, those that wait for one (the spares), and how more are started and retired.
 
-#![expect(unsafe_code, reason = "follows the addresses of fibers and of their homes")]
-
 use std::fmt;
 use std::io;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::crowd::Crowd;
 use super::rest::Rest;
+use super::urgency::{Slice, Urgency};
 use super::{Carrier, HandOff, SpareLimit};
-use crate::cell::Header;
 use crate::os::{self, stderr};
-use crate::scheduler::here;
-use crate::scheduler::hub::Departure;
 use crate::scheduler::shared::Shared;
-use crate::scheduler::worker::{Stealable, Worker};
+use crate::scheduler::worker::Worker;
 
-/// Starts a thread of the runtime that runs [`run_thread`] without a worker.
+/// Starts a thread of the runtime that runs [`run_thread`](super::run_thread) without a worker.
 pub(crate) type Start = Box<dyn Fn() -> io::Result<()> + Send + Sync>;
 
 /// Is told the id of each thread that its worker has left. On the monitor's thread.
@@ -39,11 +34,12 @@ pub(crate) struct Spares {
     is_eager: bool,
     /// How long a spare waits for a worker before it retires.
     keep_alive: Duration,
-    crowd: Crowd,
+    pub(super) crowd: Crowd,
+    pub(super) urgency: Urgency,
     /// The threads beyond one a worker: spares, and threads whose worker was taken.
     count: AtomicUsize,
     /// The fibers whose homes have left their threads, and that have not come home.
-    absent: AtomicUsize,
+    pub(super) absent: AtomicUsize,
     /// How often a worker has left a thread that was stuck, and one that slept.
     hand_offs: AtomicU64,
     pub(super) exchanges: AtomicU64,
@@ -85,6 +81,7 @@ impl Spares {
             is_eager,
             keep_alive,
             crowd: Crowd::new(),
+            urgency: Urgency::default(),
             count: AtomicUsize::new(0),
             absent: AtomicUsize::new(0),
             hand_offs: AtomicU64::new(0),
@@ -139,12 +136,19 @@ impl Spares {
         state.waiting.iter().for_each(|carrier| carrier.wake());
     }
 
-    /// Takes `worker` from its thread, which has been stuck for so long, and gives it to that of an idle worker, or to a spare. From the monitor.
-    pub(in crate::scheduler) fn hand_off(&self, worker: &Worker, stuck_for: Duration) -> HandOff {
+    /// Takes `worker` from its thread, which has been stuck for so long, and gives it to that of an idle worker, or to a spare. `computes`:
+    /// whether the thread wants a processor. From the monitor.
+    pub(in crate::scheduler) fn hand_off(
+        &self,
+        worker: &Worker,
+        stuck_for: Duration,
+        computes: bool,
+    ) -> HandOff {
         let mut state = self.state();
         // Before its first thread has begun, a worker has no carrier. Fibers that share, and guards, keep it for long.
         let stuck = worker.try_carrier().filter(|stuck| !stuck.is_inside() && worker.may_leave_thread());
         let Some(stuck) = stuck else { return HandOff::Refused };
+        stuck.set_computes(computes);
         if self.unpark_for(&mut state, worker, stuck) || self.lend_thread(worker, stuck) {
             return HandOff::Done;
         }
@@ -167,9 +171,9 @@ impl Spares {
         }
         stuck.ward().pass_on(spare.ward());
         self.move_to(worker, &spare);
-        let is_last = state.waiting.is_empty();
+        let left = state.waiting.len();
         drop(state);
-        if is_last {
+        if left < self.crowd.wanted_spares() {
             // One that blocks its thread seldom comes alone.
             self.start_spare(None);
         }
@@ -185,6 +189,9 @@ impl Spares {
             self.absent.fetch_add(usize::from(worker.note_absence()), Ordering::Relaxed);
             if let Some(observe) = OBSERVER.get() {
                 observe(stuck.thread_id());
+            }
+            if stuck.computes() {
+                self.crowd.computes();
             }
             self.hand_offs.fetch_add(1, Ordering::Relaxed);
         }
@@ -289,14 +296,14 @@ impl Spares {
         false
     }
 
-    fn enroll(&self, shared: &Shared) -> Arc<Carrier> {
+    pub(super) fn enroll(&self, shared: &Shared) -> Arc<Carrier> {
         let carrier = Arc::new(Carrier::new(os::thread::id(), shared));
         self.state().carriers.push(Arc::clone(&carrier));
         carrier
     }
 
     /// Waits for a worker for the calling thread. `None` if there will be none, or there was none for a while.
-    fn await_worker(&self, carrier: &Arc<Carrier>) -> Option<&Worker> {
+    pub(super) fn await_worker(&self, carrier: &Arc<Carrier>, slice: &mut Slice<'_>) -> Option<&Worker> {
         let began = Instant::now();
         loop {
             let mut state = self.state();
@@ -307,6 +314,8 @@ impl Spares {
             }
             if let Some(worker) = carrier.take_assigned() {
                 // A waiting one is taken from the list for that.
+                drop(state);
+                slice.make_usual();
                 return Some(worker);
             }
             let place = state.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, carrier));
@@ -314,6 +323,8 @@ impl Spares {
             match place {
                 _ if state.is_closed || retires => {
                     place.map(|index| state.waiting.swap_remove(index));
+                    drop(state);
+                    slice.make_usual();
                     return None;
                 }
                 Some(_) => {}
@@ -321,13 +332,14 @@ impl Spares {
                 None => state.waiting.push(Arc::clone(carrier)),
             }
             drop(state);
+            slice.shorten();
             // One that stays is woken for a worker, or for the end.
             carrier.sleep((!carrier.is_kept()).then_some(self.keep_alive));
         }
     }
 
     /// Forgets the carrier of a thread that ends.
-    fn dismiss(&self, carrier: &Arc<Carrier>) {
+    pub(super) fn dismiss(&self, carrier: &Arc<Carrier>) {
         self.state().carriers.retain(|known| !Arc::ptr_eq(known, carrier));
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
@@ -340,46 +352,4 @@ impl fmt::Debug for Spares {
             .field("count", &self.count)
             .finish_non_exhaustive()
     }
-}
-
-/// The body of a thread that runs workers, beginning with `worker` if it has one.
-pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>) {
-    let spares = shared.spares.get().expect("the runtime has own storage");
-    let carrier = spares.enroll(shared);
-    here::set_carrier(&carrier);
-    match worker {
-        Some(worker) => worker.set_carrier(&carrier),
-        None => spares.crowd.has_come(),
-    }
-    let mut next = worker;
-    while let Some(worker) = next.take().or_else(|| spares.await_worker(&carrier)) {
-        match worker.run() {
-            Departure::WithoutFiber(absent) => {
-                carrier.renew();
-                give_back(absent, &spares.absent);
-            }
-            Departure::InItsSleep => carrier.renew(),
-            // SAFETY: workers live as long as the runtime, and with it its threads.
-            Departure::For(other) => next = Some(unsafe { other.as_ref() }),
-            // The carrier stays, as others may be looking at it.
-            Departure::End => {
-                spares.unpark_ward_of(&carrier);
-                return shared.end_worker(worker);
-            }
-        }
-    }
-    spares.dismiss(&carrier);
-}
-
-/// Gives a fiber that went on while its home had left it back to that home, and takes it from the count of those.
-fn give_back(absent: NonNull<Header>, count: &AtomicUsize) {
-    // SAFETY: the fiber is suspended, and nobody else continues it.
-    let header = unsafe { absent.as_ref() };
-    // SAFETY: a home outlives its fibers.
-    let home = unsafe { &*header.home.load(Ordering::Relaxed).cast::<Worker>() };
-    let shared = home.shared();
-    home.remote.returned.push(Stealable(absent));
-    shared.unpark(home);
-    // Release: pairs with the Acquire in `has_absent`. Last, so that a runtime that has none, and sleeps, is quiet.
-    count.fetch_sub(1, Ordering::Release);
 }
