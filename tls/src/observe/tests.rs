@@ -78,11 +78,18 @@ fn ids_of_the_process_that_are_set_meanwhile_have_changed_no_word() {
 #[test]
 fn a_mark_of_setuid_that_is_there_at_some_looks_has_changed_no_word() {
     let glibc = Glibc::look_up();
+    let mut is_marked = false;
     changes_no_other_word(&mut || {
         let Ok(glibc) = &glibc else { return };
         // SAFETY: a word of this thread's record, which others change atomically. With a mark, who sets ids meanwhile does not wait for more.
         let cancelling = unsafe { AtomicU32::from_ptr(thread_pointer().at(glibc.cancelling)) };
-        cancelling.fetch_xor(SETXID_BIT, Ordering::SeqCst);
+        // It is gone at the last look: a thread that ends with one waits for `setuid`.
+        is_marked = !is_marked;
+        if is_marked {
+            cancelling.fetch_or(SETXID_BIT, Ordering::SeqCst);
+        } else {
+            cancelling.fetch_and(!SETXID_BIT, Ordering::SeqCst);
+        }
     });
 }
 
