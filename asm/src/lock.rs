@@ -47,6 +47,11 @@ impl<T> Lock<T> {
         taken.is_ok().then(|| Held { lock: self })
     }
 
+    /// Opens the lock in a copy of the process by fork(2), where the thread that held it is not there.
+    pub(crate) fn open(&self) {
+        self.state.store(FREE, Ordering::Relaxed);
+    }
+
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }

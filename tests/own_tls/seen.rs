@@ -121,6 +121,33 @@ fn leaves_and_comes_home(recorder: Recorder) {
     }
 }
 
+/// The destructors of thread-locals are code of the fiber: they may wait, and its worker may leave it in them.
+#[test]
+fn what_the_destructors_of_thread_locals_do_is_in_the_fibers_turns() {
+    struct Yields;
+    impl Drop for Yields {
+        fn drop(&mut self) {
+            abaca::yield_now();
+            abaca::observe::flight::mark("destructor");
+        }
+    }
+    thread_local!(static LOCAL: std::cell::RefCell<Option<Yields>> = const { std::cell::RefCell::new(None) });
+    for recorder in [Recorder::new(), Recorder::coarse()] {
+        let runtime = own().workers(1).flight_recorder(recorder).build().unwrap();
+        runtime.run(|| {
+            let body = || LOCAL.set(Some(Yields));
+            abaca::Builder::new().name("child".into()).spawn(body).unwrap().join().unwrap();
+        });
+        let recording = runtime.recording().unwrap();
+        let child = named(&recording, "child");
+        let turns = recording.turns().iter().filter(|turn| turn.fiber == child);
+        let outcomes: Vec<_> = turns.map(|turn| turn.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Yielded, Outcome::Ended]);
+        assert!(recording.notes().iter().any(|note| note.fiber == child && note.text == "destructor"));
+        assert_eq!(recording.fibers().len(), 2, "{recording:?}");
+    }
+}
+
 /// A worker that slept where others may take it has its events from the kernel as well.
 #[test]
 fn who_waits_for_a_descriptor_while_its_worker_sleeps_is_woken_by_the_kernel() {

@@ -189,7 +189,9 @@ fn marks_and_spans_belong_to_their_turns_and_long_texts_are_cut_off() {
 
 #[test]
 fn a_log_that_has_gone_round_has_the_last_turns_and_who_is_there() {
-    let runtime = runtime(1, Recorder::coarse().events(64));
+    // Were the worker to leave the caller while that asks, the others would fill the log.
+    let builder = abaca_tests::with_workers_on_their_threads().workers(1);
+    let runtime = builder.flight_recorder(Recorder::coarse().events(64)).build().unwrap();
     let recording = runtime.run(|| {
         let waits = spawn("waits", abaca::park);
         let neighbour = spawn("neighbour", || (0..1000).for_each(|_| abaca::yield_now()));

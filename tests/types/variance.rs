@@ -115,6 +115,7 @@ const OTHERS: &[&str] = &[
     "Attempt",
     "Listeners",
     "Counted",
+    "PerProcess",
 ];
 
 #[allow(dead_code, reason = "compiled, not called")]

@@ -151,6 +151,16 @@ impl Glibc {
         }
     }
 
+    /// The mark of `setuid` and its kind in the word at this offset; 0 if it is in another one.
+    pub(crate) fn setxid_mark(&self, offset: isize) -> usize {
+        let mut bytes = [0; size_of::<usize>()];
+        match usize::try_from(self.cancelling - offset).ok().and_then(|at| bytes.get_mut(at..at + 4)) {
+            Some(place) => place.copy_from_slice(&SETXID_BIT.to_ne_bytes()),
+            None => return 0,
+        }
+        usize::from_ne_bytes(bytes)
+    }
+
     /// Whether the address is in libc itself: its code or its static variables.
     pub(crate) fn holds(&self, address: usize) -> bool {
         let base = |address: usize| {

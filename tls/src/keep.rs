@@ -3,8 +3,8 @@
 
 use core::ops::Range;
 use core::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use crate::per_process::PerProcess;
 use crate::pointer::{ThreadPointer, thread_pointer};
 use crate::support::support;
 use crate::unsupported::Unsupported;
@@ -20,7 +20,7 @@ struct Kept {
 static KEPT: [Kept; MOST] =
     [const { Kept { offset: AtomicIsize::new(0), bytes: AtomicUsize::new(0) } }; MOST];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
-static ADDING: Mutex<()> = Mutex::new(());
+static ADDING: PerProcess<()> = PerProcess::new(|| ());
 
 /// Why a range cannot [stay the OS thread's](keep_with_carrier).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub unsafe fn keep_with_carrier(start: *const u8, bytes: usize) -> Result<(), Ke
     if segment.is_wanted {
         return Err(KeepError::OfLibc);
     }
-    let _adding = ADDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _adding = ADDING.lock();
     if ranges().any(|kept| kept == range) {
         return Ok(());
     }

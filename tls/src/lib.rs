@@ -85,6 +85,7 @@ mod loader;
 mod modules;
 mod mould;
 mod observe;
+mod per_process;
 mod plan;
 mod pointer;
 mod replica;

@@ -18,10 +18,10 @@ use core::ffi::{c_char, c_void};
 use core::ops::Range;
 use core::ptr::null;
 use core::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::modules::{self, Segment};
 use crate::observe::run_in_new_thread;
+use crate::per_process::PerProcess;
 use crate::pointer::ThreadPointer;
 use crate::support::Support;
 use crate::unsupported::Unsupported;
@@ -61,7 +61,7 @@ struct Known {
     segments: Vec<Segment>,
 }
 
-static KNOWN: Mutex<Known> = Mutex::new(Known { loads: 0, segments: Vec::new() });
+static KNOWN: PerProcess<Known> = PerProcess::new(Known::default);
 
 /// Finds the last library, and keeps it from being unloaded.
 pub(crate) fn last_library() -> Result<LastLibrary, Unsupported> {
@@ -105,7 +105,7 @@ pub(crate) fn any(support: &Support) -> bool {
 /// As for [`reset`](crate::reset()).
 #[cold]
 pub(crate) unsafe fn reset(support: &Support, block: ThreadPointer) {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.lock();
     loop {
         let loads = modules::loads();
         if loads != known.loads {

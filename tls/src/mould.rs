@@ -108,7 +108,7 @@ impl Mould {
         let mut words: Vec<usize> = Vec::new();
         for offset in record.clone().step_by(WORD.unsigned_abs()) {
             // SAFETY: words of libc's record.
-            let value = unsafe { value_of(&models, offset) };
+            let value = unsafe { value_of(&models, offset, glibc.setxid_mark(offset)) };
             words.push(match value {
                 _ if apart.contains(&offset) => 0,
                 // The frames of libc's thread, and what it was called with: there is no such thread.
@@ -175,7 +175,7 @@ impl Mould {
                 continue;
             }
             // SAFETY: words of variables, which each block has.
-            let (value, is) = unsafe { (value_of(&models, offset), word(made, offset)) };
+            let (value, is) = unsafe { (value_of(&models, offset, 0), word(made, offset)) };
             match value {
                 Some(Value::Same(value)) if value == is => {}
                 Some(Value::Own(place)) if made.at::<u8>(place).addr() == is => {}
@@ -287,14 +287,14 @@ impl Value {
     }
 }
 
-/// What a word holds in both models.
+/// What a word holds in both models, but for the bits of the mark, which others set and clear.
 ///
 /// # Safety
 ///
 /// The models have the word.
-unsafe fn value_of(models: &[Model; 2], offset: isize) -> Option<Value> {
+unsafe fn value_of(models: &[Model; 2], offset: isize, mark: usize) -> Option<Value> {
     // SAFETY: the caller's promise.
-    let [one, other] = models.map(|model| unsafe { word(model.pointer, offset) });
+    let [one, other] = models.map(|model| unsafe { word(model.pointer, offset) & !mark });
     let [first, second] = models;
     let own = |value: usize, model: &Model| value.wrapping_sub(model.pointer.address()).cast_signed();
     if one == other {

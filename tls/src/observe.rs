@@ -64,7 +64,13 @@ struct Probe<'a> {
     words: [Vec<usize>; 2],
 }
 
-/// Where others write while a thread does nothing: the kernel notes on which processor it runs, if libc has asked for that; and who begins
+/// A word of the thread's, without the mark of `setuid`, which others set.
+fn word(glibc: &Glibc, own: ThreadPointer, offset: isize) -> usize {
+    // SAFETY: the callers ask for words of the calling thread's block.
+    unsafe { modules::word(own, offset) & !glibc.setxid_mark(offset) }
+}
+
+/// Where others write again and again while a thread does nothing: the kernel notes on which processor it runs, if libc has asked for that; and who begins
 /// or ends beside it on libc's list of threads changes its entry.
 fn foreign(glibc: &Glibc) -> [Range<isize>; 2] {
     let words =
@@ -129,6 +135,14 @@ fn libcs_create() -> Create {
 
 /// Runs `f` in a thread of libc's that has done nothing yet, not even what std does in one.
 pub(crate) fn run_in_new_thread(f: &mut dyn FnMut(ThreadPointer)) -> Result<(), Unsupported> {
+    run_in_new_thread_beside(f, || ())
+}
+
+/// The same; the caller does something before it waits for the thread.
+fn run_in_new_thread_beside(
+    f: &mut dyn FnMut(ThreadPointer),
+    before_join: impl FnOnce(),
+) -> Result<(), Unsupported> {
     extern "C" fn run(f: *mut c_void) -> *mut c_void {
         // SAFETY: the creator passed the address of such a reference, and waits.
         unsafe { (*f.cast::<&mut dyn FnMut(ThreadPointer)>())(thread_pointer()) };
@@ -143,6 +157,7 @@ pub(crate) fn run_in_new_thread(f: &mut dyn FnMut(ThreadPointer)) -> Result<(), 
     if code != 0 {
         return Err(Unsupported::Thread(code));
     }
+    before_join();
     // SAFETY: the thread was made above, and is joined once.
     unsafe { libc::pthread_join(thread.assume_init(), null_mut()) };
     Ok(())
@@ -227,17 +242,42 @@ impl Probe<'_> {
             if record.words().count() > MOST_WORDS {
                 return Err(Unsupported::Trial("`struct pthread` is larger than expected"));
             }
-            self.note(record, own);
-            pthread_setcancelstate(1, null_mut());
-            pthread_setcanceltype(1, null_mut());
-            self.changed(record, own, |seen| &mut seen.cancelling);
-            pthread_setcanceltype(0, null_mut());
-            pthread_setcancelstate(0, null_mut());
+            self.look_at_cancelling(record, own, &mut || ());
         }
         self.seen.robust = robust::offset(own);
         self.seen.cleared = self.cleared(own)?;
         self.seen.carrier = carrier::word_offset();
         Ok(())
+    }
+
+    /// The words that say whether and how the thread can be cancelled: those that are otherwise each time that it cannot, and as before each time
+    /// that it can again. What others write does not come and go with that: the address of who joins the thread, the mark of `setuid` and the word
+    /// at which that waits. `meanwhile` is called before each look.
+    ///
+    /// # Safety
+    ///
+    /// The thread is the calling one.
+    unsafe fn look_at_cancelling(
+        &mut self,
+        record: Segment,
+        own: ThreadPointer,
+        meanwhile: &mut dyn FnMut(),
+    ) {
+        self.note(record, own);
+        let Self { glibc, seen: Seen { cancelling, .. }, foreign, words: [before, _] } = self;
+        let is_foreign = |offset: &isize| foreign.iter().any(|words| words.contains(offset));
+        // There is room.
+        cancelling.extend(record.words().filter(|offset| !is_foreign(offset)));
+        for cannot in [1, 0, 1, 0, 1, 0] {
+            // SAFETY: calls that a thread may make.
+            unsafe {
+                pthread_setcancelstate(cannot, null_mut());
+                pthread_setcanceltype(cannot, null_mut());
+            }
+            meanwhile();
+            let index = |offset: isize| ((offset - record.offset) / modules::WORD).unsigned_abs();
+            cancelling.retain(|&offset| (word(glibc, own, offset) != before[index(offset)]) == (cannot != 0));
+        }
     }
 
     /// The word that libc has told the kernel to clear: the thread's id, up to glibc 2.41 at least. A kernel that does not tell is
@@ -261,22 +301,20 @@ impl Probe<'_> {
     fn note(&mut self, segment: Segment, own: ThreadPointer) {
         let [before, _] = &mut self.words;
         before.clear();
-        // SAFETY: the words are in the calling thread's block. There is room for them.
-        before.extend(segment.words().map(|offset| unsafe { modules::word(own, offset) }));
+        // There is room for them.
+        before.extend(segment.words().map(|offset| word(self.glibc, own, offset)));
     }
 
-    /// The words that have changed since, but for the one with errno and what others write; notes them as they are.
+    /// The words that have changed since, but for the one with errno; notes them as they are.
     fn changed(&mut self, segment: Segment, own: ThreadPointer, list: fn(&mut Seen) -> &mut Vec<isize>) {
         // SAFETY: a public function of libc.
         let errno = unsafe { __errno_location() }.addr().wrapping_sub(own.address()).cast_signed();
         let [before, after] = &mut self.words;
         after.clear();
-        // SAFETY: as in `note`.
-        after.extend(segment.words().map(|offset| unsafe { modules::word(own, offset) }));
+        after.extend(segment.words().map(|offset| word(self.glibc, own, offset)));
         let changed = segment.words().zip(before.iter().zip(after.iter()));
         let changed = changed.filter(|(_, (before, after))| before != after).map(|(offset, _)| offset);
         let changed = changed.filter(|offset| !(*offset..offset + modules::WORD).contains(&errno));
-        let changed = changed.filter(|offset| !self.foreign.iter().any(|words| words.contains(offset)));
         // There is room.
         list(&mut self.seen).extend(changed);
         self.words.swap(0, 1);
@@ -284,58 +322,4 @@ impl Probe<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Makes the calling thread run on this processor alone. Returns whether it may.
-    fn runs_on(processor: usize) -> bool {
-        // SAFETY: the set is a local.
-        unsafe {
-            let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed().assume_init();
-            libc::CPU_SET(processor, &mut set);
-            libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) == 0
-        }
-    }
-
-    /// The words of libc's record of a new thread that are otherwise after `meanwhile`.
-    fn changed_by(meanwhile: &mut dyn FnMut()) -> Vec<isize> {
-        let Ok(glibc) = Glibc::look_up() else { return Vec::new() };
-        let mut seen = None;
-        run_in_new_thread(&mut |own| {
-            let words = [Vec::with_capacity(MOST_WORDS), Vec::with_capacity(MOST_WORDS)];
-            let record = Segment { offset: glibc.thread, bytes: glibc.record_bytes, is_wanted: false };
-            let mut probe = Probe { glibc: &glibc, seen: empty(), foreign: foreign(&glibc), words };
-            probe.note(record, own);
-            meanwhile();
-            probe.changed(record, own, |seen| &mut seen.cancelling);
-            seen = Some(probe.seen.cancelling);
-        })
-        .expect("a thread");
-        seen.expect("the thread has looked")
-    }
-
-    #[test]
-    fn a_thread_that_gets_another_processor_has_changed_no_word() {
-        let mut moved = false;
-        let changed = changed_by(&mut || {
-            runs_on(0);
-            moved = runs_on(1);
-        });
-        assert_eq!(changed, [], "moved: {moved}");
-    }
-
-    #[test]
-    fn threads_that_begin_and_end_beside_it_have_changed_no_word() {
-        let mut beside = Vec::new();
-        // The neighbour of its entry is another thread then: one that begins, and stays until the end.
-        let changed = changed_by(&mut || {
-            let (stay, ended) = std::sync::mpsc::channel::<()>();
-            beside.push((stay, std::thread::spawn(move || ended.recv())));
-        });
-        assert_eq!(changed, []);
-        for (stay, thread) in beside {
-            drop(stay);
-            thread.join().expect("no panic").expect_err("nothing is sent");
-        }
-    }
-}
+mod tests;

@@ -17,7 +17,6 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
-use std::sync::{Mutex, PoisonError};
 
 use crate::birth::SignalsBlocked;
 use crate::carrier::hand_over;
@@ -29,6 +28,7 @@ use crate::loader::Loader;
 use crate::modules::word;
 use crate::mould::{Model, Mould, ToldStack, Word};
 use crate::observe::{Seen, run_in_new_thread};
+use crate::per_process::PerProcess;
 use crate::pointer::{ThreadPointer, set_thread_pointer};
 use crate::reset::{Locale, reset_with};
 use crate::roster;
@@ -70,7 +70,7 @@ unsafe extern "C" fn note_fork() {
 }
 
 /// Who holds it writes between the two models on libc's list.
-static LINKING: Mutex<()> = Mutex::new(());
+static LINKING: PerProcess<()> = PerProcess::new(|| ());
 
 impl Replica {
     /// Learns from two models, the older first, and makes a first block in the place of the sample.
@@ -192,7 +192,7 @@ impl Replica {
     ///
     /// The block's record is complete, and on no list.
     unsafe fn put_on_list(&self, block: ThreadPointer) {
-        let _linking = LINKING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _linking = LINKING.lock();
         // SAFETY: the models stay, and the lock is held.
         unsafe { self.link(self.first).put_behind(self.link(block)) };
     }
@@ -204,7 +204,7 @@ impl Replica {
     /// The block is on the list.
     unsafe fn take_off_list(&self, block: ThreadPointer) {
         {
-            let _linking = LINKING.lock().unwrap_or_else(PoisonError::into_inner);
+            let _linking = LINKING.lock();
             // SAFETY: the lock is held.
             unsafe { self.link(block).take_out() };
         }

@@ -5,16 +5,17 @@ use core::mem::ManuallyDrop;
 use core::ops::Range;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::OnceLock;
 
 use crate::arch;
 use crate::birth;
 use crate::block::Block;
 use crate::glibc::{self, Glibc};
 use crate::loaded::{self, LastLibrary};
+use crate::loader::Loader;
 use crate::modules::Segment;
 use crate::mould::{Model, ToldStack, image};
 use crate::observe::{Seen, observe};
+use crate::per_process::PerProcess;
 use crate::plan::{Parts, Plan};
 use crate::pointer::ThreadPointer;
 use crate::replica::{Replica, Sample};
@@ -36,9 +37,15 @@ pub struct Support {
     new_blocks: [ThreadPointer; 2],
 }
 
-static SUPPORT: OnceLock<Result<Support, Unsupported>> = OnceLock::new();
+type Examined = Result<Support, Unsupported>;
 
-/// The same, once it is known to be there.
+/// What was found out; null before. It stays.
+static EXAMINED: AtomicPtr<Examined> = AtomicPtr::new(null_mut());
+
+/// Held by who finds out. A copy of the process does it itself, whoever is about to in the original.
+static EXAMINING: PerProcess<()> = PerProcess::new(|| ());
+
+/// The support, once it is known to be there.
 static KNOWN: AtomicPtr<Support> = AtomicPtr::new(null_mut());
 
 /// Whether this process can have [blocks](crate::Block).
@@ -57,16 +64,30 @@ static KNOWN: AtomicPtr<Support> = AtomicPtr::new(null_mut());
 /// }
 /// ```
 pub fn support() -> Result<&'static Support, Unsupported> {
-    let found = SUPPORT.get_or_init(examine).as_ref().map_err(|why| *why)?;
+    let found = examined().as_ref().map_err(|why| *why)?;
     // Release: pairs with the Acquire in `known`.
     KNOWN.store(core::ptr::from_ref(found).cast_mut(), Ordering::Release);
     Ok(found)
 }
 
+fn examined() -> &'static Examined {
+    // Acquire, here and below: pairs with the Release below.
+    // SAFETY: null, or from a box that is never freed.
+    let there = || unsafe { EXAMINED.load(Ordering::Acquire).as_ref() };
+    there().unwrap_or_else(|| {
+        let _examining = EXAMINING.lock();
+        there().unwrap_or_else(|| {
+            let examined = Box::leak(Box::new(examine()));
+            EXAMINED.store(examined, Ordering::Release);
+            examined
+        })
+    })
+}
+
 /// What [`support()`] has returned to whoever made the block that is installed.
 #[inline(always)]
 pub(crate) fn known() -> &'static Support {
-    // SAFETY: null, or a part of a static variable.
+    // SAFETY: null, or a part of what is never freed.
     match unsafe { KNOWN.load(Ordering::Acquire).as_ref() } {
         Some(support) => support,
         None => none_known(),
@@ -112,7 +133,7 @@ fn examine() -> Result<Support, Unsupported> {
         new_blocks: [template.block.pointer(), other.block.pointer()],
     };
     support.plan_anew(core::iter::empty())?;
-    match support.learn([&template, &other]) {
+    match support.learn_again([&template, &other]) {
         Ok((replica, block)) => {
             support.block_bytes = support.block_bytes.max(replica.block_bytes());
             support.replica = Ok(replica);
@@ -133,6 +154,15 @@ fn examine() -> Result<Support, Unsupported> {
 fn has_sanitizer() -> bool {
     [c"__asan_init", c"__tsan_init", c"__msan_init", c"__hwasan_init"].into_iter().any(glibc::exists)
 }
+
+fn is_by_thread_wanted() -> bool {
+    std::env::var_os("ABACA_BLOCKS").is_some_and(|how| how == "thread")
+}
+
+const NO_MEMORY: &str = "there is no memory, or no thread, to compare with";
+
+/// How often it is tried to learn how blocks are made.
+const ATTEMPTS: usize = 3;
 
 /// Memory that is never unmapped.
 #[derive(Clone, Copy)]
@@ -252,22 +282,36 @@ impl Support {
         self.replica.as_ref().map_err(|why| *why)
     }
 
+    /// [`learn`](Self::learn), and from other models if that was in vain. A thread may have begun meanwhile; or somebody may have set the
+    /// process's ids, which leaves traces in all records that there are by then.
+    fn learn_again(&self, first: [&Spare; 2]) -> Result<(Replica, Block), &'static str> {
+        Loader::look_up(&self.glibc)?;
+        let mut result = self.learn(first);
+        for _ in 1..ATTEMPTS {
+            if result.is_ok() || is_by_thread_wanted() {
+                return result;
+            }
+            let spare = |steps| Spare::new(&self.glibc, &self.seen, steps).map_err(|_| NO_MEMORY);
+            result = self.learn([&spare(0)?, &spare(1)?]);
+        }
+        result
+    }
+
     /// Learns to make blocks without a thread. Returns a block that was made so.
     fn learn(&self, [first, second]: [&Spare; 2]) -> Result<(Replica, Block), &'static str> {
-        if std::env::var_os("ABACA_BLOCKS").is_some_and(|how| how == "thread") {
+        if is_by_thread_wanted() {
             return Err("ABACA_BLOCKS=thread in the environment");
         }
-        let no_memory = "there is no memory, or no thread, to compare with";
-        let (Some(first), Some(second)) = (first.model(), second.model()) else { return Err(no_memory) };
-        let memory = Memory::new(&self.seen, 2).map_err(|_| no_memory)?;
+        let (Some(first), Some(second)) = (first.model(), second.model()) else { return Err(NO_MEMORY) };
+        let memory = Memory::new(&self.seen, 2).map_err(|_| NO_MEMORY)?;
         // Stacks do not all end at the end of a page.
         let memory = Memory { bytes: memory.bytes - 192, ..memory };
-        let block = memory.block(&self.glibc).map_err(|_| no_memory)?;
+        let block = memory.block(&self.glibc).map_err(|_| NO_MEMORY)?;
         let pointer = block.pointer();
         // SAFETY: the block is new.
         let image = unsafe { image(&self.glibc, pointer) }.ok_or("it is not known where a block begins")?;
         block.end_with(self);
-        let id = tid::take().ok_or(no_memory)?;
+        let id = tid::take().ok_or(NO_MEMORY)?;
         let sample = Sample { lowest: memory.lowest, bytes: memory.bytes, pointer, image, id };
         // SAFETY: the models are never used nor ended, and the memory is the sample's alone.
         let (replica, block) = unsafe { Replica::learn(&self.glibc, &self.seen, [first, second], &sample) }

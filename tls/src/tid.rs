@@ -9,8 +9,10 @@
 //! | 0  0 | 0x10-0x3f | number of the block                |
 //! ```
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::collections::VecDeque;
-use std::sync::Mutex;
+
+use crate::per_process::PerProcess;
 
 const NUMBER_BITS: u32 = 24;
 const FIRST: u32 = 0x10 << NUMBER_BITS;
@@ -20,31 +22,25 @@ const STEP: u32 = 1 << NUMBER_BITS;
 const _: () = assert!(FIRST > 4_194_304, "above all ids of the kernel");
 const _: () = assert!(PAST - 1 <= libc::FUTEX_TID_MASK);
 
-struct Numbers {
-    /// How many were ever used.
-    used: u32,
-    /// Those that were given back, with what was counted: the oldest is used first.
-    free: VecDeque<u32>,
-}
+/// How many were ever used, in the process and in those of which it is a copy.
+static USED: AtomicU32 = AtomicU32::new(0);
 
-static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { used: 0, free: VecDeque::new() });
+/// Those that were given back, with what was counted: the oldest is used first.
+static FREE: PerProcess<VecDeque<u32>> = PerProcess::new(VecDeque::new);
 
 /// An id for a new block; none if there are 16,777,216 blocks.
 pub(crate) fn take() -> Option<u32> {
-    let mut numbers = NUMBERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(tid) = numbers.free.pop_front() {
+    if let Some(tid) = FREE.lock().pop_front() {
         return Some(next(tid));
     }
-    if numbers.used == STEP {
-        return None;
-    }
-    numbers.used += 1;
-    Some(FIRST + numbers.used - 1)
+    // Relaxed: only the numbers differ.
+    let more = |used| (used < STEP).then_some(used + 1);
+    USED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|number| FIRST + number)
 }
 
 /// The id of a block that is gone.
 pub(crate) fn give(tid: u32) {
-    NUMBERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner).free.push_back(tid);
+    FREE.lock().push_back(tid);
 }
 
 /// The id of the next fiber of the same block.

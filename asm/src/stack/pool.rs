@@ -319,11 +319,7 @@ impl StackPool {
         state.slabs.try_reserve(1).map_err(no_memory)?;
         let slab = NonNull::from(Box::leak(slab));
         // SAFETY: it stays in its box.
-        unsafe { registry::enter(slab) }.map_err(|error| {
-            // SAFETY: it came from `Box::leak`, and nobody else knows it.
-            drop(unsafe { Box::from_raw(slab.as_ptr()) });
-            no_memory(error)
-        })?;
+        unsafe { registry::enter(slab) };
         state.slabs.push(slab);
         state.total += count;
         (state.fresh, state.guarded) = (0, 0);

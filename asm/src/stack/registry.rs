@@ -2,26 +2,44 @@
 //!
 //! Every slab is in the list from its mapping to its end. A signal handler may look: it tries the lock a bounded number
 //! of times, and finds nothing if it does not get it.
+//!
+//! A fork(2) may catch the list locked by another thread. So each change of it is one store, and a copy of the process finds it whole, and opens
+//! the lock.
 #![expect(unsafe_code, reason = "looks at slabs through the pointers in the list")]
 
-use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::ptr::NonNull;
-use core::sync::atomic::Ordering;
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::slab::Slab;
-use crate::lock::Lock;
+use crate::lock::{Held, Lock};
 use crate::os;
 
-/// A slab in the list. It is alive, since it leaves the list before it ends.
-struct Entered(NonNull<Slab>);
+/// The link to the next slab of the list. Changed only while the list is locked.
+pub(super) type Link = AtomicPtr<Slab>;
 
-// SAFETY: a slab is immutable but for atomics, as argued for `Stack`.
-unsafe impl Send for Entered {}
+/// The first slab of the list. A static, since a signal handler knows the address of a fault, and no pool.
+static FIRST: Link = Link::new(null_mut());
 
-/// A static, since a signal handler knows the address of a fault, and no pool.
-static SLABS: Lock<Vec<Entered>> = Lock::new(Vec::new());
+/// The lock of the list.
+static LOCK: Lock<()> = Lock::new(());
+
+extern "C" fn open_in_copy() {
+    LOCK.open();
+}
+
+/// The slabs, in no order.
+fn slabs<'a>(_locked: &'a Held<'_, ()>) -> impl Iterator<Item = &'a Slab> {
+    let mut at = &FIRST;
+    core::iter::from_fn(move || {
+        // Acquire: pairs with the Release in `enter`, in a copy of the process.
+        // SAFETY: slabs in the list are alive, and stay so while it is locked.
+        let slab = unsafe { at.load(Ordering::Acquire).as_ref() }?;
+        at = slab.link();
+        Some(slab)
+    })
+}
 
 /// How often a signal handler tries the lock. Its holder needs well under a microsecond, once it runs.
 const ATTEMPTS: usize = 1000;
@@ -56,12 +74,11 @@ pub struct Overrun {
 /// ```
 pub fn overrun_at(address: usize) -> Option<Overrun> {
     for _ in 0..ATTEMPTS {
-        let Some(slabs) = SLABS.try_lock() else {
+        let Some(locked) = LOCK.try_lock() else {
             os::yield_thread();
             continue;
         };
-        // SAFETY: slabs in the list are alive, and stay so while the list is locked.
-        return slabs.iter().find_map(|slab| overrun_in(unsafe { slab.0.as_ref() }, address));
+        return slabs(&locked).find_map(|slab| overrun_in(slab, address));
     }
     None
 }
@@ -80,10 +97,7 @@ fn overrun_in(slab: &Slab, address: usize) -> Option<Overrun> {
 
 /// Finds the stack, of any pool, in which `address` lies. Returns where its usable memory begins, and how many bytes that has.
 pub(super) fn usable_at(address: usize) -> Option<(NonNull<u8>, usize)> {
-    let slabs = SLABS.lock();
-    slabs.iter().find_map(|slab| {
-        // SAFETY: as in `overrun_at`.
-        let slab = unsafe { slab.0.as_ref() };
+    slabs(&LOCK.lock()).find_map(|slab| {
         let (index, _) = slab.find(address)?;
         let shape = slab.shape();
         // SAFETY: a stack is one stride long, and its guard is shorter.
@@ -113,11 +127,8 @@ pub struct Place {
 /// # Ok::<(), abaca_asm::stack::StackError>(())
 /// ```
 pub fn places() -> Vec<Place> {
-    let slabs = SLABS.lock();
     let mut found = Vec::new();
-    for slab in slabs.iter() {
-        // SAFETY: as in `overrun_at`.
-        let slab = unsafe { slab.0.as_ref() };
+    for slab in slabs(&LOCK.lock()) {
         let shape = slab.shape();
         for (index, owner) in slab.owners().iter().enumerate() {
             let bottom = slab.lowest(index).addr().get() + shape.guard_bytes;
@@ -148,12 +159,9 @@ pub fn bounds_at(address: usize) -> Option<(usize, usize)> {
 /// The usable bytes below `top` of the stack, of any pool, in which that lies.
 #[cfg(abaca_asan)]
 pub(crate) fn bytes_below(top: usize) -> Option<usize> {
-    let slabs = SLABS.lock();
-    // SAFETY: as in `overrun_at`.
-    let mut found = slabs.iter().filter_map(|slab| {
-        let slab = unsafe { slab.0.as_ref() };
-        slab.find(top - 1).map(|(_, within)| within + 1 - slab.shape().guard_bytes)
-    });
+    let locked = LOCK.lock();
+    let mut found = slabs(&locked)
+        .filter_map(|slab| slab.find(top - 1).map(|(_, within)| within + 1 - slab.shape().guard_bytes));
     found.next()
 }
 
@@ -162,22 +170,28 @@ pub(crate) fn bytes_below(top: usize) -> Option<usize> {
 /// # Safety
 ///
 /// The slab stays at its address until it is dropped, which [removes](remove) it.
-///
-/// # Errors
-///
-/// * There is no memory for that: it is not on the list.
-pub(super) unsafe fn enter(slab: NonNull<Slab>) -> Result<(), TryReserveError> {
-    let mut slabs = SLABS.lock();
-    slabs.try_reserve(1)?;
-    slabs.push(Entered(slab));
-    Ok(())
+pub(super) unsafe fn enter(slab: NonNull<Slab>) {
+    static IS_FORK_WATCHED: AtomicBool = AtomicBool::new(false);
+    // Relaxed, here and below: who does not see it has it watched twice.
+    if !IS_FORK_WATCHED.load(Ordering::Relaxed) {
+        // SAFETY: the handler is a function of ours, and writes an atomic. If there is no memory for it, copies do without.
+        unsafe { libc::pthread_atfork(None, None, Some(open_in_copy)) };
+        IS_FORK_WATCHED.store(true, Ordering::Relaxed);
+    }
+    let _locked = LOCK.lock();
+    // SAFETY: the caller's promise.
+    unsafe { slab.as_ref() }.link().store(FIRST.load(Ordering::Relaxed), Ordering::Relaxed);
+    // Release: pairs with the Acquire in `slabs`.
+    FIRST.store(slab.as_ptr(), Ordering::Release);
 }
 
-/// Takes out the slab that has this base.
-pub(super) fn remove(base: NonNull<u8>) {
-    let mut slabs = SLABS.lock();
-    // SAFETY: as in `overrun_at`.
-    if let Some(index) = slabs.iter().position(|slab| unsafe { slab.0.as_ref() }.lowest(0) == base) {
-        slabs.swap_remove(index);
+/// Takes out the slab, if it is in the list.
+pub(super) fn remove(slab: &Slab) {
+    let locked = LOCK.lock();
+    let before = |it: &&Link| core::ptr::eq(it.load(Ordering::Relaxed), slab);
+    let mut links = core::iter::once(&FIRST).chain(slabs(&locked).map(Slab::link));
+    if let Some(link) = links.find(before) {
+        // Release: as above.
+        link.store(slab.link().load(Ordering::Relaxed), Ordering::Release);
     }
 }

@@ -89,6 +89,8 @@ pub(super) struct Slab {
     lost: AtomicUsize,
     /// How many of its stacks the pool holds without a page in them. Changed only while the pool is locked.
     bare: AtomicUsize,
+    /// Of the registry.
+    link: registry::Link,
     /// The ids of the stacks that valgrind knows.
     #[cfg(abaca_valgrind)]
     registered: crate::lock::Lock<Vec<usize>>,
@@ -124,10 +126,15 @@ impl Slab {
             fixtures,
             lost: AtomicUsize::new(0),
             bare: AtomicUsize::new(0),
+            link: registry::Link::default(),
             #[cfg(abaca_valgrind)]
             registered: crate::lock::Lock::new(Vec::new()),
         };
         Ok(memory.fill(slab))
+    }
+
+    pub(super) fn link(&self) -> &registry::Link {
+        &self.link
     }
 
     /// How many stacks the slab has.
@@ -195,7 +202,7 @@ impl Drop for Slab {
         }
         #[cfg(abaca_valgrind)]
         self.registered.get_mut().drain(..).for_each(crate::valgrind::deregister_stack);
-        registry::remove(self.base);
+        registry::remove(self);
         // SAFETY: the range was mapped by `map`, and its pool drops a slab only when no handle is left.
         unsafe { os::unmap(self.base, self.shape.stride_bytes * self.count()) };
     }

@@ -5,21 +5,16 @@
 
 #![expect(unsafe_code, reason = "forgets what nobody uses")]
 
-use std::sync::Once;
-
 use super::{descriptors, interrupt, sleepers};
-use crate::os::fork;
+use crate::os::fork::AtFork;
 use crate::scheduler;
 
 /// From now on copies of the process forget. What a fork changes for the original is noted as well. In a copy that a fiber has made,
 /// `became_thread` is called when that is a plain thread, and `before_end` before the copy ends with it.
 pub fn watch_forks(became_thread: fn(), before_end: fn()) {
-    static WATCH: Once = Once::new();
-    WATCH.call_once(|| {
-        scheduler::forked::also(became_thread, before_end);
-        fork::before_each(note);
-        fork::in_each_copy(begin_anew);
-    });
+    static WATCH: AtFork = AtFork::new(Some(note), Some(begin_anew));
+    scheduler::forked::also(became_thread, before_end);
+    WATCH.set_up();
 }
 
 extern "C" fn note() {

@@ -32,6 +32,7 @@ use crate::cell::{Flags, Header, Outcome, Reason, Waiter};
 use crate::scheduler::Worker;
 use crate::{blocking, park, scheduler};
 
+pub use crate::os::fork::{AtFork, PerProcess};
 pub use crate::park::by_address::{MUTEX_MARK, RWLOCK_MARK};
 pub use crate::park::deferred::{Call, Deferred, Ends};
 pub use crate::park::key::Found;

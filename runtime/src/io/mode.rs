@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::os::fork::{Generation, PerProcess};
 use crate::os::{identity, process, socket};
@@ -32,7 +32,7 @@ struct Users {
 type OpenFile = (identity::File, u64);
 
 /// Registers what is done at the exit, once there is a first user.
-static AT_EXIT: Once = Once::new();
+static AT_EXIT: AtomicBool = AtomicBool::new(false);
 
 struct GiveBack;
 
@@ -75,7 +75,10 @@ impl Mode {
                 None => return Ok(Self { entry: None, generation }),
             }
         };
-        AT_EXIT.call_once(process::at_exit::<GiveBack>);
+        // Relaxed: the lock of the users is held.
+        if !AT_EXIT.swap(true, Ordering::Relaxed) {
+            process::at_exit::<GiveBack>();
+        }
         users.of.entry(open_file).or_default().push(fd.as_raw_fd());
         Ok(Self { entry: Some(open_file), generation })
     }

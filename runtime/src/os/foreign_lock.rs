@@ -3,10 +3,9 @@
 //! Neither gives its lock back in a copy of the process by fork(2) that another thread has made a moment ago when it held one. There, such
 //! calls are not made: what is looked at shows addresses, and no names.
 
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::fork;
+use super::fork::AtFork;
 
 /// How many threads are in such a call, or about to be.
 static UNDER_WAY: AtomicU32 = AtomicU32::new(0);
@@ -22,8 +21,8 @@ pub(crate) fn within<R>(call: impl FnOnce() -> R) -> Option<R> {
             UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
         }
     }
-    static WATCH: Once = Once::new();
-    WATCH.call_once(|| fork::in_each_copy(look));
+    static WATCH: AtFork = AtFork::in_each_copy(look);
+    WATCH.set_up();
     // Relaxed, here and below: a copy has one thread when it looks, and sees what each thread of the original had done.
     UNDER_WAY.fetch_add(1, Ordering::Relaxed);
     let _inside = Inside;

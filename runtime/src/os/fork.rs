@@ -4,10 +4,15 @@
 //! instance is removed from its parent's.
 
 #![expect(unsafe_code, reason = "a call of the C library; values that are never freed")]
+#![cfg_attr(
+    not(feature = "own-tls"),
+    expect(unreachable_pub, reason = "the hooks export what others do without")
+)]
 
+use std::fmt;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// The number of forks between this process and the one that called [`Generation::current`] first.
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -18,12 +23,9 @@ pub(crate) struct Generation(u32);
 
 impl Generation {
     pub(crate) fn current() -> Self {
-        static WATCH: Once = Once::new();
-        // SAFETY: the handler is static, and may be called in a child of a fork: it adds to an atomic.
-        WATCH.call_once(|| unsafe {
-            // If there is no memory for it, copies are not told apart.
-            libc::pthread_atfork(None, None, Some(count));
-        });
+        // If there is no memory for it, copies are not told apart.
+        static COUNT: AtFork = AtFork::in_each_copy(count);
+        COUNT.set_up();
         Self(FORKS.load(Ordering::Relaxed))
     }
 
@@ -36,11 +38,17 @@ impl Generation {
 /// stay locked there for ever, and what the value tells is of the original's threads and descriptors.
 ///
 /// The value of a process is never freed: a thread of a copy may be about to look at its original's.
-pub(crate) struct PerProcess<T> {
+pub struct PerProcess<T> {
     /// The value of this process, or of the one of which this is a copy. Null before the first.
     current: AtomicPtr<Owned<T>>,
     first: fn() -> T,
     owns: PhantomData<Mutex<T>>,
+}
+
+impl<T> fmt::Debug for PerProcess<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PerProcess").finish_non_exhaustive()
+    }
 }
 
 struct Owned<T> {
@@ -50,17 +58,17 @@ struct Owned<T> {
 
 impl<T> PerProcess<T> {
     /// `first` makes the value with which a process begins.
-    pub(crate) const fn new(first: fn() -> T) -> Self {
+    pub const fn new(first: fn() -> T) -> Self {
         Self { current: AtomicPtr::new(std::ptr::null_mut()), first, owns: PhantomData }
     }
 
     /// Locks the value of this process.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    pub fn lock(&self) -> MutexGuard<'_, T> {
         self.of_this_process().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same, unless another thread of this process has locked it.
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         match self.of_this_process().try_lock() {
             Ok(guard) => Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -100,17 +108,44 @@ pub(crate) fn process_id() -> i32 {
     unsafe { libc::getpid() }
 }
 
-/// Calls `note`, which may only touch atomics, before each fork(2) from now on. If there is no memory for that, it never does.
-#[cfg(feature = "own-tls")]
-pub(crate) fn before_each(note: extern "C" fn()) {
-    // SAFETY: the handler is static, and may run on any thread that forks.
-    unsafe { libc::pthread_atfork(Some(note), None, None) };
+/// What is done at each fork(2): before it, and in each copy of the process when that begins. It may not wait, and may be done twice: two threads
+/// may set it up at the same time.
+///
+/// There is no lock, as that of `Once`, which a fork by another thread could catch, so that its copy waited for ever.
+#[derive(Debug)]
+pub struct AtFork {
+    before: Option<extern "C" fn()>,
+    in_copy: Option<extern "C" fn()>,
+    is_set_up: AtomicBool,
 }
 
-/// Calls `begin`, which may not wait, in each copy of the process from now on. If there is no memory for that, it never does.
-pub(crate) fn in_each_copy(begin: extern "C" fn()) {
-    // SAFETY: the handler is static, and may run in a child of a fork.
-    unsafe { libc::pthread_atfork(None, None, Some(begin)) };
+impl AtFork {
+    /// Nothing yet.
+    pub const fn new(before: Option<extern "C" fn()>, in_copy: Option<extern "C" fn()>) -> Self {
+        Self { before, in_copy, is_set_up: AtomicBool::new(false) }
+    }
+
+    /// The same, with nothing to do before.
+    pub const fn in_each_copy(begin: extern "C" fn()) -> Self {
+        Self::new(None, Some(begin))
+    }
+
+    /// From now on it is done. If there is no memory for that, it never is.
+    #[inline]
+    pub fn set_up(&self) {
+        // Relaxed, here and below: who does not see it sets it up again.
+        if !self.is_set_up.load(Ordering::Relaxed) {
+            self.tell_libc();
+        }
+    }
+
+    #[cold]
+    fn tell_libc(&self) {
+        let handler = |f: extern "C" fn()| f as unsafe extern "C" fn();
+        // SAFETY: the handlers are functions of ours, and may run on any thread that forks, and in a child of it.
+        unsafe { libc::pthread_atfork(self.before.map(handler), None, self.in_copy.map(handler)) };
+        self.is_set_up.store(true, Ordering::Relaxed);
+    }
 }
 
 extern "C" fn count() {

@@ -4,8 +4,10 @@
 
 use std::io;
 use std::ptr::{self, NonNull};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::fork::PerProcess;
 use super::handler::{Below, Delivery, Entry, LAYERS, Layers, Mask, exchange, with_errno_kept};
 use super::page::page_bytes;
 use super::thread;
@@ -32,12 +34,14 @@ static ENTRIES: [Entry; LAYERS] = [on_fault::<0>, on_fault::<1>, on_fault::<2>, 
 /// Calls `hook` first for every later SIGSEGV of this process. The first call wins. Later ones change nothing, even if another
 /// handler was installed over ours: that handler passes on to ours the faults that it does not handle.
 pub(crate) fn watch_faults(hook: FaultHook) -> io::Result<()> {
-    static WATCHES: Mutex<bool> = Mutex::new(false);
-    let mut watches = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
-    if !*watches {
+    static WATCHES: AtomicBool = AtomicBool::new(false);
+    static CHANGING: PerProcess<()> = PerProcess::new(|| ());
+    let _changing = CHANGING.lock();
+    // Relaxed: the lock is held.
+    if !WATCHES.load(Ordering::Relaxed) {
         HOOK.get_or_init(|| hook);
         COVERED.cover(libc::SIGSEGV, &ENTRIES)?;
-        *watches = true;
+        WATCHES.store(true, Ordering::Relaxed);
     }
     Ok(())
 }

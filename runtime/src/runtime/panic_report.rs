@@ -8,13 +8,16 @@
 
 use std::io::Write;
 use std::panic;
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::MAIN;
 use crate::observe::flight::record_panic;
+use crate::os::fork::PerProcess;
 use crate::park;
 
-static WRAPPED: Once = Once::new();
+/// Whether it was wrapped, and what is held meanwhile.
+static IS_WRAPPED: AtomicBool = AtomicBool::new(false);
+static WRAPPING: PerProcess<()> = PerProcess::new(|| ());
 
 /// From now on, reports of panics in fibers show the fiber's name.
 pub(super) fn name_fibers() {
@@ -22,16 +25,20 @@ pub(super) fn name_fibers() {
     if std::thread::panicking() {
         return;
     }
-    WRAPPED.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| {
-            if park::on_fiber() {
-                announce();
-                record_panic();
-            }
-            before(panic);
-        }));
-    });
+    let _wrapping = WRAPPING.lock();
+    // Relaxed: the lock is held.
+    if IS_WRAPPED.load(Ordering::Relaxed) {
+        return;
+    }
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if park::on_fiber() {
+            announce();
+            record_panic();
+        }
+        before(panic);
+    }));
+    IS_WRAPPED.store(true, Ordering::Relaxed);
 }
 
 fn announce() {

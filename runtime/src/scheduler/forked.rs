@@ -3,11 +3,11 @@
 
 use std::cell::Cell;
 use std::ptr::NonNull;
-use std::sync::{Once, OnceLock};
+use std::sync::OnceLock;
 
 use super::here::{self, current_fiber};
 use crate::cell::Header;
-use crate::os::fork;
+use crate::os::fork::AtFork;
 
 thread_local! {
     /// The fiber that has become this thread.
@@ -19,12 +19,12 @@ static ALSO: OnceLock<[fn(); 2]> = OnceLock::new();
 
 /// From now on a fiber goes on as a thread where it forks.
 pub(crate) fn watch_forks() {
-    static WATCH: Once = Once::new();
-    WATCH.call_once(|| {
-        fork::in_each_copy(go_on);
-        #[cfg(feature = "own-tls")]
-        fork::before_each(keep_thread);
-    });
+    #[cfg(feature = "own-tls")]
+    const BEFORE: Option<extern "C" fn()> = Some(keep_thread);
+    #[cfg(not(feature = "own-tls"))]
+    const BEFORE: Option<extern "C" fn()> = None;
+    static WATCH: AtFork = AtFork::new(BEFORE, Some(go_on));
+    WATCH.set_up();
 }
 
 /// The child is this thread's: what it has asked to be sent at the end of its parent (`PR_SET_PDEATHSIG`), it is sent at the end of the thread.

@@ -290,7 +290,8 @@ impl Worker {
         }
     }
 
-    /// Notes that the fiber has ended.
+    /// Notes that the fiber, which has the flag [`RECORDED`](crate::cell::Flags::RECORDED), has ended. Before its cell may be freed.
+    #[cold]
     pub(super) fn record_end(&self, fiber: &Header) {
         if let Some(recorder) = self.recorder() {
             recorder.end_turn(Kind::End as u64, recorder.ticks.now(), fiber);

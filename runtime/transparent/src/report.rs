@@ -10,7 +10,8 @@ use std::ffi::{CStr, c_void};
 use std::fmt;
 use std::fs;
 use std::mem::MaybeUninit;
-use std::sync::{Mutex, PoisonError};
+
+use abaca::hook::PerProcess;
 
 use crate::kernel::kernel;
 
@@ -32,7 +33,7 @@ struct Seen {
     stack: Vec<usize>,
 }
 
-static SEEN: Mutex<BTreeMap<Place, Seen>> = Mutex::new(BTreeMap::new());
+static SEEN: PerProcess<BTreeMap<Place, Seen>> = PerProcess::new(BTreeMap::new);
 
 /// Has the monitor tell of stuck threads.
 pub(crate) fn begin() {
@@ -51,7 +52,7 @@ fn note(thread: i32) {
     if number < 0 {
         return;
     }
-    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seen = SEEN.lock();
     if let Some(known) = seen.get_mut(&(number, pc)) {
         known.count += 1;
     } else if seen.len() < CALLS {
@@ -104,7 +105,7 @@ pub struct BlockingCall {
 /// ```
 #[must_use]
 pub fn report() -> Vec<BlockingCall> {
-    let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = SEEN.lock();
     let raw: Vec<_> = seen.iter().map(|(place, seen)| (*place, seen.count, seen.stack.clone())).collect();
     drop(seen);
     let mut calls: Vec<BlockingCall> = raw

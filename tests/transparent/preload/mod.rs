@@ -124,6 +124,11 @@ fn a_daemon_closes_descriptors_and_its_children_have_threads() {
 }
 
 #[test]
+fn a_child_has_threads_whatever_another_thread_did_when_it_was_forked() {
+    is_as_on_threads("moments.c", &["1", "2"]);
+}
+
+#[test]
 fn a_cancelled_thread_ends_from_every_call_that_waits() {
     is_as_on_threads("cancels.c", &["1", "2"]);
 }

@@ -1,5 +1,7 @@
 //! Cancellation, deadlines and the end of the runtime, in sleeps and at locks.
 
+#![expect(unsafe_code, reason = "threads of C's, which are cancelled as such")]
+
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -136,4 +138,49 @@ fn the_end_of_the_runtime_ends_sleeps() {
         (0..10).for_each(|_| receiver.recv().unwrap());
     });
     assert_eq!(ended.load(SeqCst), 10, "the runtime has waited for all");
+}
+
+/// What the crate's page says does not hold: an OS thread would end while it computes.
+#[test]
+fn a_thread_that_may_be_cancelled_anywhere_ends_in_its_next_call_and_not_while_it_computes() {
+    static STEP: AtomicU32 = AtomicU32::new(0);
+    fn await_step(step: u32) {
+        while STEP.load(SeqCst) < step {
+            std::hint::spin_loop();
+        }
+    }
+    unsafe extern "C" {
+        fn pthread_setcanceltype(kind: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
+        fn pthread_cancel(thread: libc::pthread_t) -> libc::c_int;
+    }
+    unsafe extern "C-unwind" {
+        fn pthread_testcancel();
+    }
+    extern "C-unwind" fn computes(_: *mut libc::c_void) -> *mut libc::c_void {
+        const ASYNCHRONOUS: libc::c_int = 1;
+        // SAFETY: these functions have no preconditions; nothing is alive here that has a destructor.
+        unsafe {
+            pthread_setcanceltype(ASYNCHRONOUS, std::ptr::null_mut());
+            STEP.store(1, SeqCst);
+            await_step(2);
+            STEP.store(3, SeqCst);
+            pthread_testcancel();
+        }
+        STEP.store(4, SeqCst);
+        std::ptr::null_mut()
+    }
+    abaca_transparent::threads_are_fibers().unwrap();
+    // SAFETY: the function has the type that C expects, but that it may unwind, which is how it ends; the thread is joined once.
+    unsafe {
+        let start: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void =
+            std::mem::transmute(computes as extern "C-unwind" fn(*mut libc::c_void) -> *mut libc::c_void);
+        let mut thread = std::mem::zeroed();
+        assert_eq!(libc::pthread_create(&raw mut thread, std::ptr::null(), start, std::ptr::null_mut()), 0);
+        await_step(1);
+        assert_eq!(pthread_cancel(thread), 0);
+        STEP.store(2, SeqCst);
+        let mut result = std::ptr::null_mut();
+        assert_eq!(libc::pthread_join(thread, &raw mut result), 0);
+        assert_eq!((result.addr(), STEP.load(SeqCst)), (usize::MAX, 3));
+    }
 }

@@ -22,6 +22,7 @@ use packed::{Unpacked, packed};
 use tables::Tables;
 
 use crate::atomic::thread_yield;
+use crate::os::fork::PerProcess;
 use crate::os::mask::SignalsBlocked;
 use crate::os::page::page_bytes;
 use crate::os::page_faults::{self, PageFaults};
@@ -86,8 +87,8 @@ impl Frames {
 /// * The operating system's, if it refuses memory or a thread.
 pub(crate) fn prepare() -> io::Result<()> {
     /// Held while the store is made.
-    static MAKING: Mutex<()> = Mutex::new(());
-    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    static MAKING: PerProcess<()> = PerProcess::new(|| ());
+    let _making = MAKING.lock();
     if STORE.get().is_some() {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! What is around the life of a fiber: the marks with which it starts, the runtime's hook, and the events of its start and end.
+//! What is around the life of a fiber: the marks with which it starts, the runtime's hook, and the event of its start.
 
 #![expect(unsafe_code, reason = "looks at the calling fiber")]
 
@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use super::Worker;
 use super::life::this_worker;
 use crate::cell::{Flags, Header};
-use crate::scheduler::here::{come_home, current_worker};
+use crate::scheduler::here::come_home;
 use crate::scheduler::phase::Phase;
 
 /// Calls `live` with the runtime's hook around it.
@@ -21,18 +21,13 @@ pub(super) fn run_in_hook(fiber: NonNull<Header>, live: impl FnOnce()) {
 /// [`run_in_hook`] for a fiber that has a hook or is recorded.
 #[cold]
 fn run_slow(fiber: &Header, live: impl FnOnce()) {
-    let is_recorded = fiber.has(Flags::RECORDED);
-    if is_recorded {
+    if fiber.has(Flags::RECORDED) {
         come_home(this_worker()).record_start(fiber);
     }
     if fiber.has(Flags::HOOKED) {
         this_worker().shared().hooks.around_fiber(live);
     } else {
         live();
-    }
-    // None in a copy of the process that the fiber has made.
-    if is_recorded && let Some(worker) = current_worker() {
-        come_home(worker).record_end(fiber);
     }
 }
 

@@ -254,6 +254,8 @@ impl Worker {
                 // since it may park.
                 self.attach_stack(fiber, stack);
                 self.set_current(Some(fiber));
+                // SAFETY: as above.
+                self.record_start(unsafe { fiber.as_ref() });
                 return Next::Clear;
             }
             // SAFETY: as above; it is clear.
@@ -283,8 +285,11 @@ impl Worker {
     fn detach_stack(&self, fiber: NonNull<Header>) -> Stack {
         // SAFETY: called while the cell is alive, by the worker that runs the fiber.
         let header = unsafe { fiber.as_ref() };
+        // After the destructors of its thread-locals, which may park, or be left by the worker.
         if header.has(Flags::LOGGED) {
             self.log_end(header);
+        } else if header.has(Flags::RECORDED) {
+            self.record_end(header);
         }
         let stack = header.take_stack().expect("a running fiber has a stack");
         self.unregister(fiber);

@@ -19,7 +19,7 @@
 #![expect(unsafe_code, reason = "resumes a coroutine on several threads, one after the other")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, panicking};
 
 use abaca_asm::coroutine::{Coroutine, Yielder};
@@ -34,7 +34,7 @@ const CAPACITY: usize = 64;
 /// Some hundred bytes for each unwinding in a release build, a thousand in a debug build, and the rest for the unwinder.
 const STACK_BYTES: usize = 256 * 1024;
 
-static STACKS: LazyLock<Arc<StackPool>> = LazyLock::new(|| Arc::new(StackPool::new(STACK_BYTES)));
+static STACKS: PerProcess<Arc<StackPool>> = PerProcess::new(|| Arc::new(StackPool::new(STACK_BYTES)));
 
 /// The stacks that no thread uses at the moment.
 static IDLE: PerProcess<Vec<UnwindingStack>> = PerProcess::new(Vec::new);
@@ -64,7 +64,8 @@ unsafe impl Send for UnwindingStack {}
 
 impl UnwindingStack {
     fn new() -> Option<Self> {
-        let mut coroutine = Coroutine::with_pool(&STACKS, hold).ok()?;
+        let pool = Arc::clone(&STACKS.lock());
+        let mut coroutine = Coroutine::with_pool(&pool, hold).ok()?;
         // SAFETY: `hold` keeps nothing that belongs to a thread, as argued for `Send`.
         unsafe { coroutine.unbind() };
         Some(Self { coroutine, depth: 0 })

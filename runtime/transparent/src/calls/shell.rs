@@ -12,10 +12,10 @@
 use std::ffi::{CStr, c_char, c_int};
 use std::mem::{MaybeUninit, zeroed};
 use std::ptr::{null, null_mut};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use abaca::hook::descriptors::files_shared;
-use abaca::hook::{is_cancelled, offload};
+use abaca::hook::{PerProcess, is_cancelled, offload};
 use libc::{
     SIG_BLOCK, SIG_IGN, SIG_SETMASK, SIGCHLD, SIGINT, SIGKILL, SIGQUIT, pid_t, posix_spawn_file_actions_t,
     posix_spawnattr_t, sigset_t,
@@ -51,13 +51,13 @@ struct Before {
     actions: [MaybeUninit<libc::sigaction>; 2],
 }
 
-static BEFORE: Mutex<Before> =
-    Mutex::new(Before { commands: 0, actions: [const { MaybeUninit::uninit() }; 2] });
+static BEFORE: PerProcess<Before> =
+    PerProcess::new(|| Before { commands: 0, actions: [const { MaybeUninit::uninit() }; 2] });
 
 const IGNORED: [c_int; 2] = [SIGINT, SIGQUIT];
 
 fn before() -> MutexGuard<'static, Before> {
-    BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
+    BEFORE.lock()
 }
 
 /// A command that runs.

@@ -5,9 +5,9 @@
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use abaca::hook::PerProcess;
 use libc::{FIONREAD, POLLERR, POLLHUP};
 
 use super::connect::option;
@@ -23,7 +23,7 @@ const KEPT_FOR: Duration = Duration::from_secs(60);
 const MOST: usize = 64;
 
 /// The errors that are kept.
-static ERRORS: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+static ERRORS: PerProcess<Vec<Kept>> = PerProcess::new(Vec::new);
 
 /// How many those are.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -61,7 +61,7 @@ pub(super) fn keep(fd: c_int, result: isize) {
     ];
     let Some(&error) = is_told_once.iter().find(|error| result == failed(**error)) else { return };
     let Some(socket) = about(fd).filter(|_| is_of_internet(fd)).map(|about| about.st_ino) else { return };
-    let mut errors = ERRORS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut errors = ERRORS.lock();
     if errors.len() == MOST {
         errors.remove(0);
     }
@@ -79,7 +79,7 @@ pub(super) fn kept(fd: c_int) -> Option<isize> {
 #[cold]
 fn take(fd: c_int) -> Option<c_int> {
     let socket = about(fd)?.st_ino;
-    let mut errors = ERRORS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut errors = ERRORS.lock();
     errors.retain(|kept| kept.since.elapsed() < KEPT_FOR);
     let found = errors.iter().position(|kept| kept.socket == socket);
     let error = found.map(|index| errors.remove(index).error);

@@ -7,10 +7,10 @@
 
 use std::ffi::{c_int, c_long, c_uint, c_void};
 use std::mem::MaybeUninit;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use abaca::hook::{ends_in_error, is_cancelled, offload, offload_and_leave, offload_or_leave};
+use abaca::hook::{PerProcess, ends_in_error, is_cancelled, offload, offload_and_leave, offload_or_leave};
 use libc::{loff_t, size_t, ssize_t};
 
 use crate::answer::{failed, of_c};
@@ -88,13 +88,13 @@ const PART: usize = 4 << 20;
 type File = (u64, u64);
 
 /// Errors of syncs that were left behind.
-static LOST: Mutex<Vec<(File, isize)>> = Mutex::new(Vec::new());
+static LOST: PerProcess<Vec<(File, isize)>> = PerProcess::new(Vec::new);
 
 /// Whether there is one.
 static IS_ANY_LOST: AtomicBool = AtomicBool::new(false);
 
 fn lost() -> MutexGuard<'static, Vec<(File, isize)>> {
-    LOST.lock().unwrap_or_else(PoisonError::into_inner)
+    LOST.lock()
 }
 
 /// The result of a sync; an error is kept for the next one if nobody takes it.

@@ -7,9 +7,9 @@ use std::cell::Cell;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use abaca::hook::AtFork;
 use libc::{SIG_SETMASK, sigset_t};
 
 use super::masks;
@@ -31,10 +31,9 @@ fn process() -> i32 {
 
 /// The notes are of the calling process, and of its copies by fork(2) in turn.
 pub(crate) fn own_notes() {
-    static WATCH: Once = Once::new();
+    static WATCH: AtFork = AtFork::in_each_copy(begin_anew);
     OWNER.store(process(), Ordering::Relaxed);
-    // SAFETY: the handler is static, and writes an atomic.
-    WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(begin_anew)) });
+    WATCH.set_up();
 }
 
 extern "C" fn begin_anew() {

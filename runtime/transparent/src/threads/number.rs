@@ -14,9 +14,8 @@ use std::collections::BTreeMap;
 use std::ffi::{c_int, c_long};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 
-use abaca::hook;
+use abaca::hook::{self, PerProcess};
 use libc::{ESRCH, pid_t, siginfo_t};
 
 use super::attributes::send_to_fiber;
@@ -35,7 +34,7 @@ const FIRST: u32 = 1 << 22;
 const END: u32 = 1 << 30;
 
 /// The records of threads that have asked for their numbers, and have not ended.
-static KNOWN: Mutex<BTreeMap<pid_t, Listed>> = Mutex::new(BTreeMap::new());
+static KNOWN: PerProcess<BTreeMap<pid_t, Listed>> = PerProcess::new(BTreeMap::new);
 
 struct Listed(*const Record);
 
@@ -68,12 +67,12 @@ fn of_caller() -> Option<pid_t> {
 }
 
 fn known<R>(f: impl FnOnce(&mut BTreeMap<pid_t, Listed>) -> R) -> R {
-    f(&mut KNOWN.lock().unwrap_or_else(PoisonError::into_inner))
+    f(&mut KNOWN.lock())
 }
 
 /// The calling thread ends.
 pub(super) fn forget() {
-    // In a copy of the process the list may be locked for ever; there the caller is no fiber any more.
+    // In a copy of the process the caller is no fiber any more.
     if NUMBER.get() != 0 && hook::on_fiber() {
         let _within = enter();
         known(|known| known.remove(&NUMBER.get()));

@@ -6,10 +6,9 @@
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
 use std::ffi::c_int;
-use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use abaca::hook::{self, Sleep};
+use abaca::hook::{self, AtFork, Sleep};
 
 use super::acquire::{ONE_KIND, beside};
 use crate::enter::enter;
@@ -79,9 +78,8 @@ pub(crate) const HOOKS: &[Hook] = &[
 
 #[cold]
 fn call(word: &AtomicI32, routine: Routine) {
-    static WATCH: Once = Once::new();
-    // SAFETY: the handler is static, and writes an atomic.
-    WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(begin_copy)) });
+    static WATCH: AtFork = AtFork::in_each_copy(begin_copy);
+    WATCH.set_up();
     loop {
         let under_way = COPY.load(Ordering::Relaxed) | UNDER_WAY;
         // Acquire: as above.

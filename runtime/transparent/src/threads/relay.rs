@@ -6,7 +6,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use abaca::hook::{self, Calls, Notes};
+use abaca::hook::{self, AtFork, Calls, Notes};
 
 use super::attending::{attend, take};
 use super::create::ALIVE;
@@ -89,12 +89,11 @@ pub(crate) fn wakes_later(address: usize) -> bool {
 
 /// Starts the thread that acts on what handlers have noted, unless it runs. If there is no thread to be had, the next wait tries again.
 pub(crate) fn start_relay() {
-    static WATCH: std::sync::Once = std::sync::Once::new();
+    static WATCH: AtFork = AtFork::in_each_copy(lose_relay);
     if HAS_RELAY.swap(true, Ordering::SeqCst) {
         return;
     }
-    // SAFETY: the handler is static, and writes atomics.
-    WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(lose_relay)) });
+    WATCH.set_up();
     hook::arm(CALLS);
     // Where std finds no memory, it ends the process.
     let start = || std::thread::Builder::new().name("abaca-handlers".into()).spawn(relay);

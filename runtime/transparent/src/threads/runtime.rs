@@ -4,10 +4,9 @@
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
 
 use abaca::Runtime;
-use abaca::hook;
+use abaca::hook::{self, AtFork, PerProcess};
 
 use super::create::{ALIVE, stay_threads};
 use super::record::Record;
@@ -17,8 +16,8 @@ use crate::refused;
 /// fork(2) none of its threads is left, so the copy makes another, for what the thread that has forked starts.
 static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(ptr::null_mut());
 
-/// Held by who makes the runtime.
-static MAKING: Mutex<()> = Mutex::new(());
+/// Held by who makes the runtime. A copy of the process makes its own, whoever is about to in the original.
+static MAKING: PerProcess<()> = PerProcess::new(|| ());
 
 /// What std gives a thread, which is the most frequent size.
 pub(super) const STACK_BYTES: usize = 2 * 1024 * 1024;
@@ -39,7 +38,7 @@ pub(super) fn runtime() -> Option<&'static Runtime> {
     if let Some(runtime) = unsafe { RUNTIME.load(Ordering::Acquire).as_ref() } {
         return Some(runtime);
     }
-    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _making = MAKING.lock();
     // SAFETY: as above.
     if let Some(runtime) = unsafe { RUNTIME.load(Ordering::Acquire).as_ref() } {
         return Some(runtime);
@@ -53,9 +52,8 @@ pub(super) fn runtime() -> Option<&'static Runtime> {
     if !hook::has_memory_for_runtime() {
         return None;
     }
-    static WATCH: Once = Once::new();
-    // SAFETY: the handler is static, and writes atomics.
-    WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(lose_runtime)) });
+    static WATCH: AtFork = AtFork::in_each_copy(lose_runtime);
+    WATCH.set_up();
     let builder = Runtime::builder().own_tls(true).stack_size(STACK_BYTES + EXTRA_BYTES);
     let built = builder.build();
     let runtime =

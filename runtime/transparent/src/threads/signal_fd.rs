@@ -11,9 +11,10 @@
 use std::ffi::c_int;
 use std::mem::{MaybeUninit, zeroed};
 use std::ptr::null;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use abaca::hook::PerProcess;
 use libc::{EMFILE, SIG_BLOCK, siginfo_t, signalfd_siginfo, sigset_t};
 
 use super::masks::{bit, bits_of};
@@ -58,8 +59,8 @@ static PAIRS: [Pair; 32] = [const {
 
 /// Held by who changes the pairs.
 fn changing() -> MutexGuard<'static, ()> {
-    static CHANGING: Mutex<()> = Mutex::new(());
-    CHANGING.lock().unwrap_or_else(PoisonError::into_inner)
+    static CHANGING: PerProcess<()> = PerProcess::new(|| ());
+    CHANGING.lock()
 }
 
 /// The number of a file among those of its kind; 0 if the descriptor is not open.

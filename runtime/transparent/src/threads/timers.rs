@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError, TryLockError, mpsc};
+use std::sync::mpsc;
 
-use abaca::hook;
+use abaca::hook::{self, AtFork, PerProcess};
 use libc::{SIGEV_THREAD_ID, clockid_t, pid_t, sigevent, siginfo_t, timer_t};
 
 use super::attributes::send_to_fiber;
@@ -38,11 +38,7 @@ struct Timer {
 }
 
 /// The timers, by what their signals tell the runtime's thread.
-static TIMERS: Mutex<BTreeMap<usize, Timer>> = Mutex::new(BTreeMap::new());
-
-fn timers() -> MutexGuard<'static, BTreeMap<usize, Timer>> {
-    TIMERS.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static TIMERS: PerProcess<BTreeMap<usize, Timer>> = PerProcess::new(BTreeMap::new);
 
 /// What is counted of a timer whose signal waits for its fiber. Handlers take signals: so it is found without a lock, by the timer's number.
 struct Place {
@@ -91,17 +87,16 @@ pub(super) fn note_told(info: &mut siginfo_t) {
 static RECEIVER: AtomicI32 = AtomicI32::new(0);
 
 /// Held by who starts that thread.
-static STARTING: Mutex<()> = Mutex::new(());
+static STARTING: PerProcess<()> = PerProcess::new(|| ());
 
 fn receiver(signal: c_int) -> Option<pid_t> {
-    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _starting = STARTING.lock();
     let running = RECEIVER.load(Ordering::Acquire);
     if running != 0 {
         return Some(running);
     }
-    static WATCH: Once = Once::new();
-    // SAFETY: the handler is static.
-    WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(lose_timers)) });
+    static WATCH: AtFork = AtFork::in_each_copy(lose_timers);
+    WATCH.set_up();
     let (tell, told) = mpsc::sync_channel(1);
     let body = move || receive(signal, &tell);
     let started =
@@ -115,12 +110,6 @@ fn receiver(signal: c_int) -> Option<pid_t> {
 extern "C" fn lose_timers() {
     RECEIVER.store(0, Ordering::Relaxed);
     PLACES.iter().for_each(|place| place.owner.store(0, Ordering::Relaxed));
-    // If another thread of the original's had the list, it is locked for ever here, and what makes a timer waits.
-    match TIMERS.try_lock() {
-        Ok(mut timers) => timers.clear(),
-        Err(TryLockError::Poisoned(timers)) => timers.into_inner().clear(),
-        Err(TryLockError::WouldBlock) => {}
-    }
 }
 
 /// The life of that thread, which is the process's.
@@ -154,7 +143,7 @@ fn pass_on(mut info: siginfo_t) {
     // SAFETY: a timer's signal has a value.
     let key = unsafe { info.si_value() }.sival_ptr.addr();
     // It may have been deleted.
-    let Some(timer) = timers().get(&key).copied() else { return };
+    let Some(timer) = TIMERS.lock().get(&key).copied() else { return };
     let value = libc::sigval { sival_ptr: ptr::with_exposed_provenance_mut(timer.value) };
     info.si_signo = timer.signal;
     // SAFETY: as above: that is where the value is.
@@ -216,7 +205,7 @@ pub(super) unsafe fn create(
             place.waits.store(0, Ordering::SeqCst);
             place.overrun.store(0, Ordering::SeqCst);
         }
-        timers().insert(key, Timer { number, thread, signal: wanted, value });
+        TIMERS.lock().insert(key, Timer { number, thread, signal: wanted, value });
     }
     result
 }
@@ -228,7 +217,7 @@ pub(super) fn forget(number: usize) {
         return;
     }
     let _within = enter();
-    timers().retain(|_, timer| timer.number != number);
+    TIMERS.lock().retain(|_, timer| timer.number != number);
     if let Some(place) = place_of(number) {
         place.owner.store(0, Ordering::SeqCst);
     }
