@@ -110,3 +110,28 @@ fn who_is_waited_for_has_a_short_time_slice_and_what_fibers_run_and_start_the_us
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn a_worker_that_sleeps_beside_one_that_computes_comes_before_it_when_it_wakes_up() {
+    let Some(usual) = slice_of(0) else { return };
+    let runtime = own().workers(1).name("nap").build().unwrap();
+    let is_seen = Arc::new(AtomicUsize::new(0));
+    let theirs = Arc::clone(&is_seen);
+    let watcher = std::thread::spawn(move || {
+        // One of them waits for a worker, and one sleeps with the worker.
+        while slices_of("nap-spare").iter().filter(|slice| **slice < usual).count() < 2 {
+            std::thread::yield_now();
+        }
+        theirs.store(1, SeqCst);
+    });
+    runtime.run(move || {
+        let theirs = Arc::clone(&is_seen);
+        let hog = abaca::spawn(move || hog_until(&theirs, 1));
+        while is_seen.load(SeqCst) == 0 {
+            abaca::time::sleep(std::time::Duration::from_millis(1));
+            assert_eq!(slice_of(0), Some(usual));
+        }
+        hog.join().unwrap();
+    });
+    watcher.join().unwrap();
+}

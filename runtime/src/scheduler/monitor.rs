@@ -144,7 +144,12 @@ pub(crate) fn run_monitor(shared: &Shared) {
             progress.check(shared, worker, since);
         }
         #[cfg(feature = "own-tls")]
-        load.look(shared);
+        {
+            load.look(shared);
+            if let Some(spares) = shared.spares.get() {
+                spares.note_standing(progress.iter().any(Progress::stands));
+            }
+        }
         // After the workers were looked at: time that passes before is not known to be a stall's.
         checked_at = shared.now_ns();
     }
@@ -235,6 +240,12 @@ fn has_run(worker: &Worker) -> Option<(i32, Duration)> {
 }
 
 impl Progress {
+    /// Whether the worker stood still in a fiber.
+    #[cfg(feature = "own-tls")]
+    fn stands(&self) -> bool {
+        !self.stalled_for.is_zero() && self.position.is_some_and(|position| position.fiber().is_some())
+    }
+
     fn check(&mut self, shared: &Shared, worker: &Worker, since: Duration) {
         #[cfg(feature = "own-tls")]
         if let Some(spares) = shared.spares.get().filter(|spares| spares.is_eager()) {

@@ -40,6 +40,8 @@ pub(crate) struct Carrier {
     rests: AtomicBool,
     /// Whether the thread has computed when its worker left it last.
     computes: AtomicBool,
+    /// Whether the thread's time slice is the short one. Its own.
+    has_short_slice: AtomicBool,
     /// Whether the thread has forked, and stays: to the kernel it is the parent of its children.
     is_kept: AtomicBool,
     /// The runtime, for the notice that a watched thread gives.
@@ -73,6 +75,7 @@ impl Carrier {
             ward: Ward::none(),
             rests: AtomicBool::new(false),
             computes: AtomicBool::new(false),
+            has_short_slice: AtomicBool::new(false),
             is_kept: AtomicBool::new(false),
             shared,
             summons: EventFd::new().ok(),
@@ -126,6 +129,14 @@ impl Carrier {
     /// Whether the thread has computed when its worker left it last.
     pub(super) fn computes(&self) -> bool {
         self.computes.load(Ordering::Relaxed)
+    }
+
+    /// Notes what the thread's time slice is about to be. Returns whether it was another one. From the thread.
+    pub(super) fn sets_short(&self, is_short: bool) -> bool {
+        // Relaxed: the thread's own, so a load and a store do.
+        let changes = self.has_short_slice.load(Ordering::Relaxed) != is_short;
+        self.has_short_slice.store(is_short, Ordering::Relaxed);
+        changes
     }
 
     /// Whether the thread is inside of the runtime. Elsewhere than on the thread itself it is a hint.

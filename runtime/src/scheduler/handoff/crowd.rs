@@ -1,6 +1,6 @@
 //! More threads than processors: some of them wait for one, and another thread would wait as well.
 
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 
 /// See the module's documentation.
 pub(super) struct Crowd {
@@ -10,12 +10,19 @@ pub(super) struct Crowd {
     starting: AtomicUsize,
     /// The threads that compute in fibers whose homes have left them. One may be back before it was counted.
     computing: AtomicIsize,
+    /// Whether a thread stood still in a fiber when the monitor looked last.
+    standing: AtomicBool,
 }
 
 impl Crowd {
     pub(super) fn new() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { processors, starting: AtomicUsize::new(0), computing: AtomicIsize::new(0) }
+        Self {
+            processors,
+            starting: AtomicUsize::new(0),
+            computing: AtomicIsize::new(0),
+            standing: AtomicBool::new(false),
+        }
     }
 
     /// Whether one more thread would come, rather than wait with those that are on their way.
@@ -44,6 +51,16 @@ impl Crowd {
         self.computing.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Notes whether a thread stands still in a fiber.
+    pub(super) fn note_standing(&self, stands: bool) {
+        self.standing.store(stands, Ordering::Relaxed);
+    }
+
+    /// Whether anybody computes.
+    pub(super) fn is_there(&self) -> bool {
+        self.standing.load(Ordering::Relaxed) || self.computing.load(Ordering::Relaxed) > 0
+    }
+
     /// How many spares are to wait for the next that is stuck.
     pub(super) fn wanted_spares(&self) -> usize {
         1 + usize::from(self.is_full())
@@ -64,12 +81,15 @@ mod tests {
         let crowd = Crowd { processors: 2, ..Crowd::new() };
         // One that is back before it was counted.
         crowd.has_computed();
-        assert!(!crowd.is_full());
+        assert!(!crowd.is_full() && !crowd.is_there());
+        crowd.note_standing(true);
+        assert!(crowd.is_there());
+        crowd.note_standing(false);
         (0..3).for_each(|_| crowd.computes());
         assert!(crowd.is_full());
         assert_eq!(crowd.wanted_spares(), 2);
         crowd.has_computed();
-        assert!(!crowd.is_full());
+        assert!(!crowd.is_full() && crowd.is_there());
         assert_eq!(crowd.wanted_spares(), 1);
     }
 }

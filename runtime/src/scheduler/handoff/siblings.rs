@@ -42,9 +42,26 @@ impl Worker {
         now_ns: u64,
         timeout: Option<Duration>,
     ) -> Result<(), Departure> {
+        let Some(spares) = self.shared().spares.get() else {
+            self.wait_in_kernel(timeout);
+            return Ok(());
+        };
+        spares.hasten_sleeper(self.carrier());
+        let result = self.await_event_beside(spares, now_ns, timeout);
+        if result.is_ok() {
+            spares.make_slice_usual(self.carrier());
+        }
+        result
+    }
+
+    fn await_event_beside(
+        &self,
+        spares: &Spares,
+        now_ns: u64,
+        timeout: Option<Duration>,
+    ) -> Result<(), Departure> {
         let shared = self.shared();
-        let takers = |spares: &&Spares| shared.workers.len() > 1 || spares.is_eager();
-        if let Some(spares) = shared.spares.get().filter(takers)
+        if (shared.workers.len() > 1 || spares.is_eager())
             && let Some(poller) = shared.poller_of(self.index)
             && let Some(summons) = self.carrier().summons()
         {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::crowd::Crowd;
 use super::rest::Rest;
-use super::urgency::{Slice, Urgency};
+use super::urgency::Urgency;
 use super::{Carrier, HandOff, SpareLimit};
 use crate::os::{self, stderr};
 use crate::scheduler::shared::Shared;
@@ -303,7 +303,7 @@ impl Spares {
     }
 
     /// Waits for a worker for the calling thread. `None` if there will be none, or there was none for a while.
-    pub(super) fn await_worker(&self, carrier: &Arc<Carrier>, slice: &mut Slice<'_>) -> Option<&Worker> {
+    pub(super) fn await_worker(&self, carrier: &Arc<Carrier>) -> Option<&Worker> {
         let began = Instant::now();
         loop {
             let mut state = self.state();
@@ -315,7 +315,7 @@ impl Spares {
             if let Some(worker) = carrier.take_assigned() {
                 // A waiting one is taken from the list for that.
                 drop(state);
-                slice.make_usual();
+                self.make_slice_usual(carrier);
                 return Some(worker);
             }
             let place = state.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, carrier));
@@ -324,7 +324,7 @@ impl Spares {
                 _ if state.is_closed || retires => {
                     place.map(|index| state.waiting.swap_remove(index));
                     drop(state);
-                    slice.make_usual();
+                    self.make_slice_usual(carrier);
                     return None;
                 }
                 Some(_) => {}
@@ -332,7 +332,7 @@ impl Spares {
                 None => state.waiting.push(Arc::clone(carrier)),
             }
             drop(state);
-            slice.shorten();
+            self.shorten_slice(carrier);
             // One that stays is woken for a worker, or for the end.
             carrier.sleep((!carrier.is_kept()).then_some(self.keep_alive));
         }

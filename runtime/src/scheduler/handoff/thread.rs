@@ -20,9 +20,10 @@ pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>)
         Some(worker) => worker.set_carrier(&carrier),
         None => spares.crowd.has_come(),
     }
-    let mut slice = spares.urgency.of_thread(carrier.thread_id());
     let mut next = worker;
-    while let Some(worker) = next.take().or_else(|| spares.await_worker(&carrier, &mut slice)) {
+    while let Some(worker) = next.take().or_else(|| spares.await_worker(&carrier)) {
+        // One that has exchanged workers in its sleep has it still.
+        spares.make_slice_usual(&carrier);
         match worker.run() {
             Departure::WithoutFiber(absent) => {
                 if carrier.computes() {

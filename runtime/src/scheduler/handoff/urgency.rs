@@ -1,6 +1,7 @@
-//! How soon the threads that a hand-off waits for get a processor: the monitor, and the spare that the worker is given to.
+//! How soon the threads that others wait for get a processor: the monitor, the spare that a worker is given to, and a worker's that sleeps while
+//! somebody computes.
 //!
-//! Where many threads compute, one that wakes up waits behind them for its turn, and each hand-off for two such turns. So these
+//! Where threads compute, one that wakes up may wait behind them for its turn, and each hand-off for two such turns. So these
 //! threads have the shortest time slice that the kernel knows while they wait: one that wakes up then runs before those whose slices are longer. It is the
 //! usual one again before the thread runs anybody else's code, which so competes as on any thread, and whose threads and
 //! processes inherit nothing else.
@@ -8,7 +9,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::Spares;
+use super::{Carrier, Spares};
 use crate::os::{thread, time_slice};
 use crate::scheduler::shared::Shared;
 
@@ -34,12 +35,6 @@ impl Urgency {
     fn usual(&self) -> Option<Duration> {
         self.usual.get().copied().flatten()
     }
-
-    /// The slice of the calling thread, which has this id. A spare has inherited the monitor's.
-    pub(super) fn of_thread(&self, thread_id: i32) -> Slice<'_> {
-        let is_short = self.usual().is_some() && time_slice::of(thread_id) == Some(SHORTEST);
-        Slice { urgency: self, thread_id, is_short }
-    }
 }
 
 impl Spares {
@@ -48,9 +43,42 @@ impl Spares {
         self.urgency.begin(thread::id());
     }
 
-    /// Gives the calling thread, which was started by the monitor, the usual slice.
+    /// Gives the calling thread, which is the monitor or was started by it, the usual slice.
     pub(in crate::scheduler) fn make_usual(&self) {
-        self.urgency.of_thread(thread::id()).make_usual();
+        if let Some(usual) = self.urgency.usual() {
+            time_slice::set(thread::id(), usual);
+        }
+    }
+
+    /// The calling thread, whose carrier this is, is about to wait for a worker.
+    pub(super) fn shorten_slice(&self, carrier: &Carrier) {
+        self.set_slice(carrier, true);
+    }
+
+    /// It is about to run what is not the runtime's.
+    pub(super) fn make_slice_usual(&self, carrier: &Carrier) {
+        self.set_slice(carrier, false);
+    }
+
+    /// It is about to sleep with its worker. While somebody computes, it might wake up behind him for as long as his slice takes, and all
+    /// fibers of the worker would wait with it.
+    pub(super) fn hasten_sleeper(&self, carrier: &Carrier) {
+        if self.crowd.is_there() {
+            self.shorten_slice(carrier);
+        }
+    }
+
+    fn set_slice(&self, carrier: &Carrier, is_short: bool) {
+        if let Some(usual) = self.urgency.usual()
+            && carrier.sets_short(is_short)
+        {
+            time_slice::set(carrier.thread_id(), if is_short { SHORTEST } else { usual });
+        }
+    }
+
+    /// Whether a thread stands still in a fiber, and has not been left. From the monitor.
+    pub(in crate::scheduler) fn note_standing(&self, stands: bool) {
+        self.crowd.note_standing(stands);
     }
 
     /// Whether those that compute want all processors. Then a worker whose thread waits for one waits for them, and a spare would not.
@@ -67,34 +95,5 @@ impl Shared {
         let result = f();
         spares.hasten();
         result
-    }
-}
-
-/// The time slice of a thread that runs workers.
-#[derive(Debug)]
-pub(super) struct Slice<'a> {
-    urgency: &'a Urgency,
-    thread_id: i32,
-    is_short: bool,
-}
-
-impl Slice<'_> {
-    /// The thread is about to wait for a worker.
-    pub(super) fn shorten(&mut self) {
-        self.become_short(true);
-    }
-
-    /// The thread is about to run what is not the runtime's.
-    pub(super) fn make_usual(&mut self) {
-        self.become_short(false);
-    }
-
-    fn become_short(&mut self, is_short: bool) {
-        if let Some(usual) = self.urgency.usual()
-            && self.is_short != is_short
-        {
-            self.is_short = is_short;
-            time_slice::set(self.thread_id, if is_short { SHORTEST } else { usual });
-        }
     }
 }
